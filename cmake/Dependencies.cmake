@@ -1,0 +1,42 @@
+# Third-party libraries. Arrow: a system Arrow 26 if CMake finds one, else the pinned wheel.
+find_package(Arrow 26 CONFIG QUIET)
+if(Arrow_FOUND)
+  find_package(Parquet 26 CONFIG REQUIRED)
+  add_library(bulkhaul_arrow INTERFACE)
+  target_link_libraries(bulkhaul_arrow INTERFACE Arrow::arrow_shared Parquet::parquet_shared)
+else()
+  if(NOT BULKHAUL_PYARROW_DIR)
+    file(GLOB BULKHAUL_PYARROW_DIR
+         ${CMAKE_SOURCE_DIR}/build/deps/venv/lib/python3*/site-packages/pyarrow)
+  endif()
+  if(NOT EXISTS ${BULKHAUL_PYARROW_DIR}/libarrow.so.2600)
+    message(FATAL_ERROR "Arrow 26 not found: run 'make deps', which unpacks the pinned pyarrow "
+            "wheel under build/deps, or pass -DBULKHAUL_PYARROW_DIR=<site-packages/pyarrow>.")
+  endif()
+  add_library(bulkhaul_arrow INTERFACE)
+  target_include_directories(bulkhaul_arrow SYSTEM INTERFACE ${BULKHAUL_PYARROW_DIR}/include)
+  target_link_libraries(bulkhaul_arrow INTERFACE
+    ${BULKHAUL_PYARROW_DIR}/libarrow.so.2600
+    ${BULKHAUL_PYARROW_DIR}/libarrow_compute.so.2600
+    ${BULKHAUL_PYARROW_DIR}/libparquet.so.2600)
+  set(CMAKE_BUILD_RPATH ${BULKHAUL_PYARROW_DIR})
+endif()
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(LIBPQ REQUIRED IMPORTED_TARGET libpq)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+find_package(OpenSSL REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_path(TOMLPLUSPLUS_INCLUDE toml++/toml.h REQUIRED)
+if(BULKHAUL_TESTS)
+  find_package(GTest REQUIRED)
+  find_package(benchmark REQUIRED)
+  find_path(RAPIDCHECK_INCLUDE rapidcheck.h REQUIRED)
+  find_library(RAPIDCHECK_LIBRARY rapidcheck REQUIRED)
+endif()

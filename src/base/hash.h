@@ -1,0 +1,33 @@
+// Checksums of files and rows.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace bulkhaul {
+
+// XXH3 64-bit over a stream of bytes. Not thread-safe.
+class Xxh3 {
+ public:
+  Xxh3();
+  ~Xxh3();
+  Xxh3(const Xxh3&) = delete;
+  Xxh3& operator=(const Xxh3&) = delete;
+  void Update(const void* data, size_t bytes);
+  uint64_t Digest() const;
+
+ private:
+  void* state_;
+};
+
+uint64_t Xxh3Of(std::string_view bytes);
+// 16 lower-case hexadecimal digits.
+std::string HashText(uint64_t hash);
+// Reads the whole file in blocks.
+Result<uint64_t> Xxh3OfFile(const std::string& path);
+
+}  // namespace bulkhaul

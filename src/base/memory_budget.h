@@ -1,0 +1,65 @@
+// The job's memory, handed out by reservation.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+
+#include "base/error.h"
+
+namespace bulkhaul {
+
+// What the process may use: the smaller of the cgroup's limit less its use, and MemAvailable. Bytes.
+int64_t AvailableMemoryBytes();
+// Resident set of this process now, and its peak so far. Bytes.
+int64_t ResidentBytes();
+int64_t PeakResidentBytes();
+
+class MemoryBudget;
+
+// Gives its bytes back when destroyed. Movable; not thread-safe; must not outlive its budget.
+class Reservation {
+ public:
+  Reservation() = default;
+  Reservation(MemoryBudget* budget, int64_t bytes) : budget_(budget), bytes_(bytes) {}
+  Reservation(Reservation&& other) noexcept;
+  Reservation& operator=(Reservation&& other) noexcept;
+  ~Reservation();
+  int64_t bytes() const { return bytes_; }
+  // Takes more or gives back, so that `bytes` are held. Growing never blocks: a single holder may
+  // go above the budget for one huge value, which is counted and makes new reservations wait.
+  void Resize(int64_t bytes);
+
+ private:
+  MemoryBudget* budget_ = nullptr;
+  int64_t bytes_ = 0;
+};
+
+// Thread-safe.
+class MemoryBudget {
+ public:
+  explicit MemoryBudget(int64_t limit_bytes) : limit_bytes_(limit_bytes) {}
+  // Waits until `bytes` fit, or nothing is reserved at all (so that one big unit can always go on).
+  // Cancelled when `stop` is requested.
+  Result<Reservation> Reserve(int64_t bytes, std::stop_token stop = {});
+  int64_t limit_bytes() const { return limit_bytes_; }
+  int64_t reserved_bytes() const;
+  int64_t peak_reserved_bytes() const;
+  // While throttled, Reserve() waits unless nothing is reserved. Set by the memory monitor.
+  void SetThrottled(bool throttled);
+
+ private:
+  friend class Reservation;
+  void Adjust(int64_t delta_bytes);
+
+  const int64_t limit_bytes_;
+  mutable std::mutex mutex_;
+  std::condition_variable_any changed_;  // guarded by mutex_, as all below
+  int64_t reserved_bytes_ = 0;
+  int64_t peak_bytes_ = 0;
+  bool throttled_ = false;
+};
+
+}  // namespace bulkhaul

@@ -1,0 +1,26 @@
+// Small text functions that several rooms need.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace bulkhaul {
+
+// The candidate nearest to `word` by edit distance, when near enough to be a likely typing error.
+std::optional<std::string> NearestName(std::string_view word, std::span<const std::string> candidates);
+// Shell-style match of a whole name: '*', '?', '[a-z]', '\' escapes. Case-sensitive.
+bool GlobMatch(std::string_view pattern, std::string_view name);
+// True when the text holds glob syntax.
+bool HasGlob(std::string_view pattern);
+// A file or folder name made from any text: keeps letters, digits, '.', '_', '-' and UTF-8 letters;
+// '/' , '\', control characters, leading dots become '_'; never empty, ".", ".."; at most
+// 200 bytes, cut at a character. Not injective: callers must resolve collisions.
+std::string SafeFileName(std::string_view text);
+// A new random id: 12 characters of [0-9a-z], starting with a letter.
+std::string NewId();
+bool IsValidUtf8(std::string_view text);
+
+}  // namespace bulkhaul

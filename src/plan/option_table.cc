@@ -1,0 +1,110 @@
+#include "plan/option_table.h"
+
+#include <map>
+#include <string>
+
+namespace bulkhaul {
+namespace {
+
+using enum OptionType;
+constexpr unsigned kBoth = kJobScope | kTableScope;
+
+constexpr OptionSpec kOptions[] = {
+    // What to read.
+    {"where", kString, "", kBoth, "Selection", "SQL condition that rows must meet; sent to the source as it is."},
+    {"columns", kList, "", kBoth, "Selection", "Columns to take, in this order; all when not given."},
+    {"limit", kInt, "0", kBoth, "Selection", "At most this many rows a table; 0: no limit.", "", 0},
+    {"include_children", kBool, "true", kBoth, "Selection", "Rows of inheritance children are exported with their parent."},
+    // How to cut it.
+    {"split", kEnum, "auto", kBoth, "Splitting", "How a table is cut into units: by page ranges, key ranges, hash, or not at all.", "auto|pages|key|hash|none"},
+    {"split_by", kString, "", kBoth, "Splitting", "Column whose ranges make the units; needed to split views and queries."},
+    {"unit_bytes", kBytes, "0", kBoth, "Splitting", "Target size of a unit in bytes of source storage; 0: 64 MiB, growing with the table so that it makes at most 10,000 units.", "", 0},
+    {"unit_rows", kInt, "0", kBoth, "Splitting", "Target size of a unit in rows; wins over unit_bytes; 0: by bytes.", "", 0},
+    {"units_max", kInt, "10000", kBoth, "Splitting", "Most units that a table is cut into.", "", 1, 1'000'000},
+    // How much at once.
+    {"workers", kInt, "0", kJobScope, "Parallelism", "Units that run at the same time, in all; 0: from the cores and the server's free connections.", "", 0, 1024},
+    {"parallel_tables", kInt, "0", kJobScope, "Parallelism", "Tables that run at the same time; 0: min(12, cores).", "", 0, 1024},
+    {"workers_per_table", kInt, "0", kBoth, "Parallelism", "Units of one table that run at the same time; 0: min(8, max(2, cores/2)).", "", 0, 1024},
+    {"units_in_flight", kInt, "96", kJobScope, "Parallelism", "Units handed to workers or waiting for them, at most.", "", 1, 100'000},
+    {"memory_limit", kBytes, "0", kJobScope, "Memory", "Budget for every buffer; 0: half of what the cgroup or machine has available.", "", 0},
+    {"batch_bytes", kBytes, "4MiB", kBoth, "Memory", "A batch of rows ends near this many bytes of Arrow data.", "", 4096, int64_t{1} << 30},
+    {"batch_rows", kInt, "65536", kBoth, "Memory", "A batch of rows has at most this many rows.", "", 1, 1 << 24},
+    // When something fails.
+    {"on_error", kEnum, "stop", kJobScope, "Errors", "stop: the first failed table ends the job; continue: the others are finished and published.", "stop|continue"},
+    {"retries", kInt, "3", kJobScope, "Errors", "Tries after the first, for transient errors only.", "", 0, 1000},
+    {"retry_delay", kDurationMs, "1s", kJobScope, "Errors", "First delay of the exponential backoff with full jitter.", "", 0},
+    {"retry_delay_max", kDurationMs, "60s", kJobScope, "Errors", "Longest delay between tries.", "", 0},
+    {"connect_timeout", kDurationMs, "30s", kJobScope, "Errors", "Time to connect and log in.", "", 1},
+    {"unit_timeout", kDurationMs, "1h", kBoth, "Errors", "Time for one unit; 0: none.", "", 0},
+    {"job_timeout", kDurationMs, "0", kJobScope, "Errors", "Time for the whole job; 0: none.", "", 0},
+    // Consistency.
+    {"consistency", kEnum, "snapshot", kJobScope, "Consistency", "snapshot: all workers read one view; none: each unit its own moment, for append-only tables.", "snapshot|none"},
+    {"strict", kBool, "false", kJobScope, "Consistency", "Refuse to finish a job whose tables come from more than one snapshot."},
+    {"keep_snapshot", kDurationMs, "0", kJobScope, "Consistency", "Leave a holder process that keeps the snapshot for this long after a failure, so that resume reads nothing again; 0: none.", "", 0},
+    // Values.
+    {"numeric", kString, "string", kBoth, "Values", "Type for numeric without precision: string, double, or decimal(p,s)."},
+    {"wide_numeric", kEnum, "string", kBoth, "Values", "Type for numeric(p,s) with p above 38.", "string|decimal256"},
+    {"infinity", kEnum, "error", kBoth, "Values", "Infinite dates and timestamps, and those out of Arrow's range.", "error|null|clamp"},
+    {"numeric_nan", kEnum, "error", kBoth, "Values", "NaN and infinity in a numeric column that becomes a decimal.", "error|null"},
+    {"type_mismatch", kEnum, "error", kBoth, "Values", "SQLite values that break their column's declared type.", "error|string|null"},
+    {"invalid_utf8", kEnum, "error", kBoth, "Values", "Text that is not valid UTF-8.", "error|replace|null"},
+    // PostgreSQL session.
+    {"session_settings", kPairs, "", kJobScope, "PostgreSQL", "Settings for every session: work_mem: 64MB."},
+    {"statement_timeout", kDurationMs, "0", kJobScope, "PostgreSQL", "statement_timeout of the workers' sessions; 0: none.", "", 0},
+    {"lock_timeout", kDurationMs, "30s", kJobScope, "PostgreSQL", "Longest wait for the ACCESS SHARE locks.", "", 0},
+    {"gentle", kBool, "false", kJobScope, "PostgreSQL", "Read whole tables by sequential scans, which spare the server's shared buffers; one unit a table."},
+    // Transforms.
+    {"rename", kPairs, "", kBoth, "Transforms", "New column names: old: new."},
+    {"cast", kPairs, "", kBoth, "Transforms", "New column types: column: int32. A value that does not fit is an error."},
+    {"shrink", kBool, "false", kBoth, "Transforms", "Narrowest types that hold every value, decided once a table."},
+    {"shrink_float_tolerance", kDouble, "0", kBoth, "Transforms", "Largest relative error that shrink may make in a floating-point value; 0: exact."},
+    // Output.
+    {"format", kEnum, "auto", kJobScope, "Output", "File format; auto: by the destination's extension, else parquet.", "auto|parquet|csv|arrow|memory"},
+    {"output_name", kString, "", kTableScope, "Output", "Name of the table's folder or file."},
+    {"layout", kEnum, "organized", kJobScope, "Output", "organized: <schema>_<table>/; by-schema: <schema>/<table>/; direct: the destination is the one table's folder.", "organized|by-schema|direct"},
+    {"conflict", kEnum, "version", kJobScope, "Output", "When the table's folder exists: version (_v2), timestamp, fail, or overwrite by an atomic swap.", "version|timestamp|fail|overwrite"},
+    {"archive", kBool, "false", kJobScope, "Output", "Move the export that is replaced under .archive/ instead of deleting it."},
+    {"job_history", kBool, "true", kJobScope, "Output", "Write a job record under .archive/jobs/."},
+    {"validate", kBool, "false", kJobScope, "Output", "Read every part again before publishing and compare rows and checksums."},
+    {"commit", kEnum, "table", kJobScope, "Output", "table: each table appears when it is done; job: all appear at the end.", "table|job"},
+    {"merge_small_parts", kBytes, "0", kBoth, "Output", "Join neighbouring parts until each has about this many bytes; 0: one part a unit.", "", 0},
+    {"single_file", kBool, "false", kBoth, "Output", "One file a table, made with bounded memory."},
+    {"max_file_size", kBytes, "0", kBoth, "Output", "A part is split near this size; 0: never.", "", 0},
+    {"keep_workspace", kBool, "false", kJobScope, "Output", "Keep ledger and staging folder after success."},
+    // Formats.
+    {"compression", kString, "", kBoth, "Format", "Codec and level. Parquet: zstd:3 (default), snappy, gzip, lz4, none. CSV: none (default), gzip, zstd. Arrow: none, lz4, zstd."},
+    {"row_group_bytes", kBytes, "64MiB", kBoth, "Format", "Parquet: a row group ends near this many bytes of Arrow data.", "", 1 << 16},
+    {"row_group_rows", kInt, "1048576", kBoth, "Format", "Parquet: most rows in a row group.", "", 1},
+    {"dictionary", kEnum, "auto", kBoth, "Format", "Parquet dictionary encoding; auto: where the first pages show that it pays.", "auto|on|off"},
+    {"statistics", kBool, "true", kBoth, "Format", "Parquet: column statistics."},
+    {"page_index", kBool, "true", kBoth, "Format", "Parquet: page index."},
+    {"bloom_filter", kList, "", kBoth, "Format", "Parquet: columns that get a bloom filter."},
+    {"sort_column", kString, "", kBoth, "Format", "Parquet: column by which each row group's rows are sorted."},
+    {"csv_delimiter", kString, ",", kJobScope, "Format", "CSV: one character, or 'tab'."},
+    {"csv_quote", kEnum, "needed", kJobScope, "Format", "CSV: which fields are quoted.", "needed|all|strings"},
+    {"csv_header", kBool, "true", kJobScope, "Format", "CSV: a line with the column names."},
+    {"csv_null", kString, "", kJobScope, "Format", "CSV: text of NULL; empty text is quoted, so that it is not NULL."},
+    // What is said.
+    {"job_id", kString, "", kJobScope, "Job", "Name of the job; generated when not given."},
+    {"progress", kEnum, "auto", kJobScope, "Job", "auto: a live view on a terminal, else lines; json: one event a line on stderr.", "auto|live|lines|json|none"},
+    {"log_level", kEnum, "basic", kJobScope, "Job", "basic: summary; detailed: per table; extra: per unit; full: per statement and batch.", "basic|detailed|extra|full"},
+    {"log_file", kString, "", kJobScope, "Job", "Write the log here too."},
+    {"report", kString, "", kJobScope, "Job", "Write the final report as JSON here."},
+    {"output", kEnum, "text", kJobScope, "Job", "Form of plan, status and reports on stdout.", "text|json"},
+};
+
+}  // namespace
+
+std::span<const OptionSpec> OptionTable() { return kOptions; }
+
+const OptionSpec* FindOption(std::string_view name) {
+  static const auto* const index = [] {
+    auto* map = new std::map<std::string_view, const OptionSpec*>;
+    for (const auto& option : kOptions) map->emplace(option.name, &option);
+    return map;
+  }();
+  const auto found = index->find(name);
+  return found == index->end() ? nullptr : found->second;
+}
+
+}  // namespace bulkhaul

@@ -1,0 +1,101 @@
+// Room 4: where rows go. One folder a sink; registry.cc names them all.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <arrow/record_batch.h>
+
+#include "base/error.h"
+#include "plan/context.h"
+#include "plan/values.h"
+
+namespace bulkhaul {
+
+struct SinkTraits {
+  std::string name;            // "parquet"
+  bool atomic_commit = false;  // a dataset appears whole or not at all
+  bool atomic_swap = false;    // overwrite exchanges old and new in one step
+  bool job_commit = false;     // commit: job can publish all datasets in one step
+  int64_t connections_max = -1;
+  // Memory that one open UnitWriter holds beside the batch it was given, for the planner. Bytes.
+  int64_t writer_bytes = 0;
+};
+
+// What Prepare() promises for a dataset.
+struct SinkPlan {
+  std::string location;  // where it will appear, as far as is known before the conflict rule runs
+  std::vector<std::string> notes;  // "exports/public_t exists: will be published as public_t_v2"
+};
+
+// How Begin() is to write.
+struct WriteStage {
+  // True: rows that will be read back by OpenStaged() and written again (shrink, single_file,
+  // merge_small_parts); the sink picks a fast form. False: final form.
+  bool intermediate = false;
+};
+
+// Not thread-safe; one a unit attempt.
+class UnitWriter {
+ public:
+  virtual ~UnitWriter() = default;
+  // Has copied what it needs when it returns.
+  virtual Status Write(const arrow::RecordBatch& batch) = 0;
+  // Everything durable (fsync). Fills parts, rows_written and stored_bytes; the runner fills the
+  // rest. After a failed Finish only Abort is legal.
+  virtual Result<StagedResult> Finish() = 0;
+  // Removes what was staged.
+  virtual void Abort() noexcept = 0;
+  // Memory held now beside the caller's batch. Bytes.
+  virtual int64_t buffered_bytes() const { return 0; }
+};
+
+// What a commit leaves in the ledger between its steps, so that a crash can be recovered.
+struct CommitContext {
+  // Makes `state` (JSON) durable as this dataset's commit journal before the next step is taken.
+  std::function<Status(const std::string& state)> record;
+  // The journal of an earlier try that did not finish.
+  std::optional<std::string> recovered;
+};
+
+// The job's own record, published when every dataset is.
+struct JobManifest {
+  JobId job_id;
+  std::string json;                // what readers of the destination see
+  std::string history_json;        // the record for .archive/jobs
+  std::string finished_at;         // UTC
+  std::vector<CommitReceipt> receipts;
+};
+
+// Thread-safe after it is made. Never retries, never sleeps: run/ does.
+class Sink {
+ public:
+  virtual ~Sink() = default;
+  virtual SinkTraits Traits() const = 0;
+  // Once a dataset, before a row is read: the schema fits the format, the destination can be
+  // written, the conflict rule allows it. Creates nothing that readers see. With `dry_run` (plan)
+  // it creates nothing at all.
+  virtual Result<SinkPlan> Prepare(const DatasetPlan& plan, bool dry_run) = 0;
+  virtual Result<std::unique_ptr<UnitWriter>> Begin(const DatasetPlan& plan, const WorkUnit& unit,
+                                                    const AttemptId& attempt,
+                                                    const std::shared_ptr<arrow::Schema>& schema,
+                                                    WriteStage stage, UnitContext& context) = 0;
+  // Rows of an intermediate result, in order.
+  virtual Result<std::unique_ptr<arrow::RecordBatchReader>> OpenStaged(
+      const DatasetPlan& plan, const StagedResult& staged, UnitContext& context) = 0;
+  // Which of these staged results the destination still holds whole (size and checksum).
+  virtual Result<std::vector<StagedResult>> Recover(const JobId& job,
+                                                    std::span<const StagedResult> staged) = 0;
+  // Publishes the dataset, whole. Idempotent by request.idempotency_key.
+  virtual Result<CommitReceipt> Commit(const CommitRequest& request, CommitContext& context) = 0;
+  // The job's manifest, last. Idempotent.
+  virtual Status CommitJob(const JobManifest& manifest) = 0;
+  // Removes these attempts' staged bytes; with none named, the job's whole staging area.
+  virtual Status Discard(const JobId& job, std::span<const AttemptId> attempts) = 0;
+};
+
+}  // namespace bulkhaul

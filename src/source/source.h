@@ -1,0 +1,93 @@
+// Room 2: where rows come from. One folder a source; registry.cc names them all.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <arrow/record_batch.h>
+
+#include "base/error.h"
+#include "plan/context.h"
+#include "plan/job_spec.h"
+#include "plan/values.h"
+
+namespace bulkhaul {
+
+// What a source can do, as data. A job that asks for more is refused at plan time.
+struct SourceTraits {
+  std::string name;                  // "postgres"
+  bool consistent_snapshot = false;  // Pin() gives one view for all datasets of a job
+  bool kept_snapshot = false;        // the view can outlive the process (keep_snapshot)
+  bool queries = false;              // datasets may be queries
+  int64_t connections_max = -1;      // free slots for sessions now; -1: no limit known
+};
+
+// How a dataset is to be cut. Zero: the source decides.
+struct SplitHint {
+  int64_t unit_bytes = 0;  // of source storage
+  int64_t unit_rows = 0;   // wins over unit_bytes
+  int64_t units_max = 10'000;
+  int64_t page_units_max = 10'000;  // units in one UnitPage
+};
+
+struct UnitPage {
+  std::vector<WorkUnit> units;
+  std::string next_cursor;  // "" when this was the last page
+  std::vector<UnitRange> retracted;  // ranges given out before that no longer hold (streams)
+};
+
+// Streams one unit's rows. Not thread-safe; used and destroyed on the session's thread.
+class UnitReader : public arrow::RecordBatchReader {
+ public:
+  // The range whose rows were all given out; complete once ReadNext() has given nullptr.
+  virtual UnitRange covered() const = 0;
+  // Bytes received from the source so far.
+  virtual int64_t bytes_read() const = 0;
+  // Values that options changed, by name ("infinity_clamped").
+  virtual std::map<std::string, int64_t> counters() const { return {}; }
+};
+
+// One connection inside the snapshot, kept from unit to unit. Not thread-safe.
+class Session {
+ public:
+  virtual ~Session() = default;
+  // The batches' schema is the dataset's. One reader at a time; the session is usable again when the
+  // reader is destroyed, also after an error or half way, unless ok() says no.
+  virtual Result<std::unique_ptr<UnitReader>> Read(const WorkUnit& unit, UnitContext& context) = 0;
+  // False when the connection is gone: the runner opens another.
+  virtual bool ok() const { return true; }
+};
+
+// Thread-safe after it is made. Errors are classified (base/error.h); a source never retries and
+// never sleeps: run/ does.
+class Source {
+ public:
+  virtual ~Source() = default;
+  virtual SourceTraits Traits() const = 0;
+  // Schema, keys and sizes of everything selected, in one round trip for thousands, ordered by id.
+  // kUser when a table named without a glob is not there.
+  virtual Result<std::vector<Dataset>> Discover(const Selector& selector) = 0;
+  // A consistent view of these datasets, held until Release() or the process ends; with
+  // consistency: none a Snapshot that says so.
+  virtual Result<Snapshot> Pin(std::span<const Dataset> datasets) = 0;
+  // Takes over a kept snapshot after a restart. kSnapshotLost when it is gone.
+  virtual Status Adopt(const Snapshot& snapshot) {
+    return SnapshotLostError("this source's snapshots end with the process");
+  }
+  // kSnapshotLost when the view is gone. Cheap; the runner calls it every few seconds.
+  virtual Status CheckPin(const Snapshot& snapshot) = 0;
+  virtual void Release(const Snapshot& snapshot) noexcept = 0;
+  // Units that cover all rows once, no overlap. Start with an empty cursor.
+  virtual Result<UnitPage> Split(const Snapshot& snapshot, const Dataset& dataset,
+                                 const SplitHint& hint, std::string_view cursor) = 0;
+  // `datasets` are all that the session will read; they outlive it.
+  virtual Result<std::unique_ptr<Session>> Open(const Snapshot& snapshot,
+                                                std::span<const Dataset> datasets,
+                                                WorkerContext& context) = 0;
+};
+
+}  // namespace bulkhaul
