@@ -1,5 +1,5 @@
-// Error kinds on top of arrow::Status. Every failure in bulkhaul is an arrow::Status that carries an
-// ErrorDetail; KindOf() decides what the runner does with it.
+// Error kinds on top of arrow::Status. Every failure in bulkhaul is an arrow::Status that carries
+// an ErrorDetail; KindOf() decides what the runner does with it.
 #pragma once
 
 #include <memory>
@@ -50,8 +50,8 @@ Status CancelledError(std::string message = "cancelled");
 Status SnapshotLostError(std::string message, std::string code = {});
 
 // The kind of a failed status. A status without our detail: Cancelled → kCancelled; Invalid,
-// KeyError, TypeError, NotImplemented → kUser; IOError → from its errno detail; others → kPermanent.
-// Out of memory is kPermanent. Never call with an OK status.
+// KeyError, TypeError, NotImplemented → kUser; IOError → from its errno detail; others →
+// kPermanent. Out of memory is kPermanent. Never call with an OK status.
 ErrorKind KindOf(const Status& status);
 // The code of a failed status, or "".
 std::string CodeOf(const Status& status);

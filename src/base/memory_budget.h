@@ -11,7 +11,8 @@
 
 namespace bulkhaul {
 
-// What the process may use: the smaller of the cgroup's limit less its use, and MemAvailable. Bytes.
+// What the process may use: the smaller of the cgroup's limit less its use, and MemAvailable.
+// Bytes.
 int64_t AvailableMemoryBytes();
 // Resident set of this process now, and its peak so far. Bytes.
 int64_t ResidentBytes();

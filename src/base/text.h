@@ -10,7 +10,8 @@
 namespace bulkhaul {
 
 // The candidate nearest to `word` by edit distance, when near enough to be a likely typing error.
-std::optional<std::string> NearestName(std::string_view word, std::span<const std::string> candidates);
+std::optional<std::string> NearestName(std::string_view word,
+                                       std::span<const std::string> candidates);
 // Shell-style match of a whole name: '*', '?', '[a-z]', '\' escapes. Case-sensitive.
 bool GlobMatch(std::string_view pattern, std::string_view name);
 // True when the text holds glob syntax.

@@ -1,0 +1,171 @@
+#include "base/text.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <random>
+
+#include <arrow/util/utf8.h>
+
+namespace bulkhaul {
+namespace {
+
+// Damerau-Levenshtein distance with adjacent transpositions, case folded.
+size_t EditDistance(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
+  std::vector<size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) last[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t cost = lower(a[i - 1]) == lower(b[j - 1]) ? 0 : 1;
+      row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + cost});
+      if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) &&
+          lower(a[i - 2]) == lower(b[j - 1])) {
+        row[j] = std::min(row[j], before[j - 2] + 1);
+      }
+    }
+    std::swap(before, last);
+    std::swap(last, row);
+  }
+  return last[b.size()];
+}
+
+struct ClassMatch {
+  bool well_formed = false;
+  bool matched = false;
+  size_t pattern_next = 0;
+};
+
+// pattern[at] is '['. An unclosed class is an ordinary '['.
+ClassMatch MatchClass(std::string_view pattern, size_t at, char c) {
+  ClassMatch result;
+  size_t i = at + 1;
+  const bool negated = i < pattern.size() && (pattern[i] == '!' || pattern[i] == '^');
+  if (negated) ++i;
+  bool first = true;
+  while (i < pattern.size() && (pattern[i] != ']' || first)) {
+    first = false;
+    const unsigned char low = static_cast<unsigned char>(pattern[i]);
+    unsigned char high = low;
+    if (i + 2 < pattern.size() && pattern[i + 1] == '-' && pattern[i + 2] != ']') {
+      high = static_cast<unsigned char>(pattern[i + 2]);
+      i += 2;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    if (low <= byte && byte <= high) result.matched = true;
+    ++i;
+  }
+  if (i >= pattern.size()) return {};
+  result.well_formed = true;
+  result.matched = result.matched != negated;
+  result.pattern_next = i + 1;
+  return result;
+}
+
+size_t CharacterBytes(unsigned char lead) {
+  return lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+}
+
+}  // namespace
+
+std::optional<std::string> NearestName(std::string_view word,
+                                       std::span<const std::string> candidates) {
+  std::optional<std::string> nearest;
+  size_t best = std::max<size_t>(1, word.size() / 3) + 1;
+  for (const auto& candidate : candidates) {
+    const size_t distance = EditDistance(word, candidate);
+    if (distance < best) {
+      best = distance;
+      nearest = candidate;
+    }
+  }
+  return nearest;
+}
+
+bool GlobMatch(std::string_view pattern, std::string_view name) {
+  size_t p = 0, n = 0;
+  size_t star = std::string_view::npos, star_name = 0;
+  while (n < name.size()) {
+    size_t next = p;
+    bool matched = false;
+    if (p < pattern.size()) {
+      if (pattern[p] == '*') {
+        star = p++;
+        star_name = n;
+        continue;
+      }
+      ClassMatch in_class;
+      if (pattern[p] == '[') in_class = MatchClass(pattern, p, name[n]);
+      if (in_class.well_formed) {
+        matched = in_class.matched;
+        next = in_class.pattern_next;
+      } else if (pattern[p] == '\\' && p + 1 < pattern.size()) {
+        matched = pattern[p + 1] == name[n];
+        next = p + 2;
+      } else {
+        matched = pattern[p] == '?' || pattern[p] == name[n];
+        next = p + 1;
+      }
+    }
+    if (matched) {
+      const bool any = pattern[p] == '?';
+      p = next;
+      n += any ? std::min(CharacterBytes(static_cast<unsigned char>(name[n])), name.size() - n) : 1;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      n = ++star_name;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*') ++p;
+  return p == pattern.size();
+}
+
+bool HasGlob(std::string_view pattern) {
+  return pattern.find_first_of("*?[") != std::string_view::npos;
+}
+
+std::string SafeFileName(std::string_view text) {
+  constexpr size_t kBytesMax = 200;
+  std::string name;
+  const bool valid = IsValidUtf8(text);
+  for (size_t i = 0; i < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    const size_t bytes = valid ? CharacterBytes(lead) : 1;
+    if (name.size() + bytes > kBytesMax) break;
+    const bool plain = std::isalnum(lead) || lead == '_' || lead == '-' || lead == '.';
+    if (plain || (lead >= 0x80 && valid)) {
+      name.append(text.substr(i, bytes));
+    } else {
+      name += '_';
+    }
+    i += bytes;
+  }
+  for (size_t i = 0; i < name.size() && name[i] == '.'; ++i) name[i] = '_';
+  return name.empty() ? "_" : name;
+}
+
+std::string NewId() {
+  constexpr std::string_view kDigits = "abcdefghijklmnopqrstuvwxyz0123456789";
+  static thread_local std::mt19937_64 random = [] {
+    std::random_device device;
+    std::seed_seq seed{device(), device(), device(), device()};
+    return std::mt19937_64(seed);
+  }();
+  std::string id;
+  for (int i = 0; i < 12; ++i) {
+    id += kDigits[std::uniform_int_distribution<size_t>(0, i == 0 ? 25 : 35)(random)];
+  }
+  return id;
+}
+
+bool IsValidUtf8(std::string_view text) {
+  static const bool initialised = (arrow::util::InitializeUTF8(), true);
+  (void)initialised;
+  return arrow::util::ValidateUTF8(reinterpret_cast<const uint8_t*>(text.data()),
+                                   static_cast<int64_t>(text.size()));
+}
+
+}  // namespace bulkhaul
