@@ -25,8 +25,8 @@ struct TableSpec {
 };
 
 struct JobSpec {
-  std::string source_uri;       // may hold a password: never stored, shown through Redact()
-  std::string destination_uri;  // a path or URI
+  std::string source_uri;         // may hold a password: never stored, shown through Redact()
+  std::string destination_uri;    // a path or URI
   std::vector<TableSpec> tables;  // in order; later ones win
   std::vector<QuerySpec> queries;
   Options options;

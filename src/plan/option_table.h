@@ -20,14 +20,14 @@ enum OptionScope : unsigned {
 };
 
 struct OptionSpec {
-  const char* name;   // "unit_bytes": flag --unit-bytes, environment BULKHAUL_UNIT_BYTES
+  const char* name;  // "unit_bytes": flag --unit-bytes, environment BULKHAUL_UNIT_BYTES
   OptionType type;
   const char* default_text;  // as a user would write it; "" for unset text, list, pairs
   unsigned scope;
-  const char* group;  // heading in docs and --help
-  const char* help;   // one sentence or two, with the unit
-  const char* choices = "";     // kEnum: "a|b|c"
-  int64_t minimum = 0;          // kInt, kBytes, kDurationMs
+  const char* group;         // heading in docs and --help
+  const char* help;          // one sentence or two, with the unit
+  const char* choices = "";  // kEnum: "a|b|c"
+  int64_t minimum = 0;       // kInt, kBytes, kDurationMs
   int64_t maximum = INT64_MAX;
 };
 

@@ -1,4 +1,5 @@
-// The settings of a job as typed values under the names that job files, flags and environment share.
+// The settings of a job as typed values under the names that job files, flags and environment
+// share.
 #pragma once
 
 #include <cstdint>

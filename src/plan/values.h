@@ -35,7 +35,8 @@ inline constexpr char kCommentKey[] = "bulkhaul.comment";
 // One thing to move: a table, a view, a query.
 struct Dataset {
   DatasetId id;
-  std::string kind;  // "table", "partitioned table", "view", "materialized view", "foreign table", "query"
+  std::string
+      kind;  // "table", "partitioned table", "view", "materialized view", "foreign table", "query"
   // Fields with kSourceTypeKey in their metadata; nullable false only where the source proves it.
   std::shared_ptr<arrow::Schema> schema;
   std::vector<std::string> primary_key;
@@ -90,8 +91,8 @@ struct WorkUnit {
 struct StagedPart {
   std::string path;  // as the sink names it: relative to its staging folder
   int64_t rows = 0;
-  int64_t bytes = 0;  // as stored
-  uint64_t xxh3 = 0;  // of the stored bytes
+  int64_t bytes = 0;             // as stored
+  uint64_t xxh3 = 0;             // of the stored bytes
   std::string key_min, key_max;  // of the split key as text, "" when there is none
   std::string format_state;      // JSON that only the sink reads
 };
@@ -106,11 +107,11 @@ struct StagedResult {
   std::vector<UnitRange> ranges;  // what it covered; several after an assembly
   std::vector<StagedPart> parts;  // none for a unit without rows
   int64_t rows_read = 0;
-  int64_t rows_written = 0;   // rows_read = rows_written + rows_filtered + rows_rejected
+  int64_t rows_written = 0;  // rows_read = rows_written + rows_filtered + rows_rejected
   int64_t rows_filtered = 0;
   int64_t rows_rejected = 0;
-  int64_t source_bytes = 0;   // received
-  int64_t stored_bytes = 0;   // sum of the parts
+  int64_t source_bytes = 0;  // received
+  int64_t stored_bytes = 0;  // sum of the parts
   int64_t elapsed_ms = 0;
   // What options changed, counted: "infinity_clamped" → 3.
   std::map<std::string, int64_t> counters;
@@ -141,7 +142,7 @@ struct CommitRequest {
   std::vector<StagedResult> staged;  // in order
   int64_t rows = 0;
   int64_t bytes = 0;
-  std::string source_description;  // the URI without secrets
+  std::string source_description;       // the URI without secrets
   std::string started_at, finished_at;  // UTC of the dataset's first and last unit
 };
 

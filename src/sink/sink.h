@@ -65,9 +65,9 @@ struct CommitContext {
 // The job's own record, published when every dataset is.
 struct JobManifest {
   JobId job_id;
-  std::string json;                // what readers of the destination see
-  std::string history_json;        // the record for .archive/jobs
-  std::string finished_at;         // UTC
+  std::string json;          // what readers of the destination see
+  std::string history_json;  // the record for .archive/jobs
+  std::string finished_at;   // UTC
   std::vector<CommitReceipt> receipts;
 };
 
@@ -85,8 +85,9 @@ class Sink {
                                                     const std::shared_ptr<arrow::Schema>& schema,
                                                     WriteStage stage, UnitContext& context) = 0;
   // Rows of an intermediate result, in order.
-  virtual Result<std::unique_ptr<arrow::RecordBatchReader>> OpenStaged(
-      const DatasetPlan& plan, const StagedResult& staged, UnitContext& context) = 0;
+  virtual Result<std::unique_ptr<arrow::RecordBatchReader>> OpenStaged(const DatasetPlan& plan,
+                                                                       const StagedResult& staged,
+                                                                       UnitContext& context) = 0;
   // Which of these staged results the destination still holds whole (size and checksum).
   virtual Result<std::vector<StagedResult>> Recover(const JobId& job,
                                                     std::span<const StagedResult> staged) = 0;

@@ -36,7 +36,7 @@ struct SplitHint {
 
 struct UnitPage {
   std::vector<WorkUnit> units;
-  std::string next_cursor;  // "" when this was the last page
+  std::string next_cursor;           // "" when this was the last page
   std::vector<UnitRange> retracted;  // ranges given out before that no longer hold (streams)
 };
 
@@ -55,8 +55,8 @@ class UnitReader : public arrow::RecordBatchReader {
 class Session {
  public:
   virtual ~Session() = default;
-  // The batches' schema is the dataset's. One reader at a time; the session is usable again when the
-  // reader is destroyed, also after an error or half way, unless ok() says no.
+  // The batches' schema is the dataset's. One reader at a time; the session is usable again when
+  // the reader is destroyed, also after an error or half way, unless ok() says no.
   virtual Result<std::unique_ptr<UnitReader>> Read(const WorkUnit& unit, UnitContext& context) = 0;
   // False when the connection is gone: the runner opens another.
   virtual bool ok() const { return true; }

@@ -28,7 +28,8 @@ class Transform {
   virtual std::string name() const = 0;  // key of its state in StagedResult
   virtual Scope scope() const { return Scope::kRow; }
   // The schema that Apply gives for this one. kUser when the options do not fit the schema.
-  virtual Result<std::shared_ptr<arrow::Schema>> Bind(const std::shared_ptr<arrow::Schema>& schema) = 0;
+  virtual Result<std::shared_ptr<arrow::Schema>> Bind(
+      const std::shared_ptr<arrow::Schema>& schema) = 0;
   virtual Result<std::shared_ptr<arrow::RecordBatch>> Apply(
       const std::shared_ptr<arrow::RecordBatch>& batch, arrow::MemoryPool* pool) = 0;
   // JSON; "" when there is none.
