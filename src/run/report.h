@@ -1,0 +1,119 @@
+// What a job did, for people and for programs (docs/schemas/report.schema.json).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "plan/values.h"
+
+namespace bulkhaul {
+
+enum class JobState {
+  kDone,       // everything is published
+  kFailed,     // stopped at an error; resumable
+  kPartial,    // on_error: continue, and some tables failed; resumable
+  kCancelled,  // stopped on request; resumable
+};
+const char* JobStateName(JobState state);  // "done", "failed", "partial", "cancelled"
+// 0, 1, 3, 130.
+int ExitCodeOf(JobState state);
+
+struct TableReport {
+  DatasetId dataset;
+  std::string output_name;
+  std::string state;     // "published", "staged", "failed", "pending"
+  std::string location;  // final path, when published
+  std::string error;     // when failed
+  std::string error_kind;
+  int64_t rows = 0;
+  int64_t rows_filtered = 0;
+  int64_t rows_rejected = 0;
+  int64_t source_bytes = 0;
+  int64_t stored_bytes = 0;
+  int64_t files = 0;
+  int64_t units = 0;
+  int64_t retries = 0;
+  int64_t epoch = 0;
+  std::string snapshot;      // its description
+  int64_t elapsed_ms = 0;    // wall, first unit begun to published
+  int64_t unit_ms = 0;       // sum over units
+  bool earlier_run = false;  // was published before this resume began
+  std::map<std::string, int64_t> counters;  // values that options changed
+  std::vector<std::string> explanations;    // of job-wide transforms
+  int64_t bytes_before_transform = 0;       // of the intermediate form; 0: there was none
+};
+
+struct SlowUnit {
+  std::string unit_id;
+  DatasetId dataset;
+  int64_t elapsed_ms = 0;
+  int64_t rows = 0;
+};
+
+struct JobReport {
+  JobId job_id;
+  JobState state = JobState::kDone;
+  std::string error;       // of the job as a whole, "" when done
+  std::string error_kind;  // ErrorKindName, "" when done
+  std::string source;      // redacted
+  std::string destination;
+  std::string format;
+  std::string started_at, finished_at;  // UTC
+  bool resumed = false;
+  std::vector<TableReport> tables;
+  int64_t tables_published = 0, tables_failed = 0;
+  int64_t rows = 0, source_bytes = 0, stored_bytes = 0, files = 0, units = 0, retries = 0;
+  int64_t epochs = 0;
+  int64_t wall_ms = 0;
+  int64_t unit_ms = 0;  // sum over the units of this run
+  int64_t cpu_ms = 0;   // of this process, user and system, during the run
+  int64_t disk_read_bytes = 0, disk_write_bytes = 0;  // that reached storage (/proc/self/io)
+  int64_t workers = 0;
+  int64_t memory_limit_bytes = 0;
+  int64_t peak_rss_bytes = 0;
+  std::map<std::string, int64_t> peak_rss_by_stage;  // "plan", "read", "assemble", "publish"
+  int64_t peak_reserved_bytes = 0;
+  std::vector<SlowUnit> slowest_units;  // five at most, slowest first
+  std::vector<std::string> warnings;
+  std::string configuration;  // JSON of the job's settings, without secrets
+
+  int exit_code() const { return ExitCodeOf(state); }
+  double RowsPerSecond() const;
+  double MegabytesPerSecond() const;  // of source bytes, 1e6
+  double TablesPerMinute() const;
+  double UnitsPerMinute() const;
+  double CpuUse() const;   // cores kept busy on average
+  double SpeedUp() const;  // unit_ms / wall_ms
+
+  std::string ToJson() const;
+  static Result<JobReport> FromJson(std::string_view json);
+  std::string ToText() const;
+};
+
+// The record for .archive/jobs, as the issue of a job's history: ids, times, source without
+// secrets, per table rows, files, final path, compression, seconds; totals; configuration.
+std::string JobRecordJson(const JobReport& report);
+
+// Many job records added up (`stats`).
+struct JobStatistics {
+  int64_t jobs = 0, done = 0, failed = 0, partial = 0, cancelled = 0;
+  int64_t tables = 0, tables_failed = 0, rows = 0, source_bytes = 0, stored_bytes = 0;
+  int64_t wall_ms = 0;
+  double speed_up_mean = 0, speed_up_max = 0;
+  double workers_mean = 0;
+  int64_t workers_max = 0;
+  int64_t unreadable = 0;  // records that could not be parsed
+
+  std::string ToJson() const;
+  std::string ToText() const;
+};
+// Records that finished at `since_utc` (RFC 3339) or later; "" → all. Two records of one job (a
+// failed run, then its resume) count as two runs.
+JobStatistics AddUpJobRecords(std::span<const std::string> records, std::string_view since_utc);
+
+}  // namespace bulkhaul
