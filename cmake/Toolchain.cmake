@@ -20,12 +20,13 @@ if(BULKHAUL_COVERAGE)
 endif()
 
 find_program(BULKHAUL_CCACHE ccache)
-if(BULKHAUL_CCACHE)
+if(BULKHAUL_CCACHE AND NOT CMAKE_DISABLE_PRECOMPILE_HEADERS)
   # Precompiled headers need ccache to trust their recorded macros and times.
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
       CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
       CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${BULKHAUL_CCACHE})
-  add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fpch-preprocess>)
+  add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fpch-preprocess>
+                      "$<$<COMPILE_LANG_AND_ID:CXX,Clang>:SHELL:-Xclang -fno-pch-timestamp>")
 endif()
 
 find_program(BULKHAUL_MOLD mold)
