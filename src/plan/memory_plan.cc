@@ -1,0 +1,61 @@
+#include "plan/memory_plan.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/units.h"
+
+namespace bulkhaul {
+
+int64_t ResolveMemoryBudget(const Options& options, int64_t available_bytes) {
+  const int64_t limit = options.GetBytes("memory_limit");
+  return limit > 0 ? limit : std::max<int64_t>(available_bytes / 2, 1);
+}
+
+Result<MemoryPlan> PlanMemory(const MemoryWishes& wishes) {
+  const auto worker_bytes = [&](int64_t batch_bytes) {
+    return static_cast<int64_t>(wishes.batches_per_worker * static_cast<double>(batch_bytes)) +
+           wishes.writer_bytes;
+  };
+  const int64_t share = wishes.budget_bytes - wishes.fixed_bytes;
+  const auto fits = [&](int workers, int64_t batch_bytes) {
+    return share / std::max(workers, 1) >= worker_bytes(batch_bytes);
+  };
+  MemoryPlan plan;
+  plan.budget_bytes = wishes.budget_bytes;
+  plan.workers = std::max(1, wishes.workers);
+  plan.batch_bytes = wishes.batch_bytes;
+  const int64_t batch_bytes_min = std::min(kBatchBytesMin, wishes.batch_bytes);
+  while (!fits(plan.workers, plan.batch_bytes) && plan.batch_bytes > batch_bytes_min) {
+    plan.batch_bytes = std::max(batch_bytes_min, plan.batch_bytes / 2);
+  }
+  while (!fits(plan.workers, plan.batch_bytes) && plan.workers > 1) --plan.workers;
+  // Fewer workers may leave room for larger batches again.
+  while (plan.batch_bytes < wishes.batch_bytes &&
+         fits(plan.workers, std::min(wishes.batch_bytes, plan.batch_bytes * 2))) {
+    plan.batch_bytes = std::min(wishes.batch_bytes, plan.batch_bytes * 2);
+  }
+  if (!fits(plan.workers, plan.batch_bytes)) {
+    const int64_t least = wishes.fixed_bytes + worker_bytes(batch_bytes_min);
+    return UserError(
+        fmt::format("a memory budget of {} is too small: one worker needs {}; set memory_limit to "
+                    "at least that",
+                    FormatBytes(wishes.budget_bytes), FormatBytes(least)),
+        "memory_limit");
+  }
+  plan.worker_bytes = worker_bytes(plan.batch_bytes);
+  if (plan.batch_bytes != wishes.batch_bytes) {
+    plan.notes.push_back(fmt::format("batches lowered from {} to {} to stay within {}",
+                                     FormatBytes(wishes.batch_bytes), FormatBytes(plan.batch_bytes),
+                                     FormatBytes(wishes.budget_bytes)));
+  }
+  if (plan.workers != wishes.workers) {
+    plan.notes.push_back(fmt::format(
+        "workers lowered from {} to {} to stay within {}: each holds {}", wishes.workers,
+        plan.workers, FormatBytes(wishes.budget_bytes), FormatBytes(plan.worker_bytes)));
+  }
+  return plan;
+}
+
+}  // namespace bulkhaul

@@ -1,0 +1,41 @@
+// Fits workers and their buffers into the memory budget, before anything runs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "plan/options.h"
+
+namespace bulkhaul {
+
+struct MemoryWishes {
+  int64_t budget_bytes = 0;  // ResolveMemoryBudget()
+  int64_t fixed_bytes = 0;   // what the process holds whatever runs: code, ledger, plan
+  int workers = 1;
+  int64_t batch_bytes = 4 << 20;
+  // What one worker holds of batches: the one being filled and the one being written.
+  double batches_per_worker = 2;
+  int64_t writer_bytes = 0;  // SinkTraits::writer_bytes: one open writer, beside its batch
+};
+
+struct MemoryPlan {
+  int64_t budget_bytes = 0;
+  int workers = 1;
+  int64_t batch_bytes = 0;
+  int64_t worker_bytes = 0;  // what each attempt reserves before it starts
+  std::vector<std::string> notes;  // "memory: batches of 1 MiB instead of 4 MiB, …"
+};
+
+// The least that batch_bytes is lowered to.
+inline constexpr int64_t kBatchBytesMin = 256 << 10;
+
+// memory_limit, or half of `available_bytes` (base/memory_budget.h) when it is 0. Pure.
+int64_t ResolveMemoryBudget(const Options& options, int64_t available_bytes);
+
+// Lowers the batches first, then the workers, until fixed + workers × worker_bytes fit the budget.
+// kUser with the least budget that works when one worker with the smallest batches does not. Pure.
+Result<MemoryPlan> PlanMemory(const MemoryWishes& wishes);
+
+}  // namespace bulkhaul
