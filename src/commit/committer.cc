@@ -1,0 +1,186 @@
+#include "commit/committer.h"
+
+#include <chrono>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "base/crash_point.h"
+#include "base/units.h"
+
+namespace bulkhaul {
+namespace {
+
+std::string Bound(const std::string& token, const char* open) {
+  return token.empty() ? std::string(open) : fmt::format("'{}'", token);
+}
+
+// One axis: from each begin there is one range, and following the ends passes all of them.
+Status CheckChain(const std::string& axis, const std::vector<const UnitRange*>& ranges) {
+  std::map<std::string, const UnitRange*> by_begin;
+  for (const UnitRange* range : ranges) {
+    const auto [other, fresh] = by_begin.emplace(range->begin, range);
+    if (!fresh) {
+      return BugError(fmt::format("axis '{}': two results begin at {}: rows would be doubled", axis,
+                                  Bound(range->begin, "the start")));
+    }
+    if (range->begin == range->end && !range->begin.empty()) {
+      return BugError(fmt::format("axis '{}': an empty range at '{}'", axis, range->begin));
+    }
+  }
+  std::string at;
+  for (size_t passed = 0; passed < ranges.size(); ++passed) {
+    const auto next = by_begin.find(at);
+    if (next == by_begin.end()) {
+      return BugError(fmt::format("axis '{}': no result begins at {}: rows would be lost", axis,
+                                  Bound(at, "the start")));
+    }
+    at = next->second->end;
+    if (at.empty() && passed + 1 < ranges.size()) {
+      return BugError(fmt::format("axis '{}': a result runs to the end though {} others follow",
+                                  axis, ranges.size() - passed - 1));
+    }
+  }
+  if (!at.empty()) {
+    return BugError(fmt::format("axis '{}': nothing covers what follows '{}'", axis, at));
+  }
+  return Status::OK();
+}
+
+Status CheckResult(const CommitRequest& request, const StagedResult& result) {
+  const int64_t accounted = result.rows_written + result.rows_filtered + result.rows_rejected;
+  if (result.rows_read != accounted) {
+    return BugError(fmt::format("unit {}: {} rows read, but {} written, {} filtered and {} rejected",
+                                result.unit_id, result.rows_read, result.rows_written,
+                                result.rows_filtered, result.rows_rejected));
+  }
+  int64_t rows = 0, bytes = 0;
+  for (const auto& part : result.parts) {
+    rows += part.rows;
+    bytes += part.bytes;
+  }
+  if (rows != result.rows_written || bytes != result.stored_bytes) {
+    return BugError(fmt::format("unit {}: its parts hold {} rows and {} bytes, its result says {} "
+                                "and {}",
+                                result.unit_id, rows, bytes, result.rows_written,
+                                result.stored_bytes));
+  }
+  if (result.epoch != request.plan.epoch) {
+    return BugError(fmt::format("unit {} was read in epoch {}, its table in epoch {}",
+                                result.unit_id, result.epoch, request.plan.epoch));
+  }
+  if (result.dataset != request.plan.dataset.id) {
+    return BugError(fmt::format("unit {} belongs to {}, not to {}", result.unit_id,
+                                result.dataset.ToString(), request.plan.dataset.id.ToString()));
+  }
+  return Status::OK();
+}
+
+}  // namespace
+
+Status CheckRangesTile(std::span<const UnitRange> planned, std::span<const UnitRange> covered) {
+  std::set<std::string> axes;
+  for (const auto& range : planned) axes.insert(range.axis);
+  std::map<std::string, std::vector<const UnitRange*>> by_axis;
+  for (const auto& range : covered) {
+    if (!axes.contains(range.axis)) {
+      return BugError(fmt::format("a result covers axis '{}', which was not planned", range.axis));
+    }
+    by_axis[range.axis].push_back(&range);
+  }
+  for (const auto& axis : axes) {
+    if (!by_axis.contains(axis)) {
+      return BugError(fmt::format("nothing covers axis '{}': its rows would be lost", axis));
+    }
+  }
+  for (const auto& [axis, ranges] : by_axis) ARROW_RETURN_NOT_OK(CheckChain(axis, ranges));
+  return Status::OK();
+}
+
+Status CheckCounts(const CommitRequest& request) {
+  int64_t rows = 0, bytes = 0, last_ordinal = -1;
+  for (const auto& result : request.staged) {
+    ARROW_RETURN_NOT_OK(CheckResult(request, result));
+    if (result.ordinal <= last_ordinal) {
+      return BugError(fmt::format("unit {} is out of order", result.unit_id));
+    }
+    last_ordinal = result.ordinal;
+    rows += result.rows_written;
+    bytes += result.stored_bytes;
+  }
+  if (rows != request.rows || bytes != request.bytes) {
+    return BugError(fmt::format("the units hold {} rows and {} bytes, the request says {} and {}",
+                                rows, bytes, request.rows, request.bytes));
+  }
+  return Status::OK();
+}
+
+Status CheckReceipt(const CommitRequest& request, const CommitReceipt& receipt) {
+  if (receipt.rows != request.rows) {
+    return BugError(fmt::format("{} rows were staged, but {} published at '{}'", request.rows,
+                                receipt.rows, receipt.location));
+  }
+  if (receipt.dataset != request.plan.dataset.id) {
+    return BugError(fmt::format("the receipt is for {}", receipt.dataset.ToString()));
+  }
+  return Status::OK();
+}
+
+Result<CommitRequest> Committer::Request(const CommitInput& input) {
+  const DatasetRecord& record = input.record;
+  const UnitStage stage = record.intermediate ? UnitStage::kAssemble : UnitStage::kRead;
+  CommitRequest request;
+  request.job_id = ledger_.job();
+  request.idempotency_key = fmt::format("{}/{}", ledger_.job(), record.index);
+  request.plan.job_id = ledger_.job();
+  request.plan.dataset = record.dataset;
+  request.plan.schema = input.schema;
+  request.plan.output_name = record.output_name;
+  request.plan.epoch = record.epoch;
+  request.plan.split_key = input.split_key;
+  request.schema = input.schema;
+  request.snapshot = input.snapshot;
+  ARROW_ASSIGN_OR_RAISE(request.staged, ledger_.Staged(record.index, stage));
+  request.plan.units = static_cast<int64_t>(request.staged.size());
+  for (const auto& result : request.staged) {
+    request.rows += result.rows_written;
+    request.bytes += result.stored_bytes;
+  }
+  request.source_description = input.source_description;
+  request.started_at = record.started_at;
+  request.finished_at = FormatUtc(std::chrono::system_clock::now());
+  return request;
+}
+
+Result<CommitReceipt> Committer::Commit(const CommitInput& input) {
+  CrashPoint("committer.begin");
+  const DatasetRecord& record = input.record;
+  ARROW_ASSIGN_OR_RAISE(CommitRequest request, Request(input));
+  // The ranges of the read stage's plan; assembled results carry those of what they joined.
+  ARROW_ASSIGN_OR_RAISE(const auto units, ledger_.Units(record.index, UnitStage::kRead));
+  std::vector<UnitRange> planned, covered;
+  for (const auto& unit : units) planned.push_back(unit.unit.range);
+  for (const auto& result : request.staged) {
+    covered.insert(covered.end(), result.ranges.begin(), result.ranges.end());
+  }
+  const std::string name = record.dataset.id.ToString();
+  ARROW_RETURN_NOT_OK(WithContext(CheckRangesTile(planned, covered), name));
+  ARROW_RETURN_NOT_OK(WithContext(CheckCounts(request), name));
+  CrashPoint("committer.checked");
+
+  CommitContext context;
+  context.record = [&](const std::string& state) {
+    return ledger_.SaveJournal(record.index, state);
+  };
+  context.recovered = record.journal;
+  ARROW_ASSIGN_OR_RAISE(CommitReceipt receipt, sink_.Commit(request, context));
+  CrashPoint("committer.sink_committed");
+  ARROW_RETURN_NOT_OK(WithContext(CheckReceipt(request, receipt), name));
+  ARROW_RETURN_NOT_OK(
+      ledger_.Publish(record.index, receipt, FormatUtc(std::chrono::system_clock::now())));
+  CrashPoint("committer.done");
+  return receipt;
+}
+
+}  // namespace bulkhaul
