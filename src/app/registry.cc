@@ -1,0 +1,160 @@
+#include "app/registry.h"
+
+#include <algorithm>
+#include <cctype>
+#include <functional>
+#include <span>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "base/secret.h"
+#include "base/text.h"
+#include "sink/arrow/arrow_sink.h"
+#include "sink/csv/csv_sink.h"
+#include "sink/memory/memory_sink.h"
+#include "sink/parquet/parquet_sink.h"
+#include "source/generator/generator_source.h"
+#include "source/postgres/postgres_source.h"
+#include "source/sqlite/sqlite_source.h"
+
+namespace bulkhaul {
+namespace {
+
+using MakeSourceFunction = Result<std::unique_ptr<Source>> (*)(const JobSpec&, const JobId&);
+using MakeSinkFunction = Result<std::unique_ptr<Sink>> (*)(const JobSpec&, const JobId&);
+
+struct SourceEntry {
+  const char* name;
+  std::vector<std::string> schemes;     // before the first ':'
+  std::vector<std::string> extensions;  // of a plain path
+  MakeSourceFunction make;
+};
+
+struct SinkEntry {
+  const char* name;                     // as `format` says it
+  std::vector<std::string> schemes;     // before the first ':'
+  std::vector<std::string> extensions;  // of the destination
+  MakeSinkFunction make;
+};
+
+const std::vector<SourceEntry>& Sources() {
+  static const auto* const entries = new std::vector<SourceEntry>{
+      {"postgres", {"postgres", "postgresql"}, {}, MakePostgresSource},
+      {"sqlite", {"sqlite", "sqlite3"}, {".db", ".sqlite", ".sqlite3"}, MakeSqliteSource},
+      {"generator", {"generator"}, {}, MakeGeneratorSource},
+  };
+  return *entries;
+}
+
+const std::vector<SinkEntry>& Sinks() {
+  static const auto* const entries = new std::vector<SinkEntry>{
+      {"parquet", {}, {".parquet"}, MakeParquetSink},
+      {"csv", {}, {".csv"}, MakeCsvSink},
+      {"arrow", {}, {".arrow", ".feather", ".ipc"}, MakeArrowSink},
+      {"memory", {"memory"}, {}, MakeMemorySink},
+  };
+  return *entries;
+}
+
+std::string LowerCase(std::string_view text) {
+  std::string lower(text);
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return lower;
+}
+
+// "postgres" of "postgres://…"; "" for a path, a file: URI too.
+std::string SchemeOf(std::string_view uri) {
+  const auto colon = uri.find(':');
+  if (colon == std::string_view::npos || colon < 2) return {};
+  const std::string_view scheme = uri.substr(0, colon);
+  const bool plain = std::all_of(scheme.begin(), scheme.end(), [](unsigned char c) {
+    return std::isalnum(c) || c == '+' || c == '-' || c == '.';
+  });
+  return plain && scheme != "file" ? LowerCase(scheme) : std::string();
+}
+
+bool Contains(const std::vector<std::string>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+bool HasExtension(std::string_view path, const std::vector<std::string>& extensions) {
+  const std::string lower = LowerCase(path);
+  return std::any_of(extensions.begin(), extensions.end(),
+                     [&](const std::string& extension) { return lower.ends_with(extension); });
+}
+
+// libpq's "host=… dbname=…" form, which has no scheme.
+bool IsConnectionString(std::string_view text) {
+  for (const char* keyword : {"host", "hostaddr", "dbname", "service", "user", "port"}) {
+    if (text.starts_with(keyword) &&
+        text.substr(std::string_view(keyword).size()).starts_with("=")) {
+      return true;
+    }
+  }
+  return false;
+}
+
+template <typename Entry>
+std::vector<std::string> NamesOf(const std::vector<Entry>& entries) {
+  std::vector<std::string> names;
+  for (const auto& entry : entries) names.emplace_back(entry.name);
+  return names;
+}
+
+Status UnknownSource(const std::string& uri, const std::string& scheme) {
+  std::vector<std::string> schemes;
+  for (const auto& entry : Sources()) {
+    schemes.insert(schemes.end(), entry.schemes.begin(), entry.schemes.end());
+  }
+  std::string message =
+      scheme.empty() ? fmt::format("'{}' is not a source", Redact(uri))
+                     : fmt::format("'{}' names no source: there is no '{}:'", Redact(uri), scheme);
+  if (const auto nearest = scheme.empty() ? std::nullopt : NearestName(scheme, schemes)) {
+    message += fmt::format("; did you mean '{}:'?", *nearest);
+  }
+  return UserError(
+      message +
+      " Use postgres://user@host/database, sqlite:///path/file.db, a path that ends in "
+      ".db or .sqlite, or generator:preset=orders");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Source>> MakeSource(const JobSpec& spec, const JobId& job) {
+  const std::string scheme = SchemeOf(spec.source_uri);
+  for (const auto& entry : Sources()) {
+    if (Contains(entry.schemes, scheme)) return entry.make(spec, job);
+  }
+  if (IsConnectionString(spec.source_uri)) return MakePostgresSource(spec, job);
+  if (!scheme.empty()) return UnknownSource(spec.source_uri, scheme);
+  for (const auto& entry : Sources()) {
+    if (HasExtension(spec.source_uri, entry.extensions)) return entry.make(spec, job);
+  }
+  return UnknownSource(spec.source_uri, "");
+}
+
+Result<std::unique_ptr<Sink>> MakeSink(const JobSpec& spec, const JobId& job) {
+  const std::string scheme = SchemeOf(spec.destination_uri);
+  const std::string& format = spec.options.GetString("format");
+  for (const auto& entry : Sinks()) {
+    if (!scheme.empty() && Contains(entry.schemes, scheme)) return entry.make(spec, job);
+  }
+  if (!scheme.empty()) {
+    return UserError(fmt::format("'{}' is not a destination: write a path of a local folder",
+                                 Redact(spec.destination_uri)));
+  }
+  for (const auto& entry : Sinks()) {
+    const bool named = format == entry.name;
+    if (named || (format == "auto" && HasExtension(spec.destination_uri, entry.extensions))) {
+      return entry.make(spec, job);
+    }
+  }
+  return MakeParquetSink(spec, job);
+}
+
+std::vector<std::string> SourceNames() { return NamesOf(Sources()); }
+std::vector<std::string> SinkNames() { return NamesOf(Sinks()); }
+
+}  // namespace bulkhaul
