@@ -1,0 +1,76 @@
+"""Runs one program and says what it took."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import time
+
+
+def folder_bytes(path: pathlib.Path) -> int:
+    """Bytes of the result: the data files, not the metadata beside them."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(
+        file.stat().st_size for file in path.rglob("*")
+        if file.is_file() and not any(part.startswith((".", "_"))
+                                      for part in file.relative_to(path).parts)
+    )
+
+
+def remove(path: pathlib.Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def measure(words: list, output: pathlib.Path | None = None, environment: dict | None = None,
+            seconds_max: float = 900) -> dict:
+    """Wall and CPU seconds, peak RSS of the process tree's root, and bytes written to `output`.
+
+    A peer that imports libraries first prints {"seconds", "cpu_seconds"} of the export alone on its
+    last line; those figures are taken then, in the peer's favour. bulkhaul is always measured from
+    exec to exit.
+    """
+    if output is not None:
+        remove(output)
+    begin = time.perf_counter()
+    process = subprocess.Popen(
+        [str(word) for word in words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})},
+    )
+    # Small outputs only: both pipes hold what these programs say.
+    deadline = begin + seconds_max
+    while True:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            break
+        if time.perf_counter() > deadline:
+            process.kill()
+        time.sleep(0.002)
+    wall = time.perf_counter() - begin
+    process.returncode = os.waitstatus_to_exitcode(status)
+    out, err = process.communicate()
+    if process.returncode != 0:
+        raise RuntimeError(f"{words} ended with {process.returncode}\n{out}\n{err}")
+    figures = {
+        "seconds": wall,
+        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        "peak_rss_mb": usage.ru_maxrss * 1024 / 1e6,
+        "process_seconds": wall,
+    }
+    lines = out.strip().splitlines()
+    if lines and lines[-1].startswith('{"seconds"'):
+        figures.update(json.loads(lines[-1]))
+    if output is not None and output.exists():
+        figures["output_bytes"] = folder_bytes(output)
+    return figures
+
+
+def median(rounds: list[dict], key: str) -> float:
+    return statistics.median(one[key] for one in rounds)
