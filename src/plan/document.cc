@@ -1,0 +1,55 @@
+#include "plan/document.h"
+
+#include <set>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+
+namespace bulkhaul {
+namespace {
+
+Status CheckDuplicates(const DocumentNode& node, std::string_view file_name) {
+  std::set<std::string_view> keys;
+  for (const auto& member : node.members) {
+    if (!keys.insert(member.key).second) {
+      return ErrorAt(file_name, member.mark, fmt::format("'{}' is given twice", member.key));
+    }
+    ARROW_RETURN_NOT_OK(CheckDuplicates(member.value, file_name));
+  }
+  for (const auto& item : node.items) ARROW_RETURN_NOT_OK(CheckDuplicates(item, file_name));
+  return Status::OK();
+}
+
+}  // namespace
+
+Result<DocumentFormat> DocumentFormatOf(std::string_view file_name) {
+  if (file_name.ends_with(".yaml") || file_name.ends_with(".yml")) return DocumentFormat::kYaml;
+  if (file_name.ends_with(".toml")) return DocumentFormat::kToml;
+  if (file_name.ends_with(".json")) return DocumentFormat::kJson;
+  return UserError(fmt::format("'{}' is not a job file: its name must end in .yaml, .yml, .toml or "
+                               ".json",
+                               file_name));
+}
+
+Status ErrorAt(std::string_view file_name, DocumentMark mark, const std::string& message) {
+  return UserError(fmt::format("{}:{}:{}: {}", file_name, mark.line, mark.column, message));
+}
+
+Result<DocumentNode> ParseDocument(std::string_view text, DocumentFormat format,
+                                   std::string_view file_name) {
+  if (static_cast<int64_t>(text.size()) > kDocumentBytesMax) {
+    return UserError(fmt::format("{}: a job file has at most {} bytes", file_name,
+                                 kDocumentBytesMax));
+  }
+  if (!IsValidUtf8(text)) return UserError(fmt::format("{}: not valid UTF-8", file_name));
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  const auto parse = format == DocumentFormat::kYaml   ? ParseYamlDocument
+                     : format == DocumentFormat::kToml ? ParseTomlDocument
+                                                       : ParseJsonDocument;
+  ARROW_ASSIGN_OR_RAISE(auto node, parse(text, file_name));
+  ARROW_RETURN_NOT_OK(CheckDuplicates(node, file_name));
+  return node;
+}
+
+}  // namespace bulkhaul

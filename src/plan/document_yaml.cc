@@ -1,0 +1,109 @@
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include "plan/document.h"
+
+namespace bulkhaul {
+namespace {
+
+DocumentMark ToMark(const YAML::Mark& mark) {
+  if (mark.is_null()) return {};
+  return {mark.line + 1, mark.column + 1};
+}
+
+class YamlReader {
+ public:
+  YamlReader(std::string_view text, std::string_view file_name)
+      : text_(text), file_name_(file_name) {}
+
+  Result<DocumentNode> Convert(const YAML::Node& node, int depth) {
+    DocumentNode out;
+    out.mark = ToMark(node.Mark());
+    if (++values_ > kDocumentValuesMax) {
+      return ErrorAt(file_name_, out.mark,
+                     fmt::format("more than {} values, aliases included", kDocumentValuesMax));
+    }
+    if (depth > kDocumentDepthMax) return ErrorAt(file_name_, out.mark, "nested too deeply");
+    switch (node.Type()) {
+      case YAML::NodeType::Undefined:
+      case YAML::NodeType::Null:
+        out.text = NullWord(node.Mark());
+        break;
+      case YAML::NodeType::Scalar:
+        return Scalar(node, std::move(out));
+      case YAML::NodeType::Sequence:
+        return Sequence(node, depth, std::move(out));
+      case YAML::NodeType::Map:
+        return Map(node, depth, std::move(out));
+    }
+    return out;
+  }
+
+ private:
+  // The parser drops how a null was written, but "infinity: null" means the word.
+  std::string NullWord(const YAML::Mark& mark) const {
+    if (mark.is_null() || mark.pos < 0) return {};
+    for (const std::string_view word : {"null", "Null", "NULL", "~"}) {
+      if (text_.substr(std::min<size_t>(mark.pos, text_.size())).starts_with(word)) {
+        return std::string(word);
+      }
+    }
+    return {};
+  }
+
+  Result<DocumentNode> Scalar(const YAML::Node& node, DocumentNode out) {
+    out.kind = DocumentNode::Kind::kScalar;
+    out.text = node.Scalar();
+    // Source: yaml-cpp gives quoted scalars the non-specific tag "!" and plain ones "?".
+    const auto& tag = node.Tag();
+    if (tag == "!") {
+      out.scalar = DocumentNode::Scalar::kText;
+    } else if (tag != "?" && !tag.empty()) {
+      return ErrorAt(file_name_, out.mark, fmt::format("the tag '{}' is not known here", tag));
+    }
+    return out;
+  }
+
+  Result<DocumentNode> Sequence(const YAML::Node& node, int depth, DocumentNode out) {
+    out.kind = DocumentNode::Kind::kList;
+    for (const auto& item : node) {
+      ARROW_ASSIGN_OR_RAISE(auto value, Convert(item, depth + 1));
+      out.items.push_back(std::move(value));
+    }
+    return out;
+  }
+
+  Result<DocumentNode> Map(const YAML::Node& node, int depth, DocumentNode out) {
+    out.kind = DocumentNode::Kind::kMap;
+    for (const auto& entry : node) {
+      DocumentNode::Member member;
+      member.mark = ToMark(entry.first.Mark());
+      if (!entry.first.IsScalar()) return ErrorAt(file_name_, member.mark, "a key must be text");
+      member.key = entry.first.Scalar();
+      ARROW_ASSIGN_OR_RAISE(member.value, Convert(entry.second, depth + 1));
+      out.members.push_back(std::move(member));
+    }
+    return out;
+  }
+
+  const std::string_view text_;
+  const std::string_view file_name_;
+  int64_t values_ = 0;
+};
+
+}  // namespace
+
+Result<DocumentNode> ParseYamlDocument(std::string_view text, std::string_view file_name) {
+  try {
+    const auto documents = YAML::LoadAll(std::string(text));
+    if (documents.empty()) return DocumentNode{};
+    if (documents.size() > 1) {
+      return ErrorAt(file_name, ToMark(documents[1].Mark()), "a job file holds one document");
+    }
+    return YamlReader(text, file_name).Convert(documents[0], 0);
+  } catch (const YAML::Exception& error) {
+    return ErrorAt(file_name, ToMark(error.mark), error.msg);
+  }
+}
+
+}  // namespace bulkhaul
