@@ -56,7 +56,8 @@ class CopyDecoder {
   // While a batch is ready nothing is taken. Bytes after the stream's trailer are an error.
   Result<size_t> Feed(std::span<const uint8_t> bytes);
   bool batch_ready() const;
-  // The complete rows so far; nullptr when there are none.
+  // The complete rows so far; nullptr when there are none. Only between two rows: while
+  // batch_ready(), or once finished(); kBug in the middle of a row.
   Result<std::shared_ptr<arrow::RecordBatch>> TakeBatch();
   // OK when the stream is complete: the trailer was read. kPermanent "truncated" otherwise.
   Status Finish();
@@ -67,7 +68,8 @@ class CopyDecoder {
 
   int64_t rows() const;       // complete rows since Make() or Reset(), taken or not
   int64_t bytes_fed() const;  // bytes taken since Make() or Reset()
-  // Memory held now: column buffers and incomplete value. Batches given out and still held count.
+  // Memory held now: column buffers and incomplete value. A batch given out counts until the next
+  // Feed().
   int64_t buffered_bytes() const;
   // What options changed, by name, zero counts left out: infinity_clamped, infinity_nulled,
   // numeric_nan_nulled, invalid_utf8_replaced, invalid_utf8_nulled, array_lower_bounds_dropped.
