@@ -40,7 +40,7 @@ lint: ## clang-format, clang-tidy, the layer test
 
 format: ## Formats the C++ sources in place
 	@scripts/install-packages lint
-	@git ls-files '*.cc' '*.h' | xargs clang-format-14 -i
+	@scripts/lint fix
 
 fuzz: ## Each fuzz target for BULKHAUL_FUZZ_SECONDS (60)
 	@scripts/install-packages build fuzz
