@@ -1,0 +1,95 @@
+#include "source/postgres/classify.h"
+
+#include <fmt/format.h>
+
+#include "base/secret.h"
+
+namespace bulkhaul::postgres {
+namespace {
+
+constexpr std::string_view kQueryCanceled = "57014";
+
+bool IsClass(std::string_view sqlstate, std::string_view code_class) {
+  return sqlstate.substr(0, 2) == code_class;
+}
+
+// The connection or the server is going away, or is not ready yet.
+bool IsConnectionLoss(std::string_view sqlstate) {
+  return IsClass(sqlstate, "08") || sqlstate == "57P01" || sqlstate == "57P02" ||
+         sqlstate == "57P03" || sqlstate == "57P05" || sqlstate == "25P03" || sqlstate == "25P04";
+}
+
+ErrorKind ClassifyByCode(std::string_view sqlstate) {
+  // Too many connections; deadlock and serialisation; lock timeout; out of memory; I/O of others.
+  if (sqlstate == "53300" || sqlstate == "40P01" || sqlstate == "40001" || sqlstate == "55P03" ||
+      sqlstate == "53200" || sqlstate == "58030") {
+    return ErrorKind::kTransient;
+  }
+  // A full disk (temporary files) may be empty again; a missing database or role will not appear.
+  if (sqlstate == "53100" || sqlstate == "53400") return ErrorKind::kPermanent;
+  if (IsClass(sqlstate, "XX")) return ErrorKind::kPermanent;  // corrupt data, internal errors
+  if (sqlstate == "58P01" || sqlstate == "58P02") return ErrorKind::kPermanent;
+  if (sqlstate == "55000") return ErrorKind::kPermanent;
+  if (IsClass(sqlstate, "53")) return ErrorKind::kTransient;
+  // Bad values, wrong names, missing grants, wrong password, unsupported features.
+  return ErrorKind::kUser;
+}
+
+}  // namespace
+
+ErrorKind ClassifySqlState(std::string_view sqlstate, const ErrorSituation& situation) {
+  if (sqlstate == kQueryCanceled) {
+    // The same code for a statement timeout, an administrator's pg_cancel_backend and our own
+    // request: only we know what we sent.
+    if (situation.cancel_sent) return ErrorKind::kCancelled;
+    return situation.holding_snapshot ? ErrorKind::kSnapshotLost : ErrorKind::kTransient;
+  }
+  if (situation.importing_snapshot &&
+      (sqlstate == "22023" || sqlstate == "0A000" || sqlstate == "55000" || sqlstate == "42704")) {
+    // 22023 invalid snapshot identifier; 55000 the source transaction is not running any more;
+    // 42704 as PostgreSQL 17 calls a snapshot that does not exist.
+    return sqlstate == "0A000" ? ErrorKind::kUser : ErrorKind::kSnapshotLost;
+  }
+  if (situation.holding_snapshot && (sqlstate == "40001" || IsConnectionLoss(sqlstate))) {
+    return ErrorKind::kSnapshotLost;
+  }
+  // A reader of an imported snapshot gets 40001 on a standby: its statement dies, the view lives.
+  if (IsConnectionLoss(sqlstate)) return ErrorKind::kTransient;
+  return ClassifyByCode(sqlstate);
+}
+
+std::string AdviceFor(std::string_view sqlstate, const ErrorSituation& situation) {
+  if (sqlstate == "40001" || sqlstate == "40P01") {
+    return "on a standby, replay conflicts with long reads: set hot_standby_feedback = on there, "
+           "or "
+           "raise max_standby_streaming_delay";
+  }
+  if (sqlstate == "53300") return "use fewer workers, or raise max_connections or the role's limit";
+  if (sqlstate == "53200") return "if locks ran out, raise max_locks_per_transaction on the server";
+  if (sqlstate == "55P03") return "another session holds a conflicting lock; raise lock_timeout";
+  if (sqlstate == "22021") {
+    return "the database holds bytes that are not valid in its encoding; see invalid_utf8";
+  }
+  if (sqlstate == "28P01" || sqlstate == "28000") {
+    return "check user, password, PGPASSWORD and ~/.pgpass";
+  }
+  if (sqlstate == kQueryCanceled && !situation.cancel_sent) {
+    return "statement_timeout or an administrator ended the statement";
+  }
+  if (sqlstate == "22023" && situation.importing_snapshot) {
+    return "the transaction that exported the snapshot is gone";
+  }
+  return "";
+}
+
+Status ServerErrorStatus(const ServerError& error, const ErrorSituation& situation,
+                         std::string_view what) {
+  std::string text = fmt::format("{}: {}", what, error.message);
+  if (!error.detail.empty()) text += fmt::format(" ({})", error.detail);
+  if (!error.hint.empty()) text += fmt::format("; hint: {}", error.hint);
+  const std::string advice = AdviceFor(error.sqlstate, situation);
+  if (!advice.empty()) text += fmt::format("; {}", advice);
+  return MakeError(ClassifySqlState(error.sqlstate, situation), Redact(text), error.sqlstate);
+}
+
+}  // namespace bulkhaul::postgres

@@ -1,0 +1,48 @@
+// Reading tables of a real server.
+#include "source/postgres/postgres_source.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "source/postgres/test_export.h"
+#include "tests/support/postgres_server.h"
+
+namespace bulkhaul::postgres {
+namespace {
+
+using test::PostgresClient;
+using test::PostgresServer;
+using testing::HasSubstr;
+
+class PostgresSourceTest : public testing::Test {
+ protected:
+  PostgresSourceTest()
+      : uri_(PostgresServer::Shared().Uri(PostgresServer::Shared().NewDatabase())), sql_(uri_) {}
+  const std::string uri_;
+  PostgresClient sql_;
+};
+
+TEST_F(PostgresSourceTest, ReadsAPlainTableInPageRanges) {
+  sql_.Execute(
+      "CREATE TABLE orders (id int PRIMARY KEY, note text); "
+      "INSERT INTO orders SELECT i, repeat('x', 100) || i FROM generate_series(1, 20000) i; "
+      "ANALYZE orders");
+  TestJob job(uri_);
+  job.Table("public.orders");
+  job.hint.unit_bytes = 256 << 10;
+  auto result = job.Run();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_GT(result->units.size(), 5u);
+  EXPECT_EQ(result->table->num_rows(), 20000);
+  auto ids = Column(*result->table, "id");
+  EXPECT_EQ(std::set(ids.begin(), ids.end()).size(), 20000u);
+  EXPECT_EQ(job.datasets[0].primary_key, std::vector<std::string>{"id"});
+  EXPECT_FALSE(job.datasets[0].schema->field(0)->nullable());
+  EXPECT_NEAR(job.datasets[0].estimated_rows, 20000, 200);
+  EXPECT_TRUE(job.source->CheckPin(job.snapshot).ok());
+  job.source->Release(job.snapshot);
+  EXPECT_EQ(KindOf(job.source->CheckPin(job.snapshot)), ErrorKind::kSnapshotLost);
+}
+
+}  // namespace
+}  // namespace bulkhaul::postgres
