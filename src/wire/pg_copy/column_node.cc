@@ -212,17 +212,19 @@ Result<std::shared_ptr<arrow::ArrayData>> ColumnNode::Finish() const {
   std::vector<std::shared_ptr<arrow::Buffer>> buffers;
   buffers.push_back(null_count > 0 ? Share(validity_buffer, arrow::bit_util::BytesForBits(length))
                                    : nullptr);
-  // A column that never had a row has no buffer yet, and Arrow wants one.
-  static const auto kNothing = std::make_shared<arrow::Buffer>(nullptr, 0);
+  // What never had a value has no buffer yet, and Arrow wants one; a single offset is zero.
+  static const int32_t kZero = 0;
   const auto share = [](const auto& buffer, int64_t bytes) {
-    return buffer ? Share(buffer, bytes) : kNothing;
+    return buffer
+               ? Share(buffer, bytes)
+               : std::make_shared<arrow::Buffer>(reinterpret_cast<const uint8_t*>(&kZero), bytes);
   };
   if (storage == Storage::kBits) {
     buffers.push_back(share(values_buffer, arrow::bit_util::BytesForBits(length)));
   } else if (storage == Storage::kFixed) {
     buffers.push_back(share(values_buffer, length * width));
   } else if (storage != Storage::kStructure) {
-    buffers.push_back(share(offsets_buffer, offsets_buffer ? (length + 1) * 4 : 0));
+    buffers.push_back(share(offsets_buffer, (length + 1) * 4));
     if (storage == Storage::kVariable) buffers.push_back(share(data_buffer, data_size));
   }
   auto result = arrow::ArrayData::Make(type, length, std::move(buffers), null_count);
