@@ -9,6 +9,7 @@
 #include <arrow/util/base64.h>
 #include <arrow/util/byte_size.h>
 #include <arrow/util/checked_cast.h>
+#include <arrow/util/compression.h>
 #include <arrow/util/key_value_metadata.h>
 #include <fmt/format.h>
 #include <parquet/arrow/schema.h>
@@ -78,7 +79,10 @@ std::shared_ptr<parquet::WriterProperties> MakeProperties(const ParquetSettings&
   for (size_t i = 0; tuning != nullptr && i < tuning->size(); ++i) {
     const std::string path = parquet::schema::ColumnPath({schema.field(i)->name()}).ToDotString();
     const ColumnTuning& column = (*tuning)[i];
-    if (!column.compress) builder.compression(path, parquet::Compression::UNCOMPRESSED);
+    if (!column.compress) {
+      builder.compression(path, parquet::Compression::UNCOMPRESSED);
+      builder.compression_level(path, arrow::util::kUseDefaultCompressionLevel);
+    }
     const bool keep_dictionary = settings.dictionary == ParquetSettings::Dictionary::kOn;
     if (column.encoding == ColumnEncoding::kDefault || keep_dictionary ||
         column.encoding == ColumnEncoding::kDictionary) {

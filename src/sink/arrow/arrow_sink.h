@@ -1,0 +1,15 @@
+// Arrow IPC files in a folder.
+#pragma once
+
+#include <memory>
+
+#include "plan/job_spec.h"
+#include "sink/part_format.h"
+#include "sink/sink.h"
+
+namespace bulkhaul {
+
+Result<std::unique_ptr<Sink>> MakeArrowSink(const JobSpec& spec, const JobId& job);
+std::unique_ptr<PartFormat> MakeArrowFormat();
+
+}  // namespace bulkhaul
