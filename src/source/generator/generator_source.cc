@@ -141,20 +141,15 @@ class GeneratorSource : public Source {
   Result<std::vector<Dataset>> Discover(const Selector& selector) override {
     if (!selector.queries.empty()) return UserError("a generator has no queries: name its tables");
     std::vector<Dataset> datasets;
-    std::vector<std::string> names;
+    std::vector<DatasetId> available;
     for (const auto& table : spec_.tables) {
-      names.push_back(table.name);
       const DatasetId id{"", table.name};
+      available.push_back(id);
       if (!selector.Selects(id)) continue;
       ARROW_ASSIGN_OR_RAISE(auto dataset, Describe(table, selector.OptionsFor(id)));
       datasets.push_back(std::move(dataset));
     }
-    for (const auto& name : selector.ExactNames()) {
-      if (std::find(names.begin(), names.end(), name) != names.end()) continue;
-      const auto nearest = NearestName(name, names);
-      return UserError(fmt::format("the generator makes no table '{}'{}", name,
-                                   nearest ? ", do you mean '" + *nearest + "'?" : ""));
-    }
+    ARROW_RETURN_NOT_OK(selector.CheckNamed(available));
     std::sort(datasets.begin(), datasets.end(),
               [](const Dataset& a, const Dataset& b) { return a.id < b.id; });
     return datasets;
