@@ -157,4 +157,15 @@ Result<std::unique_ptr<Sink>> MakeSink(const JobSpec& spec, const JobId& job) {
 std::vector<std::string> SourceNames() { return NamesOf(Sources()); }
 std::vector<std::string> SinkNames() { return NamesOf(Sinks()); }
 
+Result<std::unique_ptr<PartFormat>> MakePartFormat(std::string_view name) {
+  if (name == "parquet") return MakeParquetFormat();
+  if (name == "csv") return MakeCsvFormat();
+  if (name == "arrow") return MakeArrowFormat();
+  return UserError(fmt::format("this program cannot read the format '{}'", name));
+}
+
+std::optional<int> RunChildVerb(std::string_view verb, std::span<char* const> arguments) {
+  return std::nullopt;
+}
+
 }  // namespace bulkhaul

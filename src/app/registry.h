@@ -2,10 +2,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "plan/job_spec.h"
+#include "sink/part_format.h"
 #include "sink/sink.h"
 #include "source/source.h"
 
@@ -18,5 +22,11 @@ Result<std::unique_ptr<Source>> MakeSource(const JobSpec& spec, const JobId& job
 Result<std::unique_ptr<Sink>> MakeSink(const JobSpec& spec, const JobId& job);
 std::vector<std::string> SourceNames();
 std::vector<std::string> SinkNames();
+// By the name that an export's metadata gives: "parquet". kUser for another one.
+Result<std::unique_ptr<PartFormat>> MakePartFormat(std::string_view name);
+
+// Child processes that sources start from this same program, by a verb that no help shows. Gives the
+// exit code, or nullopt when `verb` is not one of them. Called before threads are started.
+std::optional<int> RunChildVerb(std::string_view verb, std::span<char* const> arguments);
 
 }  // namespace bulkhaul

@@ -118,6 +118,14 @@ Status ReadTexts(const json& object, const char* name, std::vector<std::string>*
   return Status::OK();
 }
 
+Status ReadBool(const json& object, const char* name, bool* out) {
+  const auto found = object.find(name);
+  if (found == object.end()) return Status::OK();
+  if (!found->is_boolean()) return UserError(fmt::format("job: {} must be true or false", name));
+  *out = found->get<bool>();
+  return Status::OK();
+}
+
 Status ReadOptions(const json& object, Options* out) {
   const auto found = object.find("options");
   if (found == object.end()) return Status::OK();
@@ -150,7 +158,9 @@ std::string JobSpec::ToJson(bool redacted) const {
   PutUri(&out, "destination", destination_uri, destination_reference, redacted);
   json table_list = json::array(), query_list = json::array();
   for (const auto& table : tables) {
-    table_list.push_back({{"pattern", table.pattern}, {"options", OptionsToJson(table.options)}});
+    table_list.push_back({{"pattern", table.pattern},
+                          {"options", OptionsToJson(table.options)},
+                          {"selects", table.selects}});
   }
   for (const auto& query : queries) {
     query_list.push_back(
@@ -175,15 +185,13 @@ Result<JobSpec> JobSpec::FromJson(std::string_view text) {
   ARROW_RETURN_NOT_OK(ReadText(object, "destination_reference", &job.destination_reference));
   ARROW_RETURN_NOT_OK(ReadTexts(object, "schemas", &job.schemas));
   ARROW_RETURN_NOT_OK(ReadTexts(object, "exclude", &job.exclude));
-  if (const auto all = object.find("all"); all != object.end()) {
-    if (!all->is_boolean()) return UserError("job: all must be true or false");
-    job.all = all->get<bool>();
-  }
+  ARROW_RETURN_NOT_OK(ReadBool(object, "all", &job.all));
   for (const auto& node : object.value("tables", json::array())) {
     TableSpec table;
     if (!node.is_object()) return UserError("job: tables must hold objects");
     ARROW_RETURN_NOT_OK(ReadText(node, "pattern", &table.pattern));
     ARROW_RETURN_NOT_OK(ReadOptions(node, &table.options));
+    ARROW_RETURN_NOT_OK(ReadBool(node, "selects", &table.selects));
     job.tables.push_back(std::move(table));
   }
   for (const auto& node : object.value("queries", json::array())) {
@@ -210,7 +218,7 @@ bool PatternMatches(std::string_view text, const DatasetId& id) {
 
 std::string ExactPattern(const DatasetId& id) {
   const auto part = [](const std::string& text, bool dots) {
-    if (!HasGlob(text) && text.find_first_of(dots ? "\"." : "\"") == std::string::npos) return text;
+    if (!HasGlob(text) && text.find_first_of(dots ? "\".\\" : "\"\\") == std::string::npos) return text;
     std::string quoted = "\"";
     for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
     return quoted + "\"";
@@ -226,8 +234,9 @@ Selector Selector::FromJob(const JobSpec& job) {
   selector.exclude = job.exclude;
   selector.queries = job.queries;
   selector.options = job.options;
-  selector.all =
-      job.all || (job.tables.empty() && job.schemas.empty() && job.queries.empty());
+  const bool names_tables = std::any_of(job.tables.begin(), job.tables.end(),
+                                        [](const auto& table) { return table.selects; });
+  selector.all = job.all || (!names_tables && job.schemas.empty() && job.queries.empty());
   return selector;
 }
 
@@ -238,13 +247,15 @@ bool Selector::Selects(const DatasetId& id) const {
     if (GlobMatch(schema, id.schema)) return true;
   }
   return std::any_of(tables.begin(), tables.end(),
-                     [&](const auto& table) { return PatternMatches(table.pattern, id); });
+                     [&](const auto& table) {
+                       return table.selects && PatternMatches(table.pattern, id);
+                     });
 }
 
 std::vector<std::string> Selector::ExactNames() const {
   std::vector<std::string> names;
   for (const auto& table : tables) {
-    if (!ParsePattern(table.pattern).has_glob()) names.push_back(table.pattern);
+    if (table.selects && !ParsePattern(table.pattern).has_glob()) names.push_back(table.pattern);
   }
   return names;
 }

@@ -26,6 +26,7 @@ struct QuerySpec {
 struct TableSpec {
   std::string pattern;
   Options options;
+  bool selects = true;  // false: only overrides settings, because the selection was made elsewhere
 };
 
 struct JobSpec {

@@ -65,6 +65,18 @@ TEST(Selector, NothingNamedMeansEverything) {
   EXPECT_TRUE(Selector::FromJob(job).Selects({"x", "y"}));
 }
 
+TEST(Selector, AnEntryMayOnlyOverride) {
+  JobSpec job;
+  job.tables = {{"a", With("limit", 5), /*selects=*/false}, {"b", {}}};
+  const auto selector = Selector::FromJob(*JobSpec::FromJson(job.ToJson(false)));
+  EXPECT_FALSE(selector.Selects({"p", "a"}));
+  EXPECT_TRUE(selector.Selects({"p", "b"}));
+  EXPECT_EQ(selector.OptionsFor({"p", "a"}).GetInt("limit"), 5);
+  EXPECT_EQ(selector.ExactNames(), std::vector<std::string>{"b"});
+  job.tables.pop_back();
+  EXPECT_TRUE(Selector::FromJob(job).Selects({"p", "z"}));
+}
+
 TEST(Selector, LaterOverridesWin) {
   JobSpec job;
   job.options = With("workers_per_table", 1);

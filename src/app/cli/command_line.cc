@@ -1,0 +1,431 @@
+#include "app/cli/command_line.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <functional>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "app/cli/completion.h"
+#include "app/cli/option_flags.h"
+#include "app/cli/terminal.h"
+#include "app/cli/verbs.h"
+#include "app/registry.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/text.h"
+
+namespace bulkhaul {
+namespace {
+
+constexpr int64_t kCancelWaitMs = 15'000;
+
+// Everything that any verb's arguments are parsed into.
+struct Parsed {
+  JobArguments job;
+  OptionFlags flags;
+  std::vector<std::string> words;  // positionals of verbs that take a varying number
+  std::string word;
+  std::string older_than = "30d";
+  int64_t days = 30;
+  bool brief = false;
+  bool dry_run = false;
+  std::string output;
+};
+
+using Run = std::function<Result<int>()>;
+
+struct Verb {
+  std::string name;
+  std::unique_ptr<Parsed> parsed;
+  CLI::App* app = nullptr;
+  Run run;
+};
+
+class Program {
+ public:
+  Program() : app_("Moves whole tables out of databases into files: in parallel, resumable, whole "
+                   "or not at all.",
+                   "bulkhaul") {
+    app_.require_subcommand(0, 1);
+    app_.get_formatter()->column_width(34);
+    app_.footer("Each verb has its own help: bulkhaul copy --help\n"
+                "Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 finished with failed "
+                "tables,\n130 cancelled and resumable.");
+    AddCopy();
+    AddRun();
+    AddPlan();
+    AddResume();
+    AddJobs();
+    AddDiscover();
+    AddVerify();
+    AddOthers();
+  }
+
+  CLI::App& app() { return app_; }
+  const std::vector<Verb>& verbs() const { return verbs_; }
+
+ private:
+  Parsed* Add(const std::string& name, const std::string& description, const std::string& examples) {
+    Verb verb;
+    verb.name = name;
+    verb.parsed = std::make_unique<Parsed>();
+    verb.app = app_.add_subcommand(name, description);
+    verb.app->footer("Example:\n" + examples);
+    verbs_.push_back(std::move(verb));
+    return verbs_.back().parsed.get();
+  }
+  CLI::App* last() { return verbs_.back().app; }
+  void SetRun(Run run) { verbs_.back().run = std::move(run); }
+
+  static bool AnyOption(const OptionSpec&) { return true; }
+
+  void AddSelection(Parsed* parsed) {
+    const auto add = [&](const char* flag, std::vector<std::string>* out, const char* value,
+                         const char* help) {
+      last()->add_option(flag, *out, help)->type_name(value)->allow_extra_args(false)->group("Tables");
+    };
+    auto& job = parsed->job;
+    add("--table", &job.tables, "PATTERN",
+        "Table to take: name or schema.name, with * ? [a-z]; may be given several times.");
+    add("--schema", &job.schemas, "PATTERN", "Every table of a schema; may be given several times.");
+    last()->add_flag("--all", job.all, "Every table; also meant when nothing is named.")
+        ->group("Tables");
+    add("--exclude", &job.exclude, "PATTERN", "Table to leave out; may be given several times.");
+    add("--query", &job.queries, "SQL", "Result of a query as a table; read in parallel with --split-by.");
+    add("--query-name", &job.query_names, "NAME", "Name for the query's result [query].");
+  }
+
+  void AddOutput(Parsed* parsed) {
+    last()->add_option("--output", parsed->output, "Form of what is printed on stdout. [text]")
+        ->type_name("text|json");
+  }
+
+  static Result<OutputForm> FormOf(const Parsed& parsed) {
+    JobArguments arguments;
+    if (!parsed.output.empty()) arguments.settings = {{"output", parsed.output}};
+    ARROW_ASSIGN_OR_RAISE(const auto job, AssembleJob(arguments, ProcessEnvironment()));
+    return OutputFormOf(job.options);
+  }
+
+  static Result<JobSpec> JobOf(Parsed* parsed) {
+    parsed->job.settings = parsed->flags.settings();
+    return AssembleJob(parsed->job, ProcessEnvironment());
+  }
+
+  void AddCopy() {
+    auto* parsed = Add("copy", "Copies tables or query results from a source to a destination.",
+                       "  bulkhaul copy postgres://user@host/db ./exports --table 'public.*' --workers 8");
+    last()->add_option("source", parsed->job.source, "postgres://user@host/db, sqlite:///path, "
+                       "path.db, generator:preset=orders")->required();
+    last()->add_option("destination", parsed->job.destination, "Folder for the files.")->required();
+    AddSelection(parsed);
+    parsed->flags.AddTo(last(), AnyOption);
+    SetRun([parsed]() -> Result<int> {
+      ARROW_ASSIGN_OR_RAISE(auto job, JobOf(parsed));
+      return RunCopy(std::move(job));
+    });
+  }
+
+  void AddRun() {
+    auto* parsed = Add("run", "Runs a job file (YAML, TOML, JSON). Flags win over the file.",
+                       "  bulkhaul run job.yaml --workers 8");
+    last()->add_option("job", parsed->job.job_file, "The job file.")->required();
+    AddEnds(parsed);
+    AddSelection(parsed);
+    parsed->flags.AddTo(last(), AnyOption);
+    SetRun([parsed]() -> Result<int> {
+      ARROW_ASSIGN_OR_RAISE(auto job, JobOf(parsed));
+      return RunCopy(std::move(job));
+    });
+  }
+
+  void AddEnds(Parsed* parsed) {
+    last()->add_option("--source", parsed->job.source, "Source instead of the file's.")
+        ->type_name("URI")->group("Tables");
+    last()->add_option("--destination", parsed->job.destination, "Destination instead of the file's.")
+        ->type_name("PATH")->group("Tables");
+  }
+
+  void AddPlan() {
+    auto* parsed = Add("plan", "Shows what a job would do: tables, sizes, units, workers, memory. "
+                       "Touches no destination.",
+                       "  bulkhaul plan job.yaml\n  bulkhaul plan shop.db ./exports --output json");
+    last()->add_option("job", parsed->words, "A job file, or source and destination.")
+        ->required()->expected(1, 2);
+    AddEnds(parsed);
+    AddSelection(parsed);
+    parsed->flags.AddTo(last(), AnyOption);
+    SetRun([parsed]() -> Result<int> {
+      const bool is_file = parsed->words.size() == 1 && DocumentFormatOf(parsed->words[0]).ok();
+      if (is_file) {
+        parsed->job.job_file = parsed->words[0];
+      } else {
+        parsed->job.source = parsed->words[0];
+        if (parsed->words.size() > 1) parsed->job.destination = parsed->words[1];
+      }
+      ARROW_ASSIGN_OR_RAISE(auto job, JobOf(parsed));
+      return RunPlan(std::move(job));
+    });
+  }
+
+  void AddResume() {
+    auto* parsed = Add("resume", "Goes on with a job that was stopped, failed or killed; does again "
+                       "only what is missing.",
+                       "  bulkhaul resume nightly\n  bulkhaul resume ./exports");
+    last()->add_option("job", parsed->word, "Job id, its folder, or its destination.")->required();
+    last()->add_option("--source", parsed->job.source,
+                       "The source again, when its password was on the command line.")
+        ->type_name("URI");
+    parsed->flags.AddTo(last(), IsRuntimeOption);
+    SetRun([parsed]() -> Result<int> {
+      return RunResume({parsed->word, parsed->job.source, parsed->flags.settings()});
+    });
+  }
+
+  void AddJobs() {
+    auto* status = Add("status", "Shows one job: its tables, their units and rows.",
+                       "  bulkhaul status nightly");
+    last()->add_option("job", status->word, "Job id or path; the newest when not given.");
+    AddOutput(status);
+    SetRun([status]() -> Result<int> {
+      ARROW_ASSIGN_OR_RAISE(const auto form, FormOf(*status));
+      return RunStatus(status->word, form);
+    });
+
+    auto* jobs = Add("jobs", "Lists this user's jobs, newest first.", "  bulkhaul jobs");
+    AddOutput(jobs);
+    SetRun([jobs]() -> Result<int> {
+      ARROW_ASSIGN_OR_RAISE(const auto form, FormOf(*jobs));
+      return RunJobs(form);
+    });
+
+    auto* cancel = Add("cancel", "Stops a running job, so that it can be resumed.",
+                       "  bulkhaul cancel nightly");
+    last()->add_option("job", cancel->word, "Job id or path.")->required();
+    SetRun([cancel] { return RunCancel(cancel->word, kCancelWaitMs); });
+
+    auto* clean = Add("clean", "Forgets old jobs with what they left behind; with destinations, also "
+                      "their archived exports and job records.",
+                      "  bulkhaul clean --older-than 30d --dry-run\n"
+                      "  bulkhaul clean ./exports --older-than 90d");
+    last()->add_option("destinations", clean->words, "Destinations whose .archive is cleaned too.");
+    last()->add_option("--older-than", clean->older_than, "Age from which things go. [30d]")
+        ->type_name("DURATION");
+    last()->add_flag("--dry-run", clean->dry_run, "Only say what would go.");
+    AddOutput(clean);
+    SetRun([clean]() -> Result<int> {
+      ARROW_ASSIGN_OR_RAISE(const auto form, FormOf(*clean));
+      return RunClean({clean->older_than, clean->words, clean->dry_run, form});
+    });
+
+    auto* stats = Add("stats", "Adds up job records: runs, rows, speed-ups, failures.",
+                      "  bulkhaul stats --days 30\n  bulkhaul stats ./exports --output json");
+    last()->add_option("destinations", stats->words,
+                       "Where to look for job records; else the destinations of this user's jobs.");
+    last()->add_option("--days", stats->days, "How many days back. [30]")
+        ->type_name("NUMBER")->check(CLI::Range(1, 36'500));
+    AddOutput(stats);
+    SetRun([stats]() -> Result<int> {
+      ARROW_ASSIGN_OR_RAISE(const auto form, FormOf(*stats));
+      return RunStats({stats->days, stats->words, form});
+    });
+  }
+
+  void AddDiscover() {
+    auto* parsed = Add("discover", "Lists what a source has: schemas, tables, sizes, keys, columns.",
+                       "  bulkhaul discover postgres://user@host/db --table 'sales.*'");
+    last()->add_option("source", parsed->job.source, "The source.")->required();
+    AddSelection(parsed);
+    last()->add_flag("--brief", parsed->brief, "A line a table, no columns.");
+    parsed->flags.AddTo(last(), [](const OptionSpec& spec) {
+      const std::string_view name = spec.name;
+      return name == "connect_timeout" || name == "include_children" || name == "session_settings" ||
+             name == "log_level" || name == "log_file" || name == "output" || name == "numeric" ||
+             name == "wide_numeric" || name == "columns";
+    });
+    SetRun([parsed]() -> Result<int> {
+      ARROW_ASSIGN_OR_RAISE(auto job, JobOf(parsed));
+      return RunDiscover({std::move(job), parsed->brief});
+    });
+  }
+
+  void AddVerify() {
+    auto* parsed = Add("verify", "Reads published exports again and compares counts, checksums and "
+                       "schemas with their metadata.",
+                       "  bulkhaul verify ./exports");
+    last()->add_option("folder", parsed->word, "A table's folder, or one above several.")->required();
+    AddOutput(parsed);
+    SetRun([parsed]() -> Result<int> {
+      ARROW_ASSIGN_OR_RAISE(const auto form, FormOf(*parsed));
+      return RunVerify(parsed->word, form);
+    });
+  }
+
+  void AddOthers() {
+    auto* schema = Add("schema", "Prints what is published about job files: job (a JSON Schema), "
+                       "job-reference (the page).",
+                       "  bulkhaul schema job > job.schema.json");
+    last()->add_option("what", schema->word, "job or job-reference.")->required();
+    SetRun([schema] { return RunSchema(schema->word); });
+
+    auto* completion = Add("completion", "Prints a completion script for bash or zsh.",
+                           "  source <(bulkhaul completion bash)");
+    last()->add_option("shell", completion->word, "bash or zsh.")->required();
+    SetRun([completion]() -> Result<int> {
+      ARROW_ASSIGN_OR_RAISE(const auto script, CompletionScript(completion->word));
+      fmt::print("{}", script);
+      return kExitDone;
+    });
+
+    auto* version = Add("version", "Prints the version, and the sources and sinks that are built in.",
+                        "  bulkhaul version");
+    AddOutput(version);
+    SetRun([version]() -> Result<int> {
+      ARROW_ASSIGN_OR_RAISE(const auto form, FormOf(*version));
+      return RunVersion(form);
+    });
+  }
+
+  CLI::App app_;
+  std::vector<Verb> verbs_;
+};
+
+// CLI11 keeps pointers into it; one a process.
+Program& TheProgram() {
+  static Program program;
+  return program;
+}
+
+int FailUsage(const std::string& message, const std::string& verb) {
+  fmt::print(stderr, "{}",
+             ErrorText(UsageError(message), verb.empty() ? "bulkhaul --help"
+                                                         : fmt::format("bulkhaul {} --help", verb)));
+  return kExitUsage;
+}
+
+int UnknownVerb(const std::string& word) {
+  const auto nearest = NearestName(word, VerbNames());
+  return FailUsage(fmt::format("there is no verb '{}'{}", word,
+                               nearest ? fmt::format("; did you mean '{}'?", *nearest) : ""),
+                   "");
+}
+
+int UnknownArguments(const Verb& verb) {
+  const auto left = verb.app->remaining(true);
+  std::string word = left.empty() ? "" : left.front();
+  for (const auto& argument : left) {
+    if (argument.starts_with("-")) {
+      word = argument;
+      break;
+    }
+  }
+  if (!word.starts_with("-")) {
+    return FailUsage(fmt::format("'{}' is one argument too many", Redact(word)), verb.name);
+  }
+  const auto flag = word.substr(0, word.find('='));
+  const auto nearest = NearestName(flag, FlagNames(verb.name));
+  return FailUsage(fmt::format("{} has no flag '{}'{}", verb.name, Redact(flag),
+                               nearest ? fmt::format("; did you mean '{}'?", *nearest) : ""),
+                   verb.name);
+}
+
+const Verb* ParsedVerb() {
+  for (const auto& verb : TheProgram().verbs()) {
+    if (verb.app->parsed()) return &verb;
+  }
+  return nullptr;
+}
+
+// The verb that ran, or an exit code when there is nothing to run.
+int Parse(std::vector<std::string> words, const Verb** verb) {
+  auto& app = TheProgram().app();
+  std::vector<std::string> reversed(words.rbegin(), words.rend());
+  try {
+    app.parse(std::move(reversed));
+  } catch (const CLI::CallForHelp&) {
+    const auto* asked = ParsedVerb();
+    fmt::print("{}", asked ? asked->app->help() : app.help());
+    return kExitDone;
+  } catch (const CLI::ExtrasError& error) {
+    const auto* asked = ParsedVerb();
+    return asked ? UnknownArguments(*asked) : FailUsage(Redact(error.what()), "");
+  } catch (const CLI::ParseError& error) {
+    const auto* asked = ParsedVerb();
+    // A required argument may be missing because a flag before it was misspelt.
+    if (asked && !asked->app->remaining(true).empty()) return UnknownArguments(*asked);
+    return FailUsage(Redact(error.what()), asked ? asked->name : "");
+  }
+  *verb = ParsedVerb();
+  return kExitDone;
+}
+
+}  // namespace
+
+std::vector<std::string> VerbNames() {
+  std::vector<std::string> names;
+  for (const auto& verb : TheProgram().verbs()) names.push_back(verb.name);
+  return names;
+}
+
+std::vector<std::string> FlagNames(const std::string& name) {
+  std::vector<std::string> flags;
+  for (const auto& verb : TheProgram().verbs()) {
+    if (verb.name != name) continue;
+    for (const auto* option : verb.app->get_options()) {
+      for (const auto& flag : option->get_lnames()) flags.push_back("--" + flag);
+    }
+  }
+  return flags;
+}
+
+void HideSecrets(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const size_t size = std::strlen(argv[i]);
+    const std::string shown = Redact(std::string_view(argv[i], size));
+    if (shown == std::string_view(argv[i], size)) continue;
+    // The place cannot grow: a masked text that is longer loses its end.
+    const size_t kept = std::min(size, shown.size());
+    std::memcpy(argv[i], shown.data(), kept);
+    std::memset(argv[i] + kept, 0, size - kept);
+  }
+}
+
+int RunCommandLine(int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  HideSecrets(argc, argv);
+  signal(SIGPIPE, SIG_IGN);
+  if (words.empty()) {
+    fmt::print(stderr, "{}", TheProgram().app().help());
+    return kExitUsage;
+  }
+  if (const auto code = RunChildVerb(words[0], {argv + 2, argv + argc})) return *code;
+  if (words[0] == "--version") words[0] = "version";
+  if (words[0] == "help") {
+    words = words.size() > 1 ? std::vector<std::string>{words[1], "--help"}
+                             : std::vector<std::string>{"--help"};
+  }
+  const auto verbs = VerbNames();
+  if (!words[0].starts_with("-") && std::find(verbs.begin(), verbs.end(), words[0]) == verbs.end()) {
+    return UnknownVerb(words[0]);
+  }
+  const Verb* verb = nullptr;
+  const int code = Parse(std::move(words), &verb);
+  if (verb == nullptr) return code;
+  for (const auto& sentence : UnknownVariables(environ)) {
+    fmt::print(stderr, "warning: {}\n", sentence);
+  }
+  const auto result = verb->run();
+  if (!result.ok()) {
+    fmt::print(stderr, "{}", ErrorText(result.status(), HintFor(result.status())));
+    return ExitCodeOfError(result.status());
+  }
+  if (std::fflush(stdout) != 0) return kExitFailed;
+  return *result;
+}
+
+}  // namespace bulkhaul
