@@ -1,52 +1,16 @@
 #include "commit/committer.h"
 
 #include <chrono>
-#include <map>
 #include <set>
 
 #include <fmt/format.h>
 
 #include "base/crash_point.h"
 #include "base/units.h"
+#include "plan/splitting.h"
 
 namespace bulkhaul {
 namespace {
-
-std::string Bound(const std::string& token, const char* open) {
-  return token.empty() ? std::string(open) : fmt::format("'{}'", token);
-}
-
-// One axis: from each begin there is one range, and following the ends passes all of them.
-Status CheckChain(const std::string& axis, const std::vector<const UnitRange*>& ranges) {
-  std::map<std::string, const UnitRange*> by_begin;
-  for (const UnitRange* range : ranges) {
-    const auto [other, fresh] = by_begin.emplace(range->begin, range);
-    if (!fresh) {
-      return BugError(fmt::format("axis '{}': two results begin at {}: rows would be doubled", axis,
-                                  Bound(range->begin, "the start")));
-    }
-    if (range->begin == range->end && !range->begin.empty()) {
-      return BugError(fmt::format("axis '{}': an empty range at '{}'", axis, range->begin));
-    }
-  }
-  std::string at;
-  for (size_t passed = 0; passed < ranges.size(); ++passed) {
-    const auto next = by_begin.find(at);
-    if (next == by_begin.end()) {
-      return BugError(fmt::format("axis '{}': no result begins at {}: rows would be lost", axis,
-                                  Bound(at, "the start")));
-    }
-    at = next->second->end;
-    if (at.empty() && passed + 1 < ranges.size()) {
-      return BugError(fmt::format("axis '{}': a result runs to the end though {} others follow",
-                                  axis, ranges.size() - passed - 1));
-    }
-  }
-  if (!at.empty()) {
-    return BugError(fmt::format("axis '{}': nothing covers what follows '{}'", axis, at));
-  }
-  return Status::OK();
-}
 
 Status CheckResult(const CommitRequest& request, const StagedResult& result) {
   const int64_t accounted = result.rows_written + result.rows_filtered + result.rows_rejected;
@@ -82,20 +46,16 @@ Status CheckResult(const CommitRequest& request, const StagedResult& result) {
 Status CheckRangesTile(std::span<const UnitRange> planned, std::span<const UnitRange> covered) {
   std::set<std::string> axes;
   for (const auto& range : planned) axes.insert(range.axis);
-  std::map<std::string, std::vector<const UnitRange*>> by_axis;
+  std::vector<UnitRange> whole;
+  for (const auto& axis : axes) whole.push_back({axis, "", ""});
+  // An empty range would be a link from a bound to itself.
   for (const auto& range : covered) {
-    if (!axes.contains(range.axis)) {
-      return BugError(fmt::format("a result covers axis '{}', which was not planned", range.axis));
-    }
-    by_axis[range.axis].push_back(&range);
-  }
-  for (const auto& axis : axes) {
-    if (!by_axis.contains(axis)) {
-      return BugError(fmt::format("nothing covers axis '{}': its rows would be lost", axis));
+    if (range.begin == range.end && !range.begin.empty()) {
+      return BugError(fmt::format("a result covers nothing at '{}' of '{}'", range.begin,
+                                  range.axis));
     }
   }
-  for (const auto& [axis, ranges] : by_axis) ARROW_RETURN_NOT_OK(CheckChain(axis, ranges));
-  return Status::OK();
+  return CheckCovered(whole, covered);
 }
 
 Status CheckCounts(const CommitRequest& request) {
@@ -148,7 +108,7 @@ Result<CommitRequest> Committer::Request(const CommitInput& input) {
     request.bytes += result.stored_bytes;
   }
   request.source_description = input.source_description;
-  request.started_at = record.started_at;
+  ARROW_ASSIGN_OR_RAISE(request.started_at, ledger_.StartedAt(record.index));
   request.finished_at = FormatUtc(std::chrono::system_clock::now());
   return request;
 }

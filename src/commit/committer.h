@@ -18,8 +18,7 @@ inline constexpr const char* kCommitterCrashPoints[] = {
     "committer.begin", "committer.checked", "committer.sink_committed", "committer.done"};
 
 // That `covered` gives every row of the plan once: on each axis that was planned, and on no other,
-// the ranges form one chain from "" to "" in which each end is the next begin. kBug with the axis
-// and the bound where the chain breaks. Pure.
+// the ranges form one chain from "" to "" in which each end is the next begin. kBug otherwise. Pure.
 Status CheckRangesTile(std::span<const UnitRange> planned, std::span<const UnitRange> covered);
 // That each result says what became of every row that it read, that its parts add up, and that all
 // belong to the dataset and epoch of the request and come in order. Pure.

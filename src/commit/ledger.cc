@@ -113,7 +113,13 @@ Result<std::unique_ptr<Ledger>> Ledger::Open(const std::string& job_folder) {
                                  job_folder));
   }
   ARROW_ASSIGN_OR_RAISE(auto lock, JobLock::Take(job_folder));
-  return Load(job_folder, std::move(lock), false);
+  ARROW_ASSIGN_OR_RAISE(auto ledger, Load(job_folder, std::move(lock), false));
+  // Their process is gone: the lock proves it.
+  ARROW_RETURN_NOT_OK(ledger->Change([](Database& database) {
+    return database.Change("UPDATE attempts SET state='interrupted' WHERE state='running'", {})
+        .status();
+  }));
+  return ledger;
 }
 
 Result<std::unique_ptr<Ledger>> Ledger::OpenReadOnly(const std::string& job_folder) {

@@ -123,8 +123,9 @@ class Ledger {
   // staged bytes the caller discards.
   Result<bool> FinishAttempt(const AttemptRecord& attempt, const StagedResult& result);
   Status FailAttempt(const AttemptRecord& attempt, const Status& error);
-  // Results of the units that are done, in order.
-  Result<std::vector<StagedResult>> Staged(int64_t dataset_index, UnitStage stage);
+  // Results of the units that are done, in order; of ordinals `first` to `last`.
+  Result<std::vector<StagedResult>> Staged(int64_t dataset_index, UnitStage stage,
+                                           int64_t first = 0, int64_t last = INT64_MAX);
   // The destination does not hold this result any more: its unit is to be done again.
   Status ForgetResult(int64_t dataset_index, UnitStage stage, int64_t ordinal);
   // Attempts of the dataset that no done unit names: what may lie in staging and is not needed.
@@ -132,14 +133,18 @@ class Ledger {
   // Those attempts' staged bytes are gone.
   Status ForgetAttempts(std::span<const AttemptId> attempts);
 
-  // kRead or kStaged, and the decision that was made. Refused (false) unless each unit of the
-  // stage before is done.
-  Result<bool> AdvanceDataset(int64_t dataset_index, DatasetState state,
-                              const std::string& decision);
+  // kPlanned → kRead: the decision of the job-wide transforms and the units that put the staged
+  // rows together. Refused (false) unless each unit of the read stage is done.
+  Result<bool> BeginAssembly(int64_t dataset_index, const std::string& decision,
+                             std::span<const WorkUnit> units);
+  // → kStaged. Refused (false) unless each unit of both stages is done.
+  Result<bool> MarkStaged(int64_t dataset_index);
   Status FailDataset(int64_t dataset_index, const Status& error);
   // A failed dataset is where it was before it failed.
   Status Reopen(int64_t dataset_index);
-  Status MarkStarted(int64_t dataset_index, const std::string& started_at);
+  // When the first attempt of a unit began; "" before that.
+  Result<std::string> StartedAt(int64_t dataset_index);
+  Result<std::optional<std::string>> Journal(int64_t dataset_index);
   Status SaveJournal(int64_t dataset_index, const std::string& journal);
   Status Publish(int64_t dataset_index, const CommitReceipt& receipt,
                  const std::string& finished_at);

@@ -25,11 +25,17 @@ std::string PathsJson(const StagedResult& result) {
 }  // namespace
 
 Status Ledger::BeginAttempt(const AttemptRecord& attempt) {
-  ARROW_RETURN_NOT_OK(Change([&](Database& database) {
+  const std::string now = Now();
+  ARROW_RETURN_NOT_OK(Change([&](Database& database) -> Status {
+    ARROW_RETURN_NOT_OK(
+        database
+            .Change("UPDATE datasets SET started_at=? WHERE idx=? AND started_at=''",
+                    {now, attempt.dataset_index})
+            .status());
     return database
         .Change("INSERT INTO attempts VALUES (?,?,?,?,?,?,'running',?,'','[]',0,0,0,0,'','',NULL)",
                 {attempt.id, attempt.dataset_index, Number(attempt.stage), attempt.ordinal,
-                 attempt.epoch, attempt.worker, Now()})
+                 attempt.epoch, attempt.worker, now})
         .status();
   }));
   CrashPoint("ledger.attempt_begun");
@@ -76,12 +82,13 @@ Status Ledger::FailAttempt(const AttemptRecord& attempt, const Status& error) {
   });
 }
 
-Result<std::vector<StagedResult>> Ledger::Staged(int64_t dataset_index, UnitStage stage) {
+Result<std::vector<StagedResult>> Ledger::Staged(int64_t dataset_index, UnitStage stage,
+                                                 int64_t first, int64_t last) {
   ARROW_ASSIGN_OR_RAISE(
       auto rows, Query("SELECT attempts.result FROM units JOIN attempts ON attempts.id = "
-                       "units.attempt WHERE units.dataset=? AND units.stage=? ORDER BY "
-                       "units.ordinal",
-                       {dataset_index, Number(stage)}));
+                       "units.attempt WHERE units.dataset=? AND units.stage=? AND "
+                       "units.ordinal BETWEEN ? AND ? ORDER BY units.ordinal",
+                       {dataset_index, Number(stage), first, last}));
   std::vector<StagedResult> results;
   results.reserve(rows.size());
   for (const auto& row : rows) {
@@ -128,22 +135,46 @@ Status Ledger::ForgetAttempts(std::span<const AttemptId> attempts) {
   });
 }
 
-Result<bool> Ledger::AdvanceDataset(int64_t dataset_index, DatasetState state,
-                                    const std::string& decision) {
+Result<bool> Ledger::BeginAssembly(int64_t dataset_index, const std::string& decision,
+                                   std::span<const WorkUnit> units) {
   bool advanced = false;
   ARROW_RETURN_NOT_OK(Change([&](Database& database) -> Status {
     ARROW_ASSIGN_OR_RAISE(
         const int64_t changed,
-        database.Change("UPDATE datasets SET state=?1, decision=?2 WHERE idx=?3 AND state<?1 AND "
-                        "NOT EXISTS (SELECT 1 FROM units WHERE dataset=?3 AND attempt IS NULL "
-                        "AND (stage=0 OR ?1=2))",
-                        {static_cast<int64_t>(state), decision, dataset_index}));
+        database.Change("UPDATE datasets SET state=1, decision=?1 WHERE idx=?2 AND state=0 AND NOT "
+                        "EXISTS (SELECT 1 FROM units WHERE dataset=?2 AND stage=0 AND attempt IS "
+                        "NULL)",
+                        {decision, dataset_index}));
+    advanced = changed == 1;
+    if (!advanced) return Status::OK();
+    ARROW_RETURN_NOT_OK(
+        database.Change("DELETE FROM units WHERE dataset=? AND stage=1", {dataset_index}).status());
+    for (const auto& unit : units) {
+      ARROW_RETURN_NOT_OK(
+          database
+              .Change("INSERT INTO units (dataset, stage, ordinal, epoch, unit) SELECT idx, 1, ?, "
+                      "epoch, ? FROM datasets WHERE idx=?",
+                      {unit.ordinal, unit.ToJson(), dataset_index})
+              .status());
+    }
+    return Status::OK();
+  }));
+  if (advanced) CrashPoint("ledger.dataset_read");
+  return advanced;
+}
+
+Result<bool> Ledger::MarkStaged(int64_t dataset_index) {
+  bool advanced = false;
+  ARROW_RETURN_NOT_OK(Change([&](Database& database) -> Status {
+    ARROW_ASSIGN_OR_RAISE(
+        const int64_t changed,
+        database.Change("UPDATE datasets SET state=2 WHERE idx=?1 AND state<2 AND NOT EXISTS "
+                        "(SELECT 1 FROM units WHERE dataset=?1 AND attempt IS NULL)",
+                        {dataset_index}));
     advanced = changed == 1;
     return Status::OK();
   }));
-  if (advanced) {
-    CrashPoint(state == DatasetState::kRead ? "ledger.dataset_read" : "ledger.dataset_staged");
-  }
+  if (advanced) CrashPoint("ledger.dataset_staged");
   return advanced;
 }
 
@@ -167,13 +198,17 @@ Status Ledger::Reopen(int64_t dataset_index) {
   });
 }
 
-Status Ledger::MarkStarted(int64_t dataset_index, const std::string& started_at) {
-  return Change([&](Database& database) {
-    return database
-        .Change("UPDATE datasets SET started_at=? WHERE idx=? AND started_at=''",
-                {started_at, dataset_index})
-        .status();
-  });
+Result<std::string> Ledger::StartedAt(int64_t dataset_index) {
+  ARROW_ASSIGN_OR_RAISE(auto rows,
+                        Query("SELECT started_at FROM datasets WHERE idx=?", {dataset_index}));
+  return rows.empty() ? std::string() : std::move(rows[0][0].text);
+}
+
+Result<std::optional<std::string>> Ledger::Journal(int64_t dataset_index) {
+  ARROW_ASSIGN_OR_RAISE(auto rows,
+                        Query("SELECT journal FROM datasets WHERE idx=?", {dataset_index}));
+  if (rows.empty() || rows[0][0].kind == DatabaseValue::Kind::kNull) return std::nullopt;
+  return std::move(rows[0][0].text);
 }
 
 Status Ledger::SaveJournal(int64_t dataset_index, const std::string& journal) {

@@ -45,7 +45,8 @@ struct TableReport {
   bool earlier_run = false;  // was published before this resume began
   std::map<std::string, int64_t> counters;  // values that options changed
   std::vector<std::string> explanations;    // of job-wide transforms
-  int64_t bytes_before_transform = 0;       // of the intermediate form; 0: there was none
+  // Arrow bytes of the rows before and after job-wide transforms; 0: there were none.
+  int64_t bytes_before_transform = 0, bytes_after_transform = 0;
 };
 
 struct SlowUnit {
@@ -95,7 +96,9 @@ struct JobReport {
   std::string ToText() const;
 };
 
-// The record for .archive/jobs, as the issue of a job's history: ids, times, source without
+// What appears last at the destination: the job, its tables and where they are.
+std::string JobManifestJson(const JobReport& report);
+// The record for .archive/jobs: ids, times, source without
 // secrets, per table rows, files, final path, compression, seconds; totals; configuration.
 std::string JobRecordJson(const JobReport& report);
 

@@ -1,0 +1,365 @@
+#include "run/job_planner.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "plan/splitting.h"
+#include "run/transforms.h"
+
+namespace bulkhaul {
+namespace {
+
+// Units saved in one transaction of the ledger.
+constexpr int64_t kUnitsPerTransaction = 10'000;
+
+std::string Folded(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+Status Refuse(const std::string& what, const std::string& way_out) {
+  return UserError(what + "; " + way_out, "unsupported");
+}
+
+// Which of the datasets cannot be pinned, by halves, so that one of a thousand costs few tries.
+Status FindUnpinnable(RunContext& run, std::span<TableRun* const> tables,
+                      std::map<TableRun*, Status>& failed) {
+  if (tables.empty() || run.control.stopping()) return run.control.reason();
+  std::vector<Dataset> datasets;
+  for (const TableRun* table : tables) datasets.push_back(table->record.dataset);
+  auto pinned = run.source.Pin(datasets);
+  if (pinned.ok()) {
+    run.source.Release(*pinned);
+    return Status::OK();
+  }
+  const ErrorKind kind = KindOf(pinned.status());
+  if (kind != ErrorKind::kUser && kind != ErrorKind::kPermanent) return pinned.status();
+  if (tables.size() == 1) {
+    failed[tables[0]] = pinned.status();
+    return Status::OK();
+  }
+  const size_t half = tables.size() / 2;
+  ARROW_RETURN_NOT_OK(FindUnpinnable(run, tables.first(half), failed));
+  return FindUnpinnable(run, tables.subspan(half), failed);
+}
+
+// Pins the tables; those that cannot be are failed and taken out when the job goes on without them.
+Result<Snapshot> PinTables(RunContext& run, std::vector<TableRun*>& tables) {
+  Snapshot snapshot;
+  const auto pin = [&]() -> Status {
+    std::vector<Dataset> datasets;
+    for (const TableRun* table : tables) datasets.push_back(table->record.dataset);
+    ARROW_ASSIGN_OR_RAISE(snapshot, run.source.Pin(datasets));
+    return Status::OK();
+  };
+  Status status = RetryTransient(run, "pin the snapshot", pin);
+  if (status.ok()) return snapshot;
+  const ErrorKind kind = KindOf(status);
+  const bool one_may_be_to_blame = kind == ErrorKind::kUser || kind == ErrorKind::kPermanent;
+  if (!run.continue_on_error || !one_may_be_to_blame) return status;
+  std::map<TableRun*, Status> failed;
+  ARROW_RETURN_NOT_OK(FindUnpinnable(run, tables, failed));
+  if (failed.empty()) return status;
+  for (const auto& [table, error] : failed) FailTable(run, *table, error);
+  std::erase_if(tables, [&](TableRun* table) { return failed.contains(table); });
+  if (tables.empty()) return snapshot;
+  ARROW_RETURN_NOT_OK(RetryTransient(run, "pin the snapshot", pin));
+  return snapshot;
+}
+
+// A selector for just these tables. The trailing star keeps an absent table from being an error.
+Selector SelectorFor(const JobSpec& spec, std::span<TableRun* const> tables) {
+  const Selector whole = Selector::FromJob(spec);
+  Selector selector;
+  selector.options = whole.options;
+  for (const TableRun* table : tables) {
+    std::string pattern;
+    for (const char c : table->record.dataset.id.ToString()) {
+      if (c == '*' || c == '?' || c == '[' || c == ']' || c == '\\') pattern += '\\';
+      pattern += c;
+    }
+    selector.tables.push_back({pattern + "*", Options()});
+  }
+  for (const auto& query : whole.queries) {
+    const bool wanted = std::any_of(tables.begin(), tables.end(), [&](const TableRun* table) {
+      return table->record.dataset.kind == "query" && table->record.dataset.id.name == query.name;
+    });
+    if (wanted) selector.queries.push_back(query);
+  }
+  return selector;
+}
+
+// Looks at the tables again; those that are gone or look different fail.
+Status DescribeAgain(RunContext& run, std::vector<TableRun*>& tables) {
+  std::vector<Dataset> found;
+  ARROW_RETURN_NOT_OK(RetryTransient(run, "discover", [&]() -> Status {
+    ARROW_ASSIGN_OR_RAISE(found, run.source.Discover(SelectorFor(run.spec, tables)));
+    return Status::OK();
+  }));
+  std::map<DatasetId, Dataset*> by_id;
+  for (auto& dataset : found) by_id[dataset.id] = &dataset;
+  std::vector<TableRun*> kept;
+  for (TableRun* table : tables) {
+    Dataset& before = table->record.dataset;
+    const auto now = by_id.find(before.id);
+    Status status;
+    if (now == by_id.end()) {
+      status = UserError(before.id.ToString() + " is not there any more", "table_gone");
+    } else if (!now->second->schema->Equals(*before.schema, false)) {
+      status = UserError(fmt::format("{} has changed since it was planned; start a new job. Then: "
+                                     "{}. Now: {}",
+                                     before.id.ToString(), before.schema->ToString(),
+                                     now->second->schema->ToString()),
+                         "schema_changed");
+    }
+    if (!status.ok()) {
+      FailTable(run, *table, status);
+      if (!run.continue_on_error) return status;
+      continue;
+    }
+    // Sizes and what the source keeps for itself are those of today; the options are the job's.
+    Options options = before.options;
+    before = std::move(*now->second);
+    before.options = std::move(options);
+    kept.push_back(table);
+  }
+  tables = std::move(kept);
+  return Status::OK();
+}
+
+Status DiscardLoose(RunContext& run, std::span<TableRun* const> tables) {
+  std::vector<AttemptId> attempts;
+  for (const TableRun* table : tables) {
+    ARROW_ASSIGN_OR_RAISE(auto loose, run.ledger.LooseAttempts(table->record.index));
+    attempts.insert(attempts.end(), loose.begin(), loose.end());
+  }
+  if (attempts.empty()) return Status::OK();
+  ARROW_RETURN_NOT_OK(run.sink.Discard(run.job, attempts));
+  return run.ledger.ForgetAttempts(attempts);
+}
+
+// Splits, saves and prepares each table; the units of thousands of small ones share transactions.
+Status PlanUnits(RunContext& run, const Epoch& epoch, std::vector<TableRun*>& tables) {
+  std::vector<Ledger::PlannedUnits> unsaved;
+  int64_t unsaved_units = 0;
+  const auto save = [&] {
+    const Status status = run.ledger.SaveUnits(epoch.snapshot.epoch, unsaved);
+    unsaved.clear();
+    unsaved_units = 0;
+    return status;
+  };
+  for (TableRun* table : tables) {
+    if (run.control.stopping()) return run.control.reason();
+    DatasetRecord& record = table->record;
+    std::vector<WorkUnit> units;
+    Status status = RetryTransient(run, "plan " + record.dataset.id.ToString(), [&]() -> Status {
+      ARROW_ASSIGN_OR_RAISE(units,
+                            SplitDataset(run.source, epoch.snapshot, record, run.control.stop()));
+      return Status::OK();
+    });
+    if (status.ok()) {
+      table->units = static_cast<int64_t>(units.size());
+      table->plan.units = table->units;
+      table->plan.epoch = record.epoch;
+      status = run.sink.Prepare(table->plan, false).status();
+    }
+    if (!status.ok()) {
+      const ErrorKind kind = KindOf(status);
+      if (kind == ErrorKind::kSnapshotLost || kind == ErrorKind::kCancelled) return status;
+      FailTable(run, *table, WithContext(status, record.dataset.id.ToString()));
+      if (!run.continue_on_error) return status;
+      continue;
+    }
+    unsaved_units += table->units;
+    unsaved.push_back({record.index, UnitStage::kRead, std::move(units)});
+    if (unsaved_units >= kUnitsPerTransaction) ARROW_RETURN_NOT_OK(save());
+  }
+  return save();
+}
+
+}  // namespace
+
+Status CheckWishes(const JobSpec& spec, const SourceTraits& source, const SinkTraits& sink) {
+  const Options& options = spec.options;
+  const bool snapshot = options.GetString("consistency") == "snapshot";
+  if (snapshot && !source.consistent_snapshot) {
+    return Refuse(fmt::format("source {} cannot give all workers one view", source.name),
+                  "set consistency: none");
+  }
+  if (!snapshot && options.GetBool("strict")) {
+    return Refuse("strict asks for one view of all tables", "leave out consistency: none");
+  }
+  if (options.GetDurationMs("keep_snapshot") > 0 && !source.kept_snapshot) {
+    return Refuse(fmt::format("source {} cannot keep a snapshot after the process", source.name),
+                  "leave out keep_snapshot");
+  }
+  if (!spec.queries.empty() && !source.queries) {
+    return Refuse(fmt::format("source {} takes no queries", source.name), "name tables instead");
+  }
+  if (options.GetString("commit") == "job" && !sink.job_commit) {
+    return Refuse(fmt::format("sink {} cannot publish all tables in one step", sink.name),
+                  "set commit: table");
+  }
+  return Status::OK();
+}
+
+Result<std::vector<std::string>> OutputNames(const JobSpec& spec,
+                                             std::span<const Dataset> datasets) {
+  const bool by_schema = spec.options.GetString("layout") == "by-schema";
+  std::set<std::string> taken;
+  std::vector<std::string> names(datasets.size());
+  const auto place = [&](const Dataset& dataset, const std::string& name) {
+    const std::string folder = by_schema ? SafeFileName(dataset.id.schema) + "/" : std::string();
+    return Folded(folder + name);
+  };
+  // Names that were asked for come first: a generated one has to give way.
+  for (const bool given : {true, false}) {
+    for (size_t i = 0; i < datasets.size(); ++i) {
+      const Dataset& dataset = datasets[i];
+      const std::string& wished = dataset.options.GetString("output_name");
+      if (wished.empty() == given) continue;
+      std::string name = SafeFileName(given ? wished
+                                      : by_schema || dataset.id.schema.empty()
+                                          ? dataset.id.name
+                                          : dataset.id.schema + "_" + dataset.id.name);
+      if (given && taken.contains(place(dataset, name))) {
+        return UserError(fmt::format("output_name '{}' of {} is taken by another table; names must "
+                                     "differ in more than the case of letters",
+                                     wished, dataset.id.ToString()),
+                         "output_name");
+      }
+      while (taken.contains(place(dataset, name))) {
+        name += "_" + HashText(Xxh3Of(fmt::format("{}:{}{}", dataset.id.schema.size(),
+                                                  dataset.id.schema, dataset.id.name)))
+                          .substr(0, 8);
+      }
+      taken.insert(place(dataset, name));
+      names[i] = std::move(name);
+    }
+  }
+  return names;
+}
+
+Result<std::vector<DatasetRecord>> MakeRecords(const JobSpec& spec, std::vector<Dataset> datasets) {
+  ARROW_ASSIGN_OR_RAISE(auto names, OutputNames(spec, datasets));
+  std::vector<DatasetRecord> records;
+  records.reserve(datasets.size());
+  for (size_t i = 0; i < datasets.size(); ++i) {
+    DatasetRecord record;
+    record.index = static_cast<int64_t>(i);
+    record.dataset = std::move(datasets[i]);
+    record.output_name = std::move(names[i]);
+    const std::string name = record.dataset.id.ToString();
+    auto chain = TransformChain::ForReading(record.dataset);
+    if (!chain.ok()) return WithContext(chain.status(), name);
+    record.output_schema = chain->schema();
+    const Options& options = record.dataset.options;
+    ARROW_ASSIGN_OR_RAISE(const bool needs_assembly,
+                          TransformChain::NeedsAssembly(record.dataset));
+    record.intermediate = needs_assembly || options.GetBool("single_file") ||
+                          options.GetBytes("merge_small_parts") > 0;
+    records.push_back(std::move(record));
+  }
+  return records;
+}
+
+std::unique_ptr<TableRun> MakeTable(const JobId& job, DatasetRecord record) {
+  auto table = std::make_unique<TableRun>();
+  const Dataset& dataset = record.dataset;
+  table->plan.job_id = job;
+  table->plan.dataset = dataset;
+  table->plan.schema = record.output_schema;
+  table->plan.output_name = record.output_name;
+  table->plan.epoch = record.epoch;
+  const std::string& split_by = dataset.options.GetString("split_by");
+  if (record.output_schema->GetFieldIndex(split_by) >= 0) table->plan.split_key = split_by;
+  table->limit_rows = dataset.options.GetInt("limit");
+  // About a hundred bytes a row where only the rows are known.
+  table->weight = std::max({dataset.estimated_bytes, dataset.estimated_rows * 100, int64_t{0}});
+  table->record = std::move(record);
+  return table;
+}
+
+Result<std::vector<WorkUnit>> SplitDataset(Source& source, const Snapshot& snapshot,
+                                           const DatasetRecord& record, std::stop_token stop) {
+  const Options& options = record.dataset.options;
+  SplitHint hint;
+  hint.unit_bytes = options.GetBytes("unit_bytes");
+  hint.unit_rows = options.GetInt("unit_rows");
+  hint.units_max = options.GetInt("units_max");
+  std::vector<WorkUnit> units;
+  std::string cursor;
+  do {
+    if (stop.stop_requested()) return CancelledError();
+    ARROW_ASSIGN_OR_RAISE(UnitPage page, source.Split(snapshot, record.dataset, hint, cursor));
+    for (auto& unit : page.units) {
+      unit.dataset = record.dataset.id;
+      unit.ordinal = static_cast<int64_t>(units.size());
+      unit.id = UnitIdFor(record.index, unit.ordinal);
+      units.push_back(std::move(unit));
+    }
+    cursor = std::move(page.next_cursor);
+  } while (!cursor.empty());
+  return units;
+}
+
+Result<std::shared_ptr<Epoch>> PlanEpoch(RunContext& run, std::span<TableRun* const> wanted,
+                                         bool described_before) {
+  StageScope stage(run.monitor, MemoryStage::kPlan);
+  std::vector<TableRun*> tables(wanted.begin(), wanted.end());
+  if (described_before) ARROW_RETURN_NOT_OK(DescribeAgain(run, tables));
+  auto epoch = std::make_shared<Epoch>();
+  if (tables.empty()) return epoch;
+  ARROW_ASSIGN_OR_RAISE(epoch->snapshot, PinTables(run, tables));
+  if (tables.empty()) return epoch;
+  ARROW_ASSIGN_OR_RAISE(const auto earlier, run.ledger.Snapshots());
+  epoch->snapshot.epoch = earlier.empty() ? 1 : earlier.back().epoch + 1;
+  std::vector<int64_t> indexes;
+  std::vector<DatasetRecord> records;
+  for (TableRun* table : tables) {
+    DatasetRecord& record = table->record;
+    record.epoch = epoch->snapshot.epoch;
+    record.state = DatasetState::kPlanned;
+    record.decision.clear();
+    record.journal.reset();
+    table->plan.dataset = record.dataset;
+    table->epoch = epoch;
+    table->units_done = 0;
+    table->rows = 0;
+    table->limit_taken = 0;
+    epoch->datasets.push_back(record.dataset);
+    indexes.push_back(record.index);
+    records.push_back(record);
+  }
+  ARROW_RETURN_NOT_OK(run.ledger.BeginEpoch(epoch->snapshot, indexes));
+  if (described_before) ARROW_RETURN_NOT_OK(run.ledger.SaveDatasets(records));
+  ARROW_RETURN_NOT_OK(DiscardLoose(run, tables));
+  ARROW_RETURN_NOT_OK(PlanUnits(run, *epoch, tables));
+  return epoch;
+}
+
+Result<std::vector<TableRun*>> TablesOfNewEpoch(
+    const RunContext& run, std::span<const std::unique_ptr<TableRun>> tables,
+    std::vector<TableRun*> lost) {
+  if (!run.spec.options.GetBool("strict") || lost.empty()) return lost;
+  std::vector<TableRun*> all;
+  for (const auto& table : tables) {
+    const DatasetState state = table->record.state;
+    if (state == DatasetState::kPublished || state == DatasetState::kPublishing) {
+      return SnapshotLostError(
+          fmt::format("the snapshot is gone and {} was published from it: strict refuses tables "
+                      "from two snapshots; start a new job, or leave out strict",
+                      table->record.dataset.id.ToString()),
+          "strict");
+    }
+    if (!table->stop.stop_requested()) all.push_back(table.get());
+  }
+  return all;
+}
+
+}  // namespace bulkhaul

@@ -1,0 +1,155 @@
+#include "run/plan_view.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/memory_budget.h"
+#include "base/secret.h"
+#include "base/units.h"
+#include "plan/memory_plan.h"
+#include "plan/parallelism.h"
+#include "plan/splitting.h"
+#include "run/job_planner.h"
+
+namespace bulkhaul {
+namespace {
+
+int64_t EstimatedUnits(Source& source, const DatasetRecord& record, std::stop_token stop) {
+  auto units = SplitDataset(source, Snapshot(), record, stop);
+  if (units.ok()) return static_cast<int64_t>(units->size());
+  const Options& options = record.dataset.options;
+  if (const int64_t rows = options.GetInt("unit_rows"); rows > 0) {
+    return UnitCountFor(record.dataset.estimated_rows, rows);
+  }
+  const int64_t bytes = record.dataset.estimated_bytes;
+  return UnitCountFor(bytes, UnitBytesFor(bytes, options.GetBytes("unit_bytes"),
+                                          options.GetInt("units_max")));
+}
+
+PlannedTable Describe(Source& source, Sink& sink, const JobId& job, DatasetRecord record,
+                      std::stop_token stop) {
+  PlannedTable planned;
+  planned.dataset = record.dataset.id;
+  planned.kind = record.dataset.kind;
+  planned.output_name = record.output_name;
+  planned.columns = record.output_schema->num_fields();
+  planned.estimated_rows = record.dataset.estimated_rows;
+  planned.estimated_bytes = record.dataset.estimated_bytes;
+  planned.notes = record.dataset.warnings;
+  planned.units = EstimatedUnits(source, record, stop);
+  const auto table = MakeTable(job, std::move(record));
+  table->plan.units = planned.units;
+  auto place = sink.Prepare(table->plan, true);
+  if (place.ok()) {
+    planned.location = place->location;
+    planned.notes.insert(planned.notes.end(), place->notes.begin(), place->notes.end());
+  } else {
+    planned.notes.push_back("would be refused: " + MessageOf(place.status()));
+  }
+  return planned;
+}
+
+nlohmann::json Json(const PlannedTable& table) {
+  return {{"schema", table.dataset.schema},
+          {"name", table.dataset.name},
+          {"kind", table.kind},
+          {"output_name", table.output_name},
+          {"location", table.location},
+          {"columns", table.columns},
+          {"estimated_rows", table.estimated_rows},
+          {"estimated_bytes", table.estimated_bytes},
+          {"units", table.units},
+          {"notes", table.notes}};
+}
+
+}  // namespace
+
+Result<JobPlan> PlanWithoutRunning(const JobSpec& spec, const JobId& job, Source& source,
+                                   Sink& sink, std::stop_token stop) {
+  JobPlan plan;
+  plan.job_id = job;
+  plan.source = Redact(spec.source_uri);
+  plan.destination = Redact(spec.destination_uri);
+  SinkTraits sink_traits = sink.Traits();
+  plan.format = sink_traits.name;
+  SourceTraits source_traits = source.Traits();
+  ARROW_RETURN_NOT_OK(CheckWishes(spec, source_traits, sink_traits));
+  ARROW_ASSIGN_OR_RAISE(auto datasets, source.Discover(Selector::FromJob(spec)));
+  source_traits = source.Traits();
+  if (datasets.empty()) return UserError("no table of the source is selected", "nothing_selected");
+  ARROW_ASSIGN_OR_RAISE(auto records, MakeRecords(spec, std::move(datasets)));
+  for (auto& record : records) {
+    if (stop.stop_requested()) return CancelledError();
+    plan.tables.push_back(Describe(source, sink, job, std::move(record), stop));
+    const PlannedTable& table = plan.tables.back();
+    plan.estimated_rows += std::max<int64_t>(0, table.estimated_rows);
+    plan.estimated_bytes += std::max<int64_t>(0, table.estimated_bytes);
+    plan.units += table.units;
+  }
+  const ParallelismLimits limits{AvailableCores(), source_traits.connections_max,
+                                 sink_traits.connections_max};
+  ARROW_ASSIGN_OR_RAISE(const Parallelism parallelism, PlanParallelism(spec.options, limits));
+  MemoryWishes wishes;
+  wishes.budget_bytes = ResolveMemoryBudget(spec.options, AvailableMemoryBytes());
+  wishes.fixed_bytes = ResidentBytes();
+  wishes.workers = parallelism.workers;
+  wishes.batch_bytes = spec.options.GetBytes("batch_bytes");
+  wishes.writer_bytes = sink_traits.writer_bytes;
+  ARROW_ASSIGN_OR_RAISE(const MemoryPlan memory, PlanMemory(wishes));
+  plan.workers = memory.workers;
+  plan.parallel_tables = std::min(parallelism.parallel_tables, memory.workers);
+  plan.workers_per_table = std::min(parallelism.workers_per_table, memory.workers);
+  plan.memory_limit_bytes = memory.budget_bytes;
+  plan.unit_memory_bytes = memory.worker_bytes;
+  plan.batch_bytes = memory.batch_bytes;
+  plan.notes = parallelism.notes;
+  plan.notes.insert(plan.notes.end(), memory.notes.begin(), memory.notes.end());
+  return plan;
+}
+
+std::string JobPlan::ToJson() const {
+  auto list = nlohmann::json::array();
+  for (const auto& table : tables) list.push_back(Json(table));
+  const nlohmann::json value = {{"job_id", job_id},
+                                {"source", source},
+                                {"destination", destination},
+                                {"format", format},
+                                {"estimated_rows", estimated_rows},
+                                {"estimated_bytes", estimated_bytes},
+                                {"units", units},
+                                {"workers", workers},
+                                {"parallel_tables", parallel_tables},
+                                {"workers_per_table", workers_per_table},
+                                {"memory_limit_bytes", memory_limit_bytes},
+                                {"unit_memory_bytes", unit_memory_bytes},
+                                {"batch_bytes", batch_bytes},
+                                {"notes", notes},
+                                {"tables", std::move(list)}};
+  return value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string JobPlan::ToText() const {
+  const auto known = [](int64_t value, auto format) {
+    return value < 0 ? std::string("?") : format(value);
+  };
+  std::string text =
+      fmt::format("from     {}\nto       {} ({})\nworkers  {} (tables at once {}, a table {})\n"
+                  "memory   {} in all, {} a unit, batches of {}\n\n",
+                  source, destination, format, workers, parallel_tables, workers_per_table,
+                  FormatBytes(memory_limit_bytes), FormatBytes(unit_memory_bytes),
+                  FormatBytes(batch_bytes));
+  for (const auto& table : tables) {
+    text += fmt::format("  {:<36} ~{:>14} rows  ~{:>10}  {:>5} units  {}\n",
+                        table.dataset.ToString(), known(table.estimated_rows, FormatCount),
+                        known(table.estimated_bytes, FormatBytes), table.units, table.location);
+    for (const auto& note : table.notes) text += fmt::format("    note: {}\n", note);
+  }
+  text += fmt::format("\n{} tables, ~{} rows, ~{}, {} units\n", tables.size(),
+                      FormatCount(estimated_rows), FormatBytes(estimated_bytes), units);
+  for (const auto& note : notes) text += fmt::format("note: {}\n", note);
+  return text;
+}
+
+}  // namespace bulkhaul

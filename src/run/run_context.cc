@@ -1,0 +1,50 @@
+#include "run/run_context.h"
+
+#include <condition_variable>
+
+#include <fmt/format.h>
+
+#include "base/hash.h"
+
+namespace bulkhaul {
+
+std::shared_ptr<Backoff> MakeBackoff(const Options& options, const std::string& seed) {
+  return std::make_shared<Backoff>(options.GetDurationMs("retry_delay"),
+                                   options.GetDurationMs("retry_delay_max"), Xxh3Of(seed));
+}
+
+void FailTable(RunContext& run, TableRun& table, const Status& error) {
+  const Status written = run.ledger.FailDataset(table.record.index, error);
+  if (!written.ok()) run.control.Fail(written);
+  table.stop.request_stop();
+  ProgressEvent event;
+  event.kind = ProgressKind::kTableFailed;
+  event.dataset = table.record.dataset.id;
+  event.message = MessageOf(error);
+  run.progress.Emit(std::move(event));
+  if (!run.continue_on_error) run.control.Fail(error);
+}
+
+Status RetryTransient(RunContext& run, const std::string& what,
+                      const std::function<Status()>& action) {
+  const auto backoff = MakeBackoff(run.spec.options, run.job + what);
+  const int64_t retries = run.spec.options.GetInt("retries");
+  for (int64_t failed = 0;; ++failed) {
+    if (run.control.stopping()) return run.control.reason();
+    Status status = action();
+    if (status.ok() || KindOf(status) != ErrorKind::kTransient || failed >= retries) return status;
+    ProgressEvent event;
+    event.kind = ProgressKind::kRetry;
+    event.message = fmt::format("{}: {}", what, MessageOf(status));
+    event.delay_ms = backoff->NextDelayMs();
+    ++run.progress.retries;
+    std::mutex mutex;
+    std::condition_variable_any wake;
+    std::unique_lock lock(mutex);
+    const auto delay = std::chrono::milliseconds(event.delay_ms);
+    run.progress.Emit(std::move(event));
+    wake.wait_for(lock, run.control.stop(), delay, [] { return false; });
+  }
+}
+
+}  // namespace bulkhaul

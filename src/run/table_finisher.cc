@@ -1,0 +1,141 @@
+#include "run/table_finisher.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "plan/splitting.h"
+#include "run/transforms.h"
+#include "run/unit_worker.h"
+
+namespace bulkhaul {
+namespace {
+
+// Neighbours are joined until a group reaches the size; with single_file there is one group.
+std::vector<AssemblyRange> Group(const Options& options, const std::vector<StagedResult>& units) {
+  if (options.GetBool("single_file")) {
+    return {{0, std::max<int64_t>(0, static_cast<int64_t>(units.size()) - 1)}};
+  }
+  const int64_t bytes_wanted = options.GetBytes("merge_small_parts");
+  std::vector<AssemblyRange> groups;
+  int64_t bytes = 0;
+  for (size_t i = 0; i < units.size(); ++i) {
+    const auto ordinal = static_cast<int64_t>(i);
+    if (groups.empty() || bytes_wanted == 0 || bytes >= bytes_wanted) {
+      groups.push_back({ordinal, ordinal});
+      bytes = 0;
+    }
+    groups.back().last = ordinal;
+    bytes += units[i].stored_bytes;
+  }
+  return groups;
+}
+
+Status PlanAssembly(RunContext& run, TableRun& table) {
+  DatasetRecord& record = table.record;
+  ARROW_ASSIGN_OR_RAISE(const auto units, run.ledger.Staged(record.index, UnitStage::kRead));
+  ARROW_ASSIGN_OR_RAISE(const std::string decision,
+                        TransformChain::Decide(record.dataset, record.output_schema, units));
+  std::vector<WorkUnit> planned;
+  for (const auto& group : Group(record.dataset.options, units)) {
+    WorkUnit unit;
+    unit.ordinal = static_cast<int64_t>(planned.size());
+    unit.id = fmt::format("{}.a{}", record.index, unit.ordinal);
+    unit.dataset = record.dataset.id;
+    unit.source_state = group.ToJson();
+    planned.push_back(std::move(unit));
+  }
+  ARROW_ASSIGN_OR_RAISE(const bool begun,
+                        run.ledger.BeginAssembly(record.index, decision, planned));
+  if (!begun) return BugError("units of " + record.dataset.id.ToString() + " are not all staged");
+  record.decision = decision;
+  record.state = DatasetState::kRead;
+  return Status::OK();
+}
+
+Status Stage(RunContext& run, TableRun& table) {
+  DatasetRecord& record = table.record;
+  ARROW_ASSIGN_OR_RAISE(const bool staged, run.ledger.MarkStaged(record.index));
+  if (!staged) return BugError("units of " + record.dataset.id.ToString() + " are not all staged");
+  const bool assembled = record.state == DatasetState::kRead;
+  record.state = DatasetState::kStaged;
+  if (!assembled) return Status::OK();
+  // The rows are in their final form now, so that the intermediate one only takes space.
+  ARROW_ASSIGN_OR_RAISE(const auto units, run.ledger.Staged(record.index, UnitStage::kRead));
+  std::vector<AttemptId> attempts;
+  for (const auto& unit : units) attempts.push_back(unit.attempt_id);
+  const Status discarded = run.sink.Discard(run.job, attempts);
+  if (!discarded.ok()) run.progress.Warn(MessageOf(discarded));
+  ARROW_ASSIGN_OR_RAISE(auto chain, TransformChain::ForAssembling(record.dataset, record.decision,
+                                                                  record.output_schema));
+  table.explanations = chain.Explain();
+  return Status::OK();
+}
+
+Status PublishTable(RunContext& run, TableRun& table) {
+  DatasetRecord& record = table.record;
+  StageScope stage(run.monitor, MemoryStage::kPublish);
+  CommitInput input;
+  input.record = record;
+  ARROW_ASSIGN_OR_RAISE(input.schema, FinalSchema(record));
+  if (table.epoch) input.snapshot = table.epoch->snapshot;
+  input.split_key = table.plan.split_key;
+  input.source_description = run.source_description;
+  auto committed = Committer(run.ledger, run.sink).Commit(input);
+  if (!committed.ok()) {
+    // How far it went is in the ledger, and the next try goes on from there.
+    ARROW_ASSIGN_OR_RAISE(record.journal, run.ledger.Journal(record.index));
+    if (record.journal) record.state = DatasetState::kPublishing;
+    return committed.status();
+  }
+  const CommitReceipt receipt = committed.MoveValueUnsafe();
+  record.receipt = receipt;
+  record.state = DatasetState::kPublished;
+  table.finished_ms = run.progress.elapsed_ms();
+  Log(LogLevel::kDetailed,
+      fmt::format("{}: {} rows published at {}", record.dataset.id.ToString(),
+                  FormatCount(receipt.rows), receipt.location));
+  ProgressEvent event;
+  event.kind = ProgressKind::kTablePublished;
+  event.dataset = record.dataset.id;
+  event.location = receipt.location;
+  event.rows = receipt.rows;
+  event.bytes = receipt.bytes;
+  event.units = table.units;
+  event.elapsed_ms = table.started_ms >= 0 ? table.finished_ms - table.started_ms : 0;
+  run.progress.Emit(std::move(event));
+  return Status::OK();
+}
+
+}  // namespace
+
+Result<std::shared_ptr<arrow::Schema>> FinalSchema(const DatasetRecord& record) {
+  if (!record.intermediate) return record.output_schema;
+  ARROW_ASSIGN_OR_RAISE(auto chain, TransformChain::ForAssembling(record.dataset, record.decision,
+                                                                  record.output_schema));
+  return chain.schema();
+}
+
+Result<bool> FinishStage(RunContext& run, TableRun& table) {
+  DatasetRecord& record = table.record;
+  if (record.state == DatasetState::kPlanned) {
+    // Units count only if the view, and the locks that keep it true, outlived the last of them.
+    if (table.epoch->snapshot.consistent) {
+      ARROW_RETURN_NOT_OK(run.source.CheckPin(table.epoch->snapshot));
+    }
+    if (record.intermediate) {
+      ARROW_RETURN_NOT_OK(PlanAssembly(run, table));
+      return true;
+    }
+    ARROW_RETURN_NOT_OK(Stage(run, table));
+  } else if (record.state == DatasetState::kRead) {
+    ARROW_RETURN_NOT_OK(Stage(run, table));
+  }
+  if (!run.publish_now) return false;
+  ARROW_RETURN_NOT_OK(PublishTable(run, table));
+  return false;
+}
+
+}  // namespace bulkhaul

@@ -1,0 +1,19 @@
+// What happens to a table when all units of a stage are done. Inside run/ only.
+#pragma once
+
+#include <memory>
+
+#include "commit/committer.h"
+#include "run/run_context.h"
+
+namespace bulkhaul {
+
+// Takes the table's next steps, as far as they go without units: seals the read stage (its view must
+// still be there), plans the assembly, publishes. True: the table has units to run again. Safe to
+// call again after an error. One thread a table at a time.
+Result<bool> FinishStage(RunContext& run, TableRun& table);
+
+// The schema of the published rows; for a table with an assemble stage, once it is decided.
+Result<std::shared_ptr<arrow::Schema>> FinalSchema(const DatasetRecord& record);
+
+}  // namespace bulkhaul

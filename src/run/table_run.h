@@ -1,0 +1,49 @@
+// What the run knows of one table while it is under way. Inside run/ only.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "commit/ledger.h"
+#include "plan/values.h"
+
+namespace bulkhaul {
+
+// One consistent view and the datasets that are read in it. Constant after it is made, but for the
+// stop source and `lost`.
+struct Epoch {
+  Snapshot snapshot;
+  std::vector<Dataset> datasets;  // what sessions are opened for
+  std::stop_source stop;          // requested when the view is lost
+  std::atomic<bool> lost{false};
+};
+
+// Its record is changed by one thread at a time: the planner before workers start, then the task
+// that finishes a stage (the scheduler gives out one such task a table and none while units run).
+struct TableRun {
+  DatasetRecord record;
+  std::shared_ptr<Epoch> epoch;  // null when nothing is to be read
+  DatasetPlan plan;              // as the read stage's writers see it
+  int64_t limit_rows = 0;        // 0: no limit
+  int64_t weight = 0;            // estimated bytes, for the order and the progress
+  int workers_max = 1;
+  bool workers_fixed = false;     // false: idle workers may go above workers_max
+  std::stop_source stop;  // requested when the table has failed
+
+  // Progress, read by any thread.
+  std::atomic<int64_t> units{0}, units_done{0}, units_running{0};
+  std::atomic<int64_t> rows{0};          // of finished and running attempts
+  std::atomic<int64_t> limit_taken{0};   // rows of the limit that attempts have taken
+  std::atomic<int64_t> retries{0};
+  std::atomic<int64_t> started_ms{-1};   // since the run began
+  std::atomic<int64_t> finished_ms{-1};
+  bool published_before = false;  // by an earlier run; constant while workers run
+  std::vector<std::string> explanations;  // written by the finishing task, read after the workers
+};
+
+}  // namespace bulkhaul

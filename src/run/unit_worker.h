@@ -1,0 +1,56 @@
+// One thread's work: units, one after the other, on one connection. Inside run/ only.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "run/run_context.h"
+#include "run/scheduler.h"
+
+namespace bulkhaul {
+
+// Counters of a StagedResult that the assemble stage sets: Arrow bytes of the rows before and after
+// the job-wide transforms.
+inline constexpr char kBytesBeforeTransform[] = "bulkhaul.bytes_before_transform";
+inline constexpr char kBytesAfterTransform[] = "bulkhaul.bytes_after_transform";
+
+// Not thread-safe; lives on its thread.
+class UnitWorker {
+ public:
+  UnitWorker(RunContext& run, int number);
+
+  // Runs one attempt of the task's unit: OK when the ledger has its result. After an error nothing
+  // of the attempt counts, and its staged bytes are gone or will be discarded.
+  Status Run(const Task& task);
+  // Whether a connection is open; the last worker with one must not retire.
+  bool connected() const { return session_ != nullptr; }
+  void Disconnect();
+
+ private:
+  struct Attempt;
+  Status RunAttempt(const Task& task, Attempt& attempt);
+  Result<StagedResult> Read(const Task& task, Attempt& attempt);
+  Status ReadRows(const Task& task, Attempt& attempt, UnitReader& reader, class TransformChain& chain,
+                  UnitWriter& writer, StagedResult& result);
+  Result<StagedResult> Assemble(const Task& task, Attempt& attempt);
+  Status Connect(const std::shared_ptr<Epoch>& epoch);
+  Status FinishAttempt(const Task& task, Attempt& attempt, StagedResult result);
+
+  RunContext& run_;
+  WorkerContext context_;
+  std::shared_ptr<Epoch> session_epoch_;  // outlives the session
+  std::unique_ptr<Session> session_;
+};
+
+// What a unit of the assemble stage joins: ordinals of the read stage, [first, last].
+struct AssemblyRange {
+  int64_t first = 0, last = 0;
+  std::string ToJson() const;
+  static Result<AssemblyRange> FromJson(const std::string& json);
+};
+
+// The plan that writers of the stage and the sink's commit see.
+DatasetPlan AssemblyPlan(const TableRun& table, std::shared_ptr<arrow::Schema> schema,
+                         int64_t units);
+
+}  // namespace bulkhaul
