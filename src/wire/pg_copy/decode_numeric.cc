@@ -205,57 +205,40 @@ Scaling ScaleDigits(const NumericHeader& header, int32_t precision, int32_t scal
 
 bool DecodeDecimal128(DecodeContext& context, ColumnNode& node, const uint8_t* bytes,
                       int32_t size) {
-  // Up to four groups fit into 64 bits: all that most columns ever hold.
-  constexpr int32_t kFastGroups = 4;
+  // Up to four groups, which is all that most columns ever hold, without a branch that the values
+  // decide: they are loaded as one word, one group in each 16 bits.
+  constexpr uint32_t kFastGroups = 4;
+  constexpr int32_t kExponentMin = -3, kExponentMax = 2;
+  constexpr uint64_t kEachSign = 0x8000800080008000ULL;
+  constexpr uint64_t kEachOverBase = 0x58f058f058f058f0ULL;  // 0x8000 - 10000: sets the sign bit
   if (size < kHeaderBytes) [[unlikely]]
     return WrongSize(context, "numeric", size);
   const uint32_t groups = LoadU16(bytes);
   const uint32_t sign = LoadU16(bytes + 4);
-  if (groups > kFastGroups || size != static_cast<int32_t>(kHeaderBytes + 2 * groups) ||
-      (sign & ~uint32_t{kNegative}) != 0) [[unlikely]] {
-    return DecodeAnyDecimal128(context, node, bytes, size);
-  }
-  uint64_t value = 0;
-  bool valid = true;
-  for (uint32_t group = 0; group < groups; ++group) {
-    const uint64_t digit = LoadU16(bytes + kHeaderBytes + 2 * group);
-    valid &= digit < kBase;
-    value = value * kBase + digit;
-  }
-  const int32_t exponent =
+  int32_t exponent =
       kGroupDigits * (LoadI16(bytes + 2) - static_cast<int32_t>(groups) + 1) + node.plan->scale;
-  uint64_t scaled;
-  // Constant divisors, because a division by a variable costs as much as all the rest.
-  switch (exponent) {
-    case 0:
-      scaled = value;
-      break;
-    case 1:
-      scaled = value * 10;
-      break;
-    case 2:
-      scaled = value * 100;
-      break;
-    case -1:
-      scaled = value / 10;
-      valid &= scaled * 10 == value;
-      break;
-    case -2:
-      scaled = value / 100;
-      valid &= scaled * 100 == value;
-      break;
-    case -3:
-      scaled = value / 1000;
-      valid &= scaled * 1000 == value;
-      break;
-    default:
-      return DecodeAnyDecimal128(context, node, bytes, size);
-  }
-  const int32_t precision = node.plan->precision;
-  valid &= precision >= kInt64Digits || scaled < kPowersOfTen[precision];
-  if (!valid) [[unlikely]]
+  exponent = groups == 0 ? 0 : exponent;
+  const int32_t exponent_max = groups == kFastGroups ? 0 : kExponentMax;
+  if (groups > kFastGroups || size != static_cast<int32_t>(kHeaderBytes + 2 * groups) ||
+      (sign & ~uint32_t{kNegative}) != 0 || exponent < kExponentMin || exponent > exponent_max ||
+      context.input_end - bytes < kHeaderBytes + 8) [[unlikely]] {
     return DecodeAnyDecimal128(context, node, bytes, size);
-  const int64_t signed_value = sign != 0 ? -static_cast<int64_t>(scaled) : scaled;
+  }
+  const uint64_t loaded = LoadU64(bytes + kHeaderBytes) >> ((64 - 16 * groups) & 63);
+  const uint64_t word = groups == 0 ? 0 : loaded;
+  const bool digits_valid = ((word | (word + kEachOverBase)) & kEachSign) == 0;
+  const uint64_t value = (word >> 48) * 1'000'000'000'000 + (word >> 32 & 0xffff) * 100'000'000 +
+                         (word >> 16 & 0xffff) * kBase + (word & 0xffff);
+  // At most 10^16 × 10^3, or 10^12 × 10^5: below 2^64.
+  const uint64_t thousandfold = value * kPowersOfTen[exponent - kExponentMin];
+  const uint64_t scaled = thousandfold / 1000;
+  const int32_t precision = std::min(node.plan->precision, kInt64Digits);
+  if (!digits_valid || scaled * 1000 != thousandfold || scaled >= kPowersOfTen[precision])
+      [[unlikely]] {
+    return DecodeAnyDecimal128(context, node, bytes, size);
+  }
+  const int64_t flip = -static_cast<int64_t>(sign >> 14);
+  const int64_t signed_value = (static_cast<int64_t>(scaled) ^ flip) - flip;
   const int64_t words[2] = {signed_value, signed_value >> 63};
   std::memcpy(node.values + node.length * 16, words, 16);
   ++node.length;

@@ -11,6 +11,8 @@ namespace bulkhaul::pg {
 namespace {
 
 constexpr uint64_t kHighBits = 0x8080808080808080ULL;
+// Above this the C library's copy is the faster one.
+constexpr int32_t kShortTextBytesMax = 128;
 
 uint64_t LoadWord(const uint8_t* bytes) {
   uint64_t word;
@@ -18,11 +20,34 @@ uint64_t LoadWord(const uint8_t* bytes) {
   return word;
 }
 
+// All ones in the `count` first bytes of a word, 0 to 8.
+uint64_t LowBytes(int64_t count) {
+  return count >= 8 ? ~uint64_t{0} : (uint64_t{1} << (8 * count)) - 1;
+}
+
 // At least seven bytes behind the text must be readable.
 bool IsAscii(const uint8_t* text, int64_t size) {
   uint64_t seen = 0;
   for (; size >= 8; text += 8, size -= 8) seen |= LoadWord(text);
   if (size > 0) seen |= LoadWord(text) << (64 - 8 * size);
+  return (seen & kHighBits) == 0;
+}
+
+// Copies in steps of 16 bytes, up to 15 too many on both sides, and looks at what it copies: a look
+// at the copy would wait for the stores.
+bool CopyIfAscii(uint8_t* out, const uint8_t* text, int64_t size) {
+  uint64_t seen = 0;
+  uint64_t words[2];
+  for (; size > 16; text += 16, out += 16, size -= 16) {
+    std::memcpy(words, text, 16);
+    std::memcpy(out, words, 16);
+    seen |= words[0] | words[1];
+  }
+  std::memcpy(words, text, 16);
+  std::memcpy(out, words, 16);
+  const int64_t first = std::min<int64_t>(size, 8);
+  seen |= words[0] & LowBytes(first);
+  seen |= words[1] & LowBytes(size - first);
   return (seen & kHighBits) == 0;
 }
 
@@ -123,12 +148,14 @@ bool DecodeText(DecodeContext& context, ColumnNode& node, const uint8_t* bytes, 
     if (!room.ok()) return context.Fail(std::move(room));
   }
   uint8_t* const out = node.data + node.data_size;
-  if (size <= 16 && context.input_end - bytes >= 16) {
-    std::memcpy(out, bytes, 16);
-  } else {
+  if (size > kShortTextBytesMax || context.input_end - bytes < size + ColumnNode::kDataSlack) {
     std::memcpy(out, bytes, size);
+    return AppendWrittenText(context, node, size);
   }
-  return AppendWrittenText(context, node, size);
+  if (!CopyIfAscii(out, bytes, size)) [[unlikely]]
+    return AppendWrittenText(context, node, size);
+  node.AppendWritten(size);
+  return true;
 }
 
 bool DecodeVersioned(DecodeContext& context, ColumnNode& node, const uint8_t* bytes, int32_t size) {
