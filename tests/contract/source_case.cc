@@ -1,0 +1,131 @@
+#include "source_case.h"
+
+#include <stdexcept>
+
+#include <sqlite3.h>
+
+#include "source/generator/generator_source.h"
+#include "source/sqlite/sqlite_source.h"
+
+namespace bulkhaul {
+namespace {
+
+const std::vector<std::string> kOddNames = {
+    "plain",          "with \"quotes\"", "it's",        "new\nline",
+    "🚚 emoji ümlaut", "select",          "a/b",         "../x",
+    "dot.dot",        "semi;colon--",    "[brackets]*", "back\\slash",
+    "percent%20name"};
+
+std::string Quoted(const std::string& name) {
+  std::string quoted = "\"";
+  for (const char c : name) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
+JobSpec PrepareSqlite(const std::string& folder, const std::string& table_sql, bool wal) {
+  const std::string path = folder + "/source.db";
+  sqlite3* database = nullptr;
+  if (sqlite3_open(path.c_str(), &database) != SQLITE_OK) throw std::runtime_error("open");
+  std::string sql = wal ? "PRAGMA journal_mode = wal;" : "";
+  sql += "BEGIN;" + table_sql + "CREATE TABLE empty (id INTEGER PRIMARY KEY, name TEXT);";
+  for (const auto& name : kOddNames) {
+    sql += "CREATE TABLE " + Quoted(name) + " (" + Quoted(name) + " INTEGER, b TEXT);";
+    sql += "INSERT INTO " + Quoted(name) + " VALUES (1, 'x'), (2, NULL), (3, 'z');";
+  }
+  sql += "COMMIT;";
+  char* error = nullptr;
+  if (sqlite3_exec(database, sql.c_str(), nullptr, nullptr, &error) != SQLITE_OK) {
+    throw std::runtime_error(error);
+  }
+  sqlite3_close(database);
+  JobSpec job;
+  job.source_uri = "sqlite://" + path;
+  return job;
+}
+
+const std::string kRowsSql =
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) ";
+
+SourceCase Sqlite(const std::string& name, std::string sql, bool wal) {
+  SourceCase source;
+  source.name = name;
+  source.prepare = [sql = std::move(sql), wal](const std::string& folder) {
+    return PrepareSqlite(folder, sql, wal);
+  };
+  source.make = [](const JobSpec& job) { return MakeSqliteSource(job, "contract"); };
+  source.table = "things";
+  source.rows = 5000;
+  source.column = "name";
+  source.empty_table = "empty";
+  source.odd_names = kOddNames;
+  return source;
+}
+
+SourceCase Generator() {
+  SourceCase source;
+  source.name = "generator";
+  source.prepare = [](const std::string&) {
+    JobSpec job;
+    job.source_uri =
+        "generator:name=things&rows=5000&seed=7&columns=id:int64/serial,name:string/null=0.1/"
+        "unicode,value:double/nan=0.01,price:decimal(12,2),tags:list<string>/null=0.2,at:timestamp";
+    return job;
+  };
+  source.make = [](const JobSpec& job) { return MakeGeneratorSource(job, "contract"); };
+  source.table = "things";
+  source.rows = 5000;
+  source.column = "name";
+  return source;
+}
+
+SourceCase EmptyGenerator() {
+  SourceCase source = Generator();
+  source.name = "empty_generator";
+  source.prepare = [](const std::string&) {
+    JobSpec job;
+    job.source_uri = "generator:name=things&rows=0&columns=id:int64,name:string";
+    return job;
+  };
+  source.rows = 0;
+  source.empty_table = "things";
+  return source;
+}
+
+}  // namespace
+
+std::vector<SourceCase> SourceCases() {
+  const std::string columns = ", name TEXT, value REAL, data BLOB, made DATETIME";
+  const std::string values =
+      ", CASE WHEN i % 10 THEN 'name ' || i END, i / 3.0, CASE WHEN i % 7 THEN "
+      "zeroblob(i % 30) END, datetime(i * 1000, 'unixepoch') FROM n;";
+  return {
+      Generator(),
+      EmptyGenerator(),
+      Sqlite("sqlite_rowid",
+             "CREATE TABLE things (id INTEGER PRIMARY KEY" + columns + ");" + kRowsSql +
+                 "INSERT INTO things SELECT i" + values,
+             false),
+      Sqlite("sqlite_wal",
+             "CREATE TABLE things (id INTEGER PRIMARY KEY" + columns + ");" + kRowsSql +
+                 "INSERT INTO things SELECT i" + values,
+             true),
+      // Three clusters of rowids, one of them negative, with wide gaps between them.
+      Sqlite("sqlite_sparse_rowid",
+             "CREATE TABLE things (id INTEGER PRIMARY KEY" + columns + ");" + kRowsSql +
+                 "INSERT INTO things SELECT CASE i % 3 WHEN 0 THEN i WHEN 1 THEN i - 9000000000 "
+                 "ELSE i * 1000000007 END" +
+                 values,
+             false),
+      Sqlite("sqlite_without_rowid",
+             "CREATE TABLE things (part INTEGER, key TEXT COLLATE NOCASE" + columns +
+                 ", PRIMARY KEY (part, key DESC)) WITHOUT ROWID;" + kRowsSql +
+                 "INSERT INTO things SELECT i % 3, 'Key ' || (i * 7919 % 5000)" + values,
+             false),
+      Sqlite("sqlite_text_key",
+             "CREATE TABLE things (key TEXT PRIMARY KEY" + columns + ") WITHOUT ROWID;" + kRowsSql +
+                 "INSERT INTO things SELECT hex(i * 7919 % 5000) || x'00' || i" + values,
+             false),
+  };
+}
+
+}  // namespace bulkhaul
