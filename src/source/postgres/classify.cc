@@ -87,6 +87,10 @@ Status ServerErrorStatus(const ServerError& error, const ErrorSituation& situati
   std::string text = fmt::format("{}: {}", what, error.message);
   if (!error.detail.empty()) text += fmt::format(" ({})", error.detail);
   if (!error.hint.empty()) text += fmt::format("; hint: {}", error.hint);
+  // pgbouncer refuses transactions there under the code of a protocol violation.
+  if (error.message.find("statement pooling") != std::string::npos) {
+    return UserError(Redact(text) + "; use session or transaction pooling", error.sqlstate);
+  }
   const std::string advice = AdviceFor(error.sqlstate, situation);
   if (!advice.empty()) text += fmt::format("; {}", advice);
   return MakeError(ClassifySqlState(error.sqlstate, situation), Redact(text), error.sqlstate);

@@ -34,15 +34,24 @@ struct HeldSnapshot {
   ServerAddress address;
 };
 
+// Where a snapshot is held: in this process or in one of its own. Thread-safe.
+class SnapshotLease {
+ public:
+  virtual ~SnapshotLease() = default;
+  virtual Status Check() = 0;  // kSnapshotLost when it is gone
+  virtual void Release() noexcept = 0;
+};
+
 // The transaction that exported the snapshot and holds the locks. Thread-safe after Take().
-class SnapshotHolder {
+class SnapshotHolder final : public SnapshotLease {
  public:
   // Locks, takes and exports the snapshot, then checks that what was planned is still there.
   static Result<std::unique_ptr<SnapshotHolder>> Take(const ConnectionSettings& settings,
                                                       const HoldPlan& plan, std::stop_token stop);
   const HeldSnapshot& snapshot() const { return snapshot_; }
   // kSnapshotLost when the transaction is gone.
-  Status Check();
+  Status Check() override;
+  void Release() noexcept override {}  // the transaction ends with this object
 
  private:
   SnapshotHolder(std::unique_ptr<Connection> connection, HeldSnapshot snapshot)

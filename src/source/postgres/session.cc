@@ -86,6 +86,7 @@ class PostgresSession final : public Session {
   const JobId job_id_;
   std::optional<Prepared> prepared_;
   bool reading_ = false;
+  bool savepoint_open_ = false;
 };
 
 CopyReader::CopyReader(PostgresSession* session, WorkUnit unit, UnitContext& context,
@@ -201,7 +202,9 @@ Status PostgresSession::Prepare(const DatasetId& id, const UnitContext& context)
 std::string PostgresSession::UnitPrefix(const WorkUnit& unit) const {
   const std::string name = fmt::format("bulkhaul:{}:{}", job_id_, unit.id).substr(0, 63);
   std::string sql =
-      fmt::format("SAVEPOINT bulkhaul_unit; SET LOCAL application_name = {}; ", QuoteLiteral(name));
+      fmt::format("{}SAVEPOINT bulkhaul_unit; SET LOCAL application_name = {}; ",
+                                savepoint_open_ ? "RELEASE SAVEPOINT bulkhaul_unit; " : "",
+                                QuoteLiteral(name));
   // A page range must not become a scan of the whole table because of stale statistics; a table's
   // unit is one stream on one backend.
   if (prepared_->state.kind != 'q' && prepared_->state.kind != 'v') {
@@ -235,10 +238,10 @@ Result<std::unique_ptr<UnitReader>> PostgresSession::Read(const WorkUnit& unit,
 
 void PostgresSession::EndUnit(bool failed) {
   reading_ = false;
-  if (!connection_->ok()) return;
+  savepoint_open_ = !failed;  // released with the next unit's message
+  if (!failed || !connection_->ok()) return;
   const Status status = connection_->Execute(
-      failed ? "ROLLBACK TO SAVEPOINT bulkhaul_unit; RELEASE SAVEPOINT bulkhaul_unit"
-             : "RELEASE SAVEPOINT bulkhaul_unit",
+      "ROLLBACK TO SAVEPOINT bulkhaul_unit; RELEASE SAVEPOINT bulkhaul_unit",
       {.deadline = DeadlineIn(kRollbackMs)}, "ending a unit");
   // Without its savepoint the transaction is of no use any more.
   if (!status.ok()) connection_->Break();

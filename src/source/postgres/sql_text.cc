@@ -17,22 +17,26 @@ class Lexer {
  public:
   explicit Lexer(std::string_view sql) : sql_(sql) {}
 
-  std::vector<std::string> Words() {
-    std::vector<std::string> words;
+  std::vector<Word> Words() {
+    std::vector<Word> words;
     while (at_ < sql_.size()) {
       if (SkipComment() || SkipDollarQuoted()) continue;
       const char byte = sql_[at_];
       if (byte == '\'') {
         SkipQuoted('\'', false);
       } else if (byte == '"') {
-        words.push_back(SkipQuoted('"', false));
+        words.push_back({.text = SkipQuoted('"', false), .quoted = true});
       } else if (IsWordStart(byte)) {
         TakeWord(&words);
       } else if (byte >= '0' && byte <= '9') {
         while (at_ < sql_.size() && IsWordByte(sql_[at_])) ++at_;
       } else {
+        if (byte == '(' && !words.empty() && after_word_) words.back().called = true;
+        after_word_ = after_word_ && (byte == ' ' || byte == '\n' || byte == '\t' || byte == '\r');
         ++at_;
+        continue;
       }
+      after_word_ = byte == '"' || IsWordStart(byte);
     }
     return words;
   }
@@ -40,7 +44,7 @@ class Lexer {
  private:
   char Peek(size_t ahead) const { return at_ + ahead < sql_.size() ? sql_[at_ + ahead] : '\0'; }
 
-  void TakeWord(std::vector<std::string>* words) {
+  void TakeWord(std::vector<Word>* words) {
     const size_t begin = at_;
     while (at_ < sql_.size() && IsWordByte(sql_[at_])) ++at_;
     std::string word(sql_.substr(begin, at_ - begin));
@@ -51,7 +55,7 @@ class Lexer {
       SkipQuoted('\'', true);
       return;
     }
-    words->push_back(std::move(word));
+    words->push_back({.text = std::move(word)});
   }
 
   bool SkipComment() {
@@ -106,6 +110,7 @@ class Lexer {
 
   const std::string_view sql_;
   size_t at_ = 0;
+  bool after_word_ = false;  // only white space since the last word
 };
 
 }  // namespace
@@ -135,7 +140,7 @@ std::string QuoteLiteral(std::string_view text) {
   return quoted;
 }
 
-std::vector<std::string> WordsOf(std::string_view sql) { return Lexer(sql).Words(); }
+std::vector<Word> WordsOf(std::string_view sql) { return Lexer(sql).Words(); }
 
 std::string WithoutTerminator(std::string_view sql) {
   const size_t last = sql.find_last_not_of("; \t\r\n\f\v");

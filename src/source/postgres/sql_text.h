@@ -16,7 +16,12 @@ std::string QuoteLiteral(std::string_view text);
 // Identifiers and key words of a statement that may be names of functions, views or clauses:
 // outside of literals, quoted text and comments; unquoted ones in lower case. Source for the
 // lexical rules: PostgreSQL documentation, "Lexical Structure".
-std::vector<std::string> WordsOf(std::string_view sql);
+struct Word {
+  std::string text;
+  bool quoted = false;  // was in double quotes
+  bool called = false;  // an opening parenthesis follows
+};
+std::vector<Word> WordsOf(std::string_view sql);
 // The statement without the white space and semicolons at its end.
 std::string WithoutTerminator(std::string_view sql);
 
