@@ -97,6 +97,7 @@ class Scanner {
 // Source: RFC 1952 section 2.3.1 and RFC 8878 section 3.1.1.
 Result<arrow::Compression::type> DetectCodec(const std::shared_ptr<arrow::io::ReadableFile>& file) {
   ARROW_ASSIGN_OR_RAISE(const auto start, file->ReadAt(0, 4));
+  ARROW_RETURN_NOT_OK(file->Seek(0));
   const std::string_view bytes(*start);
   if (bytes.starts_with("\x1f\x8b")) return arrow::Compression::GZIP;
   if (bytes == std::string_view("\x28\xb5\x2f\xfd", 4)) return arrow::Compression::ZSTD;
