@@ -121,7 +121,9 @@ std::string ColumnSpecsToJson(std::span<const ColumnSpec> columns) {
 Result<std::vector<ColumnSpec>> ColumnSpecsFromJson(std::string_view json) {
   try {
     std::vector<ColumnSpec> columns;
-    for (const Json& column : Json::parse(json)) columns.push_back(SpecFromJson(column));
+    const Json list = Json::parse(json);
+    if (!list.is_array()) throw std::invalid_argument("no array");
+    for (const Json& column : list) columns.push_back(SpecFromJson(column));
     return columns;
   } catch (const std::exception& error) {
     return PermanentError(std::string("not a list of column descriptions: ") + error.what());
