@@ -20,7 +20,7 @@ struct CsvFormatOptions {
   };
   char delimiter = ',';
   Quote quote = Quote::kNeeded;
-  std::string null_text;  // written unquoted; a value of the same text is quoted
+  std::string null_text = {};  // written unquoted; a value of the same text is quoted
   bool header = true;
 };
 
