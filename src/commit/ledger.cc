@@ -136,7 +136,7 @@ Result<std::unique_ptr<Ledger>> Ledger::Load(const std::string& folder,
   if (!read_only) {
     ARROW_RETURN_NOT_OK(
         database->Execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA "
-                          "wal_autocheckpoint=4000;"));
+                          "wal_autocheckpoint=500;"));
   }
   std::unique_ptr<Ledger> ledger(new Ledger(folder, std::move(lock), std::move(database)));
   ARROW_ASSIGN_OR_RAISE(const std::string version, ledger->Meta("version"));

@@ -118,6 +118,7 @@ JobReport JobRun::Report(const Status& status) {
                                                            : JobState::kFailed;
     report.error = Redact(MessageOf(status));
     report.error_kind = ErrorKindName(KindOf(status));
+    report.error_code = CodeOf(status);
   } else if (report.tables_failed > 0) {
     // With commit: job nothing appears unless everything does.
     report.state = run_.commit_job ? JobState::kFailed : JobState::kPartial;

@@ -166,6 +166,7 @@ std::string JobReport::ToJson() const {
                 {"exit_code", exit_code()},
                 {"error", error},
                 {"error_kind", error_kind},
+                {"error_code", error_code},
                 {"source", source},
                 {"destination", destination},
                 {"format", format},
@@ -214,6 +215,7 @@ Result<JobReport> JobReport::FromJson(std::string_view text) {
     ARROW_ASSIGN_OR_RAISE(report.state, JobStateFromName(value.at("state").get<std::string>()));
     report.error = value.value("error", "");
     report.error_kind = value.value("error_kind", "");
+    report.error_code = value.value("error_code", "");
     report.source = value.value("source", "");
     report.destination = value.value("destination", "");
     report.format = value.value("format", "");

@@ -61,6 +61,7 @@ struct JobReport {
   JobState state = JobState::kDone;
   std::string error;       // of the job as a whole, "" when done
   std::string error_kind;  // ErrorKindName, "" when done
+  std::string error_code;  // CodeOf the error, "" when it has none
   std::string source;      // redacted
   std::string destination;
   std::string format;

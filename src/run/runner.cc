@@ -1,9 +1,11 @@
 #include "run/runner.h"
 
+#include "base/log.h"
 #include "base/text.h"
 #include "commit/job_index.h"
 #include "run/job_run.h"
 #include "run/plan_view.h"
+#include "store/folders.h"
 
 namespace bulkhaul {
 
@@ -39,7 +41,17 @@ Result<JobReport> Runner::Run() {
       CheckWishes(impl_->spec, impl_->source.Traits(), impl_->sink.Traits()));
   ARROW_ASSIGN_OR_RAISE(auto run,
                         JobRun::Begin(impl_->spec, impl_->source, impl_->sink, impl_->options));
-  return run->Run();
+  JobReport report = run->Run();
+  const bool misconfigured = report.tables.empty() && report.state == JobState::kFailed &&
+                             report.error_kind == ErrorKindName(ErrorKind::kUser);
+  if (!misconfigured || impl_->options.resume) return report;
+  // Its id must be free for the corrected command; a resume could only fail in the same way.
+  run.reset();
+  std::string state_folder = impl_->options.state_folder;
+  if (state_folder.empty()) ARROW_ASSIGN_OR_RAISE(state_folder, StateFolder());
+  const Status removed = RemoveTree(JobFolder(state_folder, impl_->options.job_id));
+  if (!removed.ok()) LogWarning(MessageOf(removed));
+  return UserError(report.error, report.error_code);
 }
 
 }  // namespace bulkhaul

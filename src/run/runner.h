@@ -77,8 +77,9 @@ class Runner {
   // What would run. Pins nothing, writes nothing: no ledger, nothing at the destination.
   Result<JobPlan> Plan();
   // Discover, pin, split, read, assemble, publish. An error only when the job could not begin
-  // (refused options, locked by another process, no ledger); what happened after that is in the
-  // report: its state, its exit code and the error of each table.
+  // (refused options, locked by another process, no ledger, a table that is not there): then no
+  // trace of a new job is left. What happened after that is in the report: its state, its exit code
+  // and the error of each table.
   Result<JobReport> Run();
 
  private:

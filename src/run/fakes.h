@@ -1,0 +1,101 @@
+// A server with tables and snapshots, a source that reads it, and a sink that can fail: real
+// implementations of the doors, for tests.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "sink/sink.h"
+#include "source/source.h"
+
+namespace bulkhaul::fakes {
+
+// What outlives the programs that connect to it. Thread-safe.
+class Server {
+ public:
+  using Rows = std::vector<int64_t>;
+  void Put(const std::string& table, Rows rows) {
+    std::lock_guard lock(mutex_);
+    tables_[table] = std::move(rows);
+  }
+  // Moves `amount` from one row to another: the sum stays, and a mix of two moments shows.
+  void Move(const std::string& table, size_t from, size_t to, int64_t amount) {
+    std::lock_guard lock(mutex_);
+    tables_[table][from] -= amount;
+    tables_[table][to] += amount;
+  }
+  // Every snapshot is gone, as after a restart.
+  void LoseSnapshots() {
+    std::lock_guard lock(mutex_);
+    snapshots_.clear();
+  }
+  void Drop(const std::string& snapshot) {
+    std::lock_guard lock(mutex_);
+    snapshots_.erase(snapshot);
+  }
+  size_t snapshots_held() const {
+    std::lock_guard lock(mutex_);
+    return snapshots_.size();
+  }
+
+  // Called before each batch of each read, with the unit and the batch's number; what it returns is
+  // the read's outcome. May be empty. Set before the run.
+  std::function<Status(const WorkUnit&, int batch)> on_read;
+  std::function<Status()> on_open, on_pin;
+  // The type that sessions deliver instead of the planned one.
+  std::shared_ptr<arrow::DataType> altered_type;
+  std::atomic<int> opens{0}, pins{0}, reads{0}, sessions{0}, sessions_peak{0};
+
+ private:
+  friend class ServerSource;
+  friend class ServerSession;
+  mutable std::mutex mutex_;
+  std::map<std::string, Rows> tables_;                              // guarded by mutex_
+  std::map<std::string, std::map<std::string, Rows>> snapshots_;    // guarded by mutex_
+  int snapshot_number_ = 0;                                         // guarded by mutex_
+};
+
+struct SourceSettings {
+  int64_t rows_per_unit = 10;
+  int64_t rows_per_batch = 4;
+  bool consistent = true;
+  bool kept = false;  // snapshots outlive the source
+  int64_t connections_max = -1;
+};
+std::unique_ptr<Source> MakeSource(std::shared_ptr<Server> server, SourceSettings settings);
+
+// Passes everything on to another sink, unless a hook says otherwise.
+class FaultySink : public Sink {
+ public:
+  explicit FaultySink(std::unique_ptr<Sink> sink) : sink_(std::move(sink)) {}
+  std::function<Status(const WorkUnit&)> on_begin, on_finish;
+  std::function<Status(const CommitRequest&)> on_commit, after_commit;
+  std::function<Status()> on_commit_job;
+  std::function<SinkTraits(SinkTraits)> traits;
+
+  SinkTraits Traits() const override { return traits ? traits(sink_->Traits()) : sink_->Traits(); }
+  Result<SinkPlan> Prepare(const DatasetPlan& plan, bool dry_run) override;
+  Result<std::unique_ptr<UnitWriter>> Begin(const DatasetPlan& plan, const WorkUnit& unit,
+                                            const AttemptId& attempt,
+                                            const std::shared_ptr<arrow::Schema>& schema,
+                                            WriteStage stage, UnitContext& context) override;
+  Result<std::unique_ptr<arrow::RecordBatchReader>> OpenStaged(const DatasetPlan& plan,
+                                                               const StagedResult& staged,
+                                                               UnitContext& context) override;
+  Result<std::vector<StagedResult>> Recover(const JobId& job,
+                                            std::span<const StagedResult> staged) override;
+  Result<CommitReceipt> Commit(const CommitRequest& request, CommitContext& context) override;
+  Status CommitJob(const JobManifest& manifest) override;
+  Status Discard(const JobId& job, std::span<const AttemptId> attempts) override;
+
+ private:
+  const std::unique_ptr<Sink> sink_;
+};
+
+}  // namespace bulkhaul::fakes
