@@ -1,0 +1,36 @@
+#include "transform/transform.h"
+
+#include "transform/cast.h"
+#include "transform/rename.h"
+#include "transform/select.h"
+#include "transform/shrink.h"
+
+namespace bulkhaul {
+
+Result<std::vector<std::unique_ptr<Transform>>> MakeTransforms(const Dataset& dataset) {
+  const Options& options = dataset.options;
+  std::vector<std::unique_ptr<Transform>> transforms;
+  const StringList& columns = options.GetList("columns");
+  // Most sources read no other columns in the first place.
+  if (!columns.empty() && dataset.schema != nullptr && dataset.schema->field_names() != columns) {
+    transforms.push_back(std::make_unique<SelectTransform>(columns));
+  }
+  if (!options.GetPairs("rename").empty()) {
+    transforms.push_back(std::make_unique<RenameTransform>(options.GetPairs("rename")));
+  }
+  if (!options.GetPairs("cast").empty()) {
+    transforms.push_back(std::make_unique<CastTransform>(options.GetPairs("cast")));
+  }
+  const double tolerance = options.GetDouble("shrink_float_tolerance");
+  if (tolerance < 0 || tolerance >= 1) {
+    return UserError("shrink_float_tolerance is a relative error: 0 or more, below 1");
+  }
+  if (options.GetBool("shrink")) {
+    transforms.push_back(std::make_unique<ShrinkTransform>(tolerance));
+  } else if (tolerance > 0) {
+    return UserError("shrink_float_tolerance does nothing without shrink: true");
+  }
+  return transforms;
+}
+
+}  // namespace bulkhaul
