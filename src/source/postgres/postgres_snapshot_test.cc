@@ -74,12 +74,17 @@ TEST_F(SnapshotTest, VacuumFullTruncateAndAlterWaitForTheLastRead) {
     sql_.Execute("DROP TABLE IF EXISTS t");
     MakeTable();
     auto job = Job();
+    job.Option("lock_timeout", "300ms");
     ASSERT_TRUE(job.Pin().ok());
+    auto session = job.Open();
+    ASSERT_TRUE(session.ok()) << session.status();
     PostgresClient changer(uri_);
     changer.Send(statement);
     WaitForBlocked();
-    auto session = job.Open();
-    ASSERT_TRUE(session.ok()) << session.status();
+    const auto late = job.Open();  // stands in the queue behind the statement that waits
+    EXPECT_EQ(CodeOf(late.status()), "55P03") << late.status();
+    EXPECT_EQ(KindOf(late.status()), ErrorKind::kTransient);
+    EXPECT_THAT(MessageOf(late.status()), HasSubstr("ALTER"));
     auto result = job.Read(job.datasets[0], session->get());
     EXPECT_TRUE(changer.Busy()) << statement << " did not wait";
     session->reset();
@@ -211,9 +216,7 @@ TEST_F(SnapshotTest, AKeptSnapshotOutlivesItsSource) {
   EXPECT_TRUE(job.source->CheckPin(job.snapshot).ok());
   job.source.reset();  // as a killed process: its sockets close
   sql_.Execute("UPDATE t SET v = 2");
-  PostgresClient changer(uri_);
-  changer.Send("TRUNCATE t");
-  WaitForBlocked();
+  EXPECT_THROW(sql_.Execute("SET lock_timeout = '50ms'; TRUNCATE t"), std::runtime_error);
   auto resumed = Job();
   ASSERT_TRUE(resumed.Make().ok());
   resumed.datasets = job.datasets;
@@ -228,7 +231,7 @@ TEST_F(SnapshotTest, AKeptSnapshotOutlivesItsSource) {
   EXPECT_EQ(std::set(values.begin(), values.end()), std::set<std::string>{"1"});
   resumed.source->Release(resumed.snapshot);
   resumed.source.reset();
-  changer.Finish();  // only possible when the holder has let go
+  sql_.Execute("SET lock_timeout = '20s'; TRUNCATE t");  // as soon as the holder has let go
   auto third = Job();
   ASSERT_TRUE(third.Make().ok());
   EXPECT_EQ(KindOf(third.source->Adopt(resumed.snapshot)), ErrorKind::kSnapshotLost);
@@ -264,7 +267,9 @@ TEST_F(SnapshotTest, TheHoldersPasswordIsInNoArgument) {
 
 TEST_F(SnapshotTest, ASnapshotOfAnotherServerIsRefusedWithAdvice) {
   MakeTable(10);
-  auto job = Job();
+  TestJob job(PostgresServer::Shared().uri());
+  PostgresClient(job.spec.source_uri).Execute("CREATE TABLE IF NOT EXISTS t (id int)");
+  job.Table("t");
   ASSERT_TRUE(job.Pin().ok());
   PostgresServer other;
   PostgresClient(other.uri()).Execute("CREATE TABLE t (id int, v int, pad text)");
@@ -279,50 +284,85 @@ TEST_F(SnapshotTest, ASnapshotOfAnotherServerIsRefusedWithAdvice) {
   EXPECT_THAT(MessageOf(session.status()), HasSubstr("consistency: none"));
 }
 
-TEST_F(SnapshotTest, PoolersInTransactionModeWork) {
-  MakeTable();
-  const std::string folder = PostgresServer::Shared().folder();
-  const int port = 32'100 + getpid() % 500;
-  const std::string ini = folder + "/pgbouncer-" + std::to_string(getpid()) + ".ini";
-  const std::string database = uri_.substr(uri_.rfind('/') + 1);
-  std::ofstream(ini) << "[databases]\n* = host=127.0.0.1 port=" << PostgresServer::Shared().port()
-                     << "\n[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port=" << port
-                     << "\nunix_socket_dir=\nauth_type=any\npool_mode=transaction\n"
-                        "default_pool_size=8\nlogfile=" << ini << ".log\npidfile=" << ini << ".pid\n";
-  std::filesystem::permissions(ini, std::filesystem::perms::others_read,
-                               std::filesystem::perm_options::add);
-  std::filesystem::permissions(folder, std::filesystem::perms::all);
-  // pgbouncer refuses root, as the server does.
-  const std::string as_user = geteuid() == 0 ? "setpriv --reuid=nobody --regid=nogroup --clear-groups -- " : "";
-  const std::string pgbouncer = "PATH=$PATH:/usr/sbin " + as_user + "pgbouncer -q -d " + ini + " 2>&1";
-  ASSERT_EQ(std::system(pgbouncer.c_str()), 0);
-  const auto stop = [&] {
-    std::ifstream file(ini + ".pid");
+// pgbouncer in front of the shared server, stopped with the object.
+class Pooler {
+ public:
+  explicit Pooler(const std::string& mode) {
+    folder_ = std::filesystem::temp_directory_path() / ("bulkhaul-pooler-" + std::to_string(getpid()) + mode);
+    std::filesystem::create_directory(folder_);
+    std::filesystem::permissions(folder_, std::filesystem::perms::all);
+    std::ofstream(folder_ / "users") << "\"postgres\" \"\"\n";
+    for (int attempt = 0; attempt < 20 && port_ == 0; ++attempt) Start(mode, 32'100 + rand() % 500);
+  }
+  ~Pooler() {
+    std::ifstream file(folder_ / "pid");
     int pid = 0;
     if (file >> pid) kill(pid, SIGTERM);
-  };
-  {
-    TestJob job("host=127.0.0.1 user=postgres dbname=" + database + " port=" + std::to_string(port));
-    job.Table("t").Option("session_settings", "work_mem=8MB");
-    job.hint.unit_bytes = 256 << 10;
-    const Status pinned = job.Pin();
-    EXPECT_TRUE(pinned.ok()) << pinned;
-    sql_.Execute("UPDATE t SET v = 2");
-    auto first = job.Open(), second = job.Open();
-    EXPECT_TRUE(first.ok()) << first.status();
-    EXPECT_TRUE(second.ok()) << second.status();
-    if (first.ok() && second.ok()) {
-      for (auto* session : {first->get(), second->get()}) {
-        auto result = job.Read(job.datasets[0], session);
-        EXPECT_TRUE(result.ok()) << result.status();
-        if (!result.ok()) break;
-        EXPECT_GT(result->units.size(), 3u);
-        EXPECT_EQ(result->table->num_rows(), 20'000);
-        EXPECT_EQ(Column(*result->table, "v")[0], "1");
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+  int port() const { return port_; }
+
+ private:
+  void Start(const std::string& mode, int port) {
+    const std::string ini = folder_ / "ini";
+    std::ofstream(ini) << "[databases]\n* = host=127.0.0.1 port=" << PostgresServer::Shared().port()
+                       << "\n[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port=" << port
+                       << "\nunix_socket_dir=\nauth_type=trust\nauth_file=" << folder_ / "users"
+                       << "\npool_mode=" << mode << "\ndefault_pool_size=8\nlogfile="
+                       << (folder_ / "log").string() << "\npidfile=" << (folder_ / "pid").string() << "\n";
+    // pgbouncer refuses root, as the server does.
+    const std::string as_user =
+        geteuid() == 0 ? "setpriv --reuid=nobody --regid=nogroup --clear-groups -- " : "";
+    const std::string command = "PATH=$PATH:/usr/sbin " + as_user + "pgbouncer -q -d " + ini + " >/dev/null 2>&1";
+    if (std::system(command.c_str()) != 0) return;
+    for (int i = 0; i < 500; ++i) {
+      try {
+        PostgresClient probe("host=127.0.0.1 user=postgres dbname=postgres port=" + std::to_string(port));
+        port_ = port;
+        return;
+      } catch (const std::runtime_error&) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
       }
     }
   }
-  stop();
+  std::filesystem::path folder_;
+  int port_ = 0;
+};
+
+TEST_F(SnapshotTest, PoolersInTransactionModeWork) {
+  MakeTable();
+  const Pooler pooler("transaction");
+  ASSERT_NE(pooler.port(), 0);
+  TestJob job("host=127.0.0.1 user=postgres dbname=" + uri_.substr(uri_.rfind('/') + 1) +
+              " port=" + std::to_string(pooler.port()));
+  job.Table("t").Option("session_settings", "work_mem=8MB");
+  job.hint.unit_bytes = 256 << 10;
+  const Status pinned = job.Pin();
+  ASSERT_TRUE(pinned.ok()) << pinned;
+  sql_.Execute("UPDATE t SET v = 2");
+  auto first = job.Open(), second = job.Open();
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_TRUE(second.ok()) << second.status();
+  for (auto* session : {first->get(), second->get()}) {
+    auto result = job.Read(job.datasets[0], session);
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_GT(result->units.size(), 3u);
+    EXPECT_EQ(result->table->num_rows(), 20'000);
+    EXPECT_EQ(Column(*result->table, "v")[0], "1");
+  }
+}
+
+TEST_F(SnapshotTest, PoolersInStatementModeAreRefused) {
+  MakeTable(10);
+  const Pooler pooler("statement");
+  ASSERT_NE(pooler.port(), 0);
+  TestJob job("host=127.0.0.1 user=postgres dbname=" + uri_.substr(uri_.rfind('/') + 1) +
+              " port=" + std::to_string(pooler.port()));
+  job.Table("t");
+  const Status pinned = job.Pin();
+  EXPECT_EQ(KindOf(pinned), ErrorKind::kUser) << pinned;
+  EXPECT_THAT(MessageOf(pinned), HasSubstr("transaction pooling"));
 }
 
 }  // namespace

@@ -18,7 +18,9 @@ namespace bulkhaul::postgres {
 namespace {
 
 constexpr int64_t kStartMs = 60'000;
-constexpr int64_t kRollbackMs = 10'000;
+// Relations that a session locks when it opens. More could fill the server's lock table, which by
+// default has room for 6,400 locks of all sessions together.
+constexpr size_t kLockedAtStartMax = 256;
 
 class PostgresSession;
 
@@ -78,7 +80,6 @@ class PostgresSession final : public Session {
 
   Status Prepare(const DatasetId& id, const UnitContext& context);
   std::string UnitPrefix(const WorkUnit& unit) const;
-  void EndUnit(bool failed);
 
   const std::unique_ptr<Connection> connection_;
   CopyStream stream_;  // after connection_: it ends first
@@ -86,7 +87,6 @@ class PostgresSession final : public Session {
   const JobId job_id_;
   std::optional<Prepared> prepared_;
   bool reading_ = false;
-  bool savepoint_open_ = false;
 };
 
 CopyReader::CopyReader(PostgresSession* session, WorkUnit unit, UnitContext& context,
@@ -99,7 +99,7 @@ CopyReader::CopyReader(PostgresSession* session, WorkUnit unit, UnitContext& con
 
 CopyReader::~CopyReader() {
   if (session_->stream_.active()) session_->stream_.Abandon();
-  session_->EndUnit(!done_);
+  session_->reading_ = false;
 }
 
 int64_t CopyReader::bytes_read() const { return session_->stream_.bytes_received(); }
@@ -201,10 +201,10 @@ Status PostgresSession::Prepare(const DatasetId& id, const UnitContext& context)
 // All in one message with the COPY: a unit costs one round trip.
 std::string PostgresSession::UnitPrefix(const WorkUnit& unit) const {
   const std::string name = fmt::format("bulkhaul:{}:{}", job_id_, unit.id).substr(0, 63);
-  std::string sql =
-      fmt::format("{}SAVEPOINT bulkhaul_unit; SET LOCAL application_name = {}; ",
-                                savepoint_open_ ? "RELEASE SAVEPOINT bulkhaul_unit; " : "",
-                                QuoteLiteral(name));
+  // Going back to the savepoint, after a success too, gives back the locks that the unit before took
+  // on indexes and TOAST tables: kept for thousands of tables they would fill the lock table.
+  std::string sql = fmt::format(
+      "ROLLBACK TO SAVEPOINT bulkhaul_unit; SET LOCAL application_name = {}; ", QuoteLiteral(name));
   // A page range must not become a scan of the whole table because of stale statistics; a table's
   // unit is one stream on one backend.
   if (prepared_->state.kind != 'q' && prepared_->state.kind != 'v') {
@@ -236,22 +236,41 @@ Result<std::unique_ptr<UnitReader>> PostgresSession::Read(const WorkUnit& unit,
   return reader;
 }
 
-void PostgresSession::EndUnit(bool failed) {
-  reading_ = false;
-  savepoint_open_ = !failed;  // released with the next unit's message
-  if (!failed || !connection_->ok()) return;
-  const Status status = connection_->Execute(
-      "ROLLBACK TO SAVEPOINT bulkhaul_unit; RELEASE SAVEPOINT bulkhaul_unit",
-      {.deadline = DeadlineIn(kRollbackMs)}, "ending a unit");
-  // Without its savepoint the transaction is of no use any more.
-  if (!status.ok()) connection_->Break();
-}
-
 bool IsSettingName(std::string_view name) {
   return !name.empty() && std::all_of(name.begin(), name.end(), [](char byte) {
     return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '_' ||
            byte == '.' || (byte >= '0' && byte <= '9');
   });
+}
+
+// A statement that waits for an exclusive lock makes every later reader wait behind it, while it waits
+// for the holder of the snapshot: a worker that has its locks from the start is not caught in that.
+Status LockAtStart(Connection& connection, std::span<const Dataset> datasets,
+                   const Options& options, std::stop_token stop) {
+  size_t relations = 0;
+  for (const auto& dataset : datasets) {
+    ARROW_ASSIGN_OR_RAISE(const auto state, TableState::FromJson(dataset.source_state));
+    relations += state.relations.size();
+    if (relations > kLockedAtStartMax) return Status::OK();
+  }
+  const int64_t lock_timeout_ms = options.GetDurationMs("lock_timeout");
+  ARROW_ASSIGN_OR_RAISE(const auto plan, MakeHoldPlan(datasets, lock_timeout_ms));
+  for (const auto* locks : {&plan.locks, &plan.row_locks}) {
+    for (const auto& lock : *locks) {
+      const WaitLimit limit{.deadline = lock_timeout_ms > 0 ? DeadlineIn(lock_timeout_ms + kStartMs)
+                                                            : SteadyTime::max(),
+                            .stop = stop};
+      const Status status = connection.Execute(lock, limit, "locking the tables to be read");
+      if (CodeOf(status) != "55P03") {
+        RETURN_NOT_OK(status);
+        continue;
+      }
+      return WithContext(status,
+                         "another session waits for an exclusive lock (ALTER, TRUNCATE, VACUUM "
+                         "FULL) and holds up new readers until it is cancelled");
+    }
+  }
+  return Status::OK();
 }
 
 }  // namespace
@@ -287,6 +306,10 @@ Result<std::unique_ptr<Session>> OpenSession(const ConnectionSettings& settings,
                                     "joining the snapshot"));
   connection->situation.importing_snapshot = false;
   connection->situation.in_snapshot = snapshot.consistent;
+  if (snapshot.consistent) RETURN_NOT_OK(LockAtStart(*connection, datasets, options, context.stop));
+  RETURN_NOT_OK(connection->Execute("SAVEPOINT bulkhaul_unit",
+                                    {.deadline = DeadlineIn(kStartMs), .stop = context.stop},
+                                    "joining the snapshot"));
   return std::make_unique<PostgresSession>(std::move(connection), datasets, context);
 }
 
