@@ -15,6 +15,7 @@
 #include "sink/memory/memory_sink.h"
 #include "sink/parquet/parquet_sink.h"
 #include "source/generator/generator_source.h"
+#include "source/postgres/hold_process.h"
 #include "source/postgres/postgres_source.h"
 #include "source/sqlite/sqlite_source.h"
 
@@ -164,7 +165,8 @@ Result<std::unique_ptr<PartFormat>> MakePartFormat(std::string_view name) {
   return UserError(fmt::format("this program cannot read the format '{}'", name));
 }
 
-std::optional<int> RunChildVerb(std::string_view verb, std::span<char* const> arguments) {
+std::optional<int> RunChildVerb(std::string_view verb) {
+  if (verb == postgres::kHoldVerb) return postgres::RunSnapshotHolder();
   return std::nullopt;
 }
 

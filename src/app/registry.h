@@ -3,7 +3,6 @@
 
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +26,6 @@ Result<std::unique_ptr<PartFormat>> MakePartFormat(std::string_view name);
 
 // Child processes that sources start from this same program, by a verb that no help shows. Gives the
 // exit code, or nullopt when `verb` is not one of them. Called before threads are started.
-std::optional<int> RunChildVerb(std::string_view verb, std::span<char* const> arguments);
+std::optional<int> RunChildVerb(std::string_view verb);
 
 }  // namespace bulkhaul

@@ -14,8 +14,8 @@ struct VerifiedExport {
   std::string dataset;  // "schema.name"
   std::string format;
   int64_t parts = 0;
-  int64_t rows = 0;   // as read
-  int64_t bytes = 0;  // as found
+  int64_t rows = 0;                   // as read
+  int64_t bytes = 0;                  // as found
   std::vector<std::string> problems;  // none: the export is what its metadata says
 };
 

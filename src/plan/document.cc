@@ -27,9 +27,10 @@ Result<DocumentFormat> DocumentFormatOf(std::string_view file_name) {
   if (file_name.ends_with(".yaml") || file_name.ends_with(".yml")) return DocumentFormat::kYaml;
   if (file_name.ends_with(".toml")) return DocumentFormat::kToml;
   if (file_name.ends_with(".json")) return DocumentFormat::kJson;
-  return UserError(fmt::format("'{}' is not a job file: its name must end in .yaml, .yml, .toml or "
-                               ".json",
-                               file_name));
+  return UserError(
+      fmt::format("'{}' is not a job file: its name must end in .yaml, .yml, .toml or "
+                  ".json",
+                  file_name));
 }
 
 Status ErrorAt(std::string_view file_name, DocumentMark mark, const std::string& message) {
@@ -39,8 +40,8 @@ Status ErrorAt(std::string_view file_name, DocumentMark mark, const std::string&
 Result<DocumentNode> ParseDocument(std::string_view text, DocumentFormat format,
                                    std::string_view file_name) {
   if (static_cast<int64_t>(text.size()) > kDocumentBytesMax) {
-    return UserError(fmt::format("{}: a job file has at most {} bytes", file_name,
-                                 kDocumentBytesMax));
+    return UserError(
+        fmt::format("{}: a job file has at most {} bytes", file_name, kDocumentBytesMax));
   }
   if (!IsValidUtf8(text)) return UserError(fmt::format("{}: not valid UTF-8", file_name));
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);

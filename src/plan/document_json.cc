@@ -34,8 +34,8 @@ class JsonReader {
         break;
     }
     const size_t begin = at_;
-    while (at_ < text_.size() && std::string_view(",]} \t\r\n").find(text_[at_]) ==
-                                     std::string_view::npos) {
+    while (at_ < text_.size() &&
+           std::string_view(",]} \t\r\n").find(text_[at_]) == std::string_view::npos) {
       Advance();
     }
     out.text = text_.substr(begin, at_ - begin);
@@ -90,8 +90,8 @@ class JsonReader {
 
   char Peek() const { return at_ < text_.size() ? text_[at_] : '"'; }
   void SkipSpace() {
-    while (at_ < text_.size() && std::string_view(" \t\r\n").find(text_[at_]) !=
-                                     std::string_view::npos) {
+    while (at_ < text_.size() &&
+           std::string_view(" \t\r\n").find(text_[at_]) != std::string_view::npos) {
       Advance();
     }
   }
@@ -121,7 +121,8 @@ DocumentMark MarkOfByte(std::string_view text, size_t byte) {
   return mark;
 }
 
-// "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error …" → the last part.
+// "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error …" → the last
+// part.
 std::string ShortReason(const std::string& what) {
   const auto at = what.find(": ");
   return "not valid JSON: " + (at == std::string::npos ? what : what.substr(at + 2));

@@ -23,9 +23,11 @@ using Scalar = DocumentNode::Scalar;
 constexpr JobKey kJobKeys[] = {
     {"source", "Where to read: postgres://user@host/db, sqlite:///path, path.db, generator:…"},
     {"destination", "Where to write: a folder or URI."},
-    {"all", "Every table; `tables` then only overrides settings. Also meant when nothing is named."},
+    {"all",
+     "Every table; `tables` then only overrides settings. Also meant when nothing is named."},
     {"schemas", "Schemas whose tables are all taken; globs are allowed."},
-    {"tables", "Tables to take and what is special about them: names or globs, each with settings."},
+    {"tables",
+     "Tables to take and what is special about them: names or globs, each with settings."},
     {"exclude", "Tables to leave out: names or globs."},
     {"queries", "Queries that become tables of their own: name, sql and settings."},
     {"$schema", "For editors; ignored."},
@@ -145,7 +147,8 @@ class JobReader {
       }
       return Status::OK();
     }
-    return Error(node.mark, "tables must be a list or a map of names; write all: true for every table");
+    return Error(node.mark,
+                 "tables must be a list or a map of names; write all: true for every table");
   }
 
   Status ReadTable(const DocumentNode& item, JobSpec* job) {
@@ -169,7 +172,8 @@ class JobReader {
       return Error(node.mark, "queries must be a list of maps with name and sql");
     }
     for (const auto& item : node.items) {
-      if (item.kind != Kind::kMap) return Error(item.mark, "a query must be a map with name and sql");
+      if (item.kind != Kind::kMap)
+        return Error(item.mark, "a query must be a map with name and sql");
       QuerySpec query;
       const auto* name = Find(item, "name");
       const auto* sql = Find(item, "sql");
@@ -210,12 +214,13 @@ class JobReader {
     const auto* spec = FindOption(member.key);
     if (spec == nullptr) return UnknownKey(member, scope, own_keys);
     if ((spec->scope & scope) == 0) {
-      return Error(member.mark,
-                   scope == kTableScope
-                       ? fmt::format("{} is a setting of the whole job: write it at the top level",
-                                     member.key)
-                       : fmt::format("{} is a setting of one table: write it under tables or queries",
-                                     member.key));
+      return Error(
+          member.mark,
+          scope == kTableScope
+              ? fmt::format("{} is a setting of the whole job: write it at the top level",
+                            member.key)
+              : fmt::format("{} is a setting of one table: write it under tables or queries",
+                            member.key));
     }
     if (member.value.kind == Kind::kMap && spec->type == OptionType::kBool) {
       return ReadNested(*spec, member, options);
@@ -296,7 +301,8 @@ class JobReader {
     if (is_text && (node.scalar == Scalar::kNumber || node.scalar == Scalar::kBool)) {
       return UserError(fmt::format("{} must be text; write it in quotes", spec.name));
     }
-    if (spec.type == OptionType::kBool && node.scalar == Scalar::kText && !HasReference(node.text)) {
+    if (spec.type == OptionType::kBool && node.scalar == Scalar::kText &&
+        !HasReference(node.text)) {
       return UserError(fmt::format("{} must be true or false, without quotes", spec.name));
     }
     if (spec.type == OptionType::kPairs) {
@@ -414,18 +420,20 @@ Status ApplyEnvironment(const EnvironmentLookup& environment, JobSpec* job) {
 
 Status CheckJob(const JobSpec& job) {
   if (job.source_uri.empty()) {
-    return UserError("the job has no source; give it as the first argument or as source: in the job "
-                     "file");
+    return UserError(
+        "the job has no source; give it as the first argument or as source: in the job "
+        "file");
   }
   if (job.destination_uri.empty()) {
-    return UserError("the job has no destination; give it as the second argument or as destination: "
-                     "in the job file");
+    return UserError(
+        "the job has no destination; give it as the second argument or as destination: "
+        "in the job file");
   }
   std::set<std::string> names;
   for (const auto& query : job.queries) {
     if (!names.insert(query.name).second) {
-      return UserError(fmt::format("two queries are named '{}'; give each a name of its own",
-                                   query.name));
+      return UserError(
+          fmt::format("two queries are named '{}'; give each a name of its own", query.name));
     }
   }
   return Status::OK();

@@ -13,7 +13,8 @@
 
 namespace bulkhaul {
 
-// A key at the top of a job file that is not an option, or a key of an entry of tables: or queries:.
+// A key at the top of a job file that is not an option, or a key of an entry of tables: or
+// queries:.
 struct JobKey {
   const char* name;
   const char* help;
@@ -22,13 +23,14 @@ std::span<const JobKey> JobKeys();    // source, destination, tables, …
 std::span<const JobKey> TableKeys();  // pattern
 std::span<const JobKey> QueryKeys();  // name, sql
 
-// Options that may be written as a map that also switches them on: "shrink: {float_tolerance: 1e-3}"
-// is shrink: true, shrink_float_tolerance: 1e-3. Gives the options "<name>_…", none for most.
+// Options that may be written as a map that also switches them on: "shrink: {float_tolerance:
+// 1e-3}" is shrink: true, shrink_float_tolerance: 1e-3. Gives the options "<name>_…", none for
+// most.
 std::vector<std::string> NestedOptions(std::string_view option);
 
 struct JobFileContext {
-  std::string file_name;   // for messages
-  std::string folder;      // that file: references are relative to
+  std::string file_name;  // for messages
+  std::string folder;     // that file: references are relative to
   EnvironmentLookup environment = ProcessEnvironment();
 };
 

@@ -151,12 +151,14 @@ TEST(JobFile, ErrorsNameThePlaceAndTheRightKey) {
             "'float_tolerance'?");
   EXPECT_EQ(Message(Yaml("tables:\n  - pattern: a\n    workers: 3\n")),
             "job.yaml:3:5: workers is a setting of the whole job: write it at the top level");
-  EXPECT_EQ(Message(Yaml("output_name: x\n")),
-            "job.yaml:1:1: output_name is a setting of one table: write it under tables or queries");
+  EXPECT_EQ(
+      Message(Yaml("output_name: x\n")),
+      "job.yaml:1:1: output_name is a setting of one table: write it under tables or queries");
 }
 
 TEST(JobFile, ValuesOfTheWrongTypeAreErrors) {
-  EXPECT_THAT(Message(Yaml("workers: many\n")), StartsWith("job.yaml:1:10: workers must be a whole"));
+  EXPECT_THAT(Message(Yaml("workers: many\n")),
+              StartsWith("job.yaml:1:10: workers must be a whole"));
   EXPECT_THAT(Message(Yaml("workers: [1]\n")), HasSubstr("one value, not a list"));
   EXPECT_THAT(Message(Yaml("workers: 5000\n")), HasSubstr("at most 1024"));
   EXPECT_THAT(Message(Yaml("strict: 'true'\n")), HasSubstr("without quotes"));
@@ -221,15 +223,16 @@ TEST(JobFile, ReplacesReferences) {
   EXPECT_EQ(job->options.GetString("where"), "a = '${x}'");
   EXPECT_EQ(job->ToJson(/*redacted=*/true).find("s3cret"), std::string::npos);
 
-  EXPECT_THAT(Message(Yaml("source: x\ndestination: ${NOT_SET}\n")),
-              StartsWith("job.yaml:2:14: destination: the environment variable NOT_SET is not set"));
+  EXPECT_THAT(
+      Message(Yaml("source: x\ndestination: ${NOT_SET}\n")),
+      StartsWith("job.yaml:2:14: destination: the environment variable NOT_SET is not set"));
   EXPECT_THAT(Message(Yaml("source: ${A\n")), HasSubstr("not closed"));
   EXPECT_THAT(Message(Yaml("source: ${A B}\n")), HasSubstr("${NAME}"));
 }
 
 TEST(JobFile, ReadsFilesForSecretsAndResolvesThemAgain) {
-  const auto folder = std::filesystem::temp_directory_path() /
-                      fmt::format("bulkhaul_job_file_test_{}", getpid());
+  const auto folder =
+      std::filesystem::temp_directory_path() / fmt::format("bulkhaul_job_file_test_{}", getpid());
   std::filesystem::create_directories(folder);
   std::ofstream(folder / "url") << "postgres://u:s3cret@h/db\n";
   std::ofstream(folder / "q.sql") << "select 1\n";
@@ -297,8 +300,8 @@ TEST(JobFile, AnyTextIsAJobOrAnErrorWithAPlace) {
       const auto at = *rc::gen::inRange<size_t>(0, text.size());
       text[at] = *rc::gen::elementOf(std::string("{}[]:,\"'\n\t -#&*!|>%@`\\=a0~"));
     }
-    const auto job = ParseJobFile(text, static_cast<DocumentFormat>(format),
-                                  {"f", ".", Variables({})});
+    const auto job =
+        ParseJobFile(text, static_cast<DocumentFormat>(format), {"f", ".", Variables({})});
     if (!job.ok()) RC_ASSERT(job.status().message().starts_with("f:"));
   });
 }

@@ -12,7 +12,8 @@ namespace {
 using json = nlohmann::ordered_json;
 
 constexpr const char* kBytesPattern = R"(^\s*[0-9][0-9_ ]*(\.[0-9]+)?\s*([kKMGTPE]i?B?|B)?\s*$)";
-constexpr const char* kDurationPattern = R"(^\s*(none|[0-9]+(\.[0-9]+)?|([0-9]+(\.[0-9]+)?\s*(ms|s|m|h|d)\s*)+)\s*$)";
+constexpr const char* kDurationPattern =
+    R"(^\s*(none|[0-9]+(\.[0-9]+)?|([0-9]+(\.[0-9]+)?\s*(ms|s|m|h|d)\s*)+)\s*$)";
 constexpr const char* kReferencePattern = R"(\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\})";
 
 json Reference() { return {{"type", "string"}, {"pattern", kReferencePattern}}; }
@@ -48,9 +49,10 @@ json TypeSchema(const OptionSpec& spec) {
       return {{"anyOf", any}};
     }
     case OptionType::kInt:
-      return {{"anyOf", json::array({Number("integer", spec),
-                                     {{"type", "string"}, {"pattern", R"(^\s*[0-9][0-9_ ]*[kMG]?\s*$)"}},
-                                     Reference()})}};
+      return {{"anyOf",
+               json::array({Number("integer", spec),
+                            {{"type", "string"}, {"pattern", R"(^\s*[0-9][0-9_ ]*[kMG]?\s*$)"}},
+                            Reference()})}};
     case OptionType::kDouble:
       return {{"anyOf", json::array({Number("number", spec), Reference()})}};
     case OptionType::kBytes:
@@ -107,21 +109,21 @@ json Described(std::span<const JobKey> keys, std::string_view name, json schema)
 json TextList() { return {{"type", "array"}, {"items", {{"type", "string"}, {"minLength", 1}}}}; }
 
 json TablesSchema() {
-  json entry_properties = {{"pattern", Described(TableKeys(), "pattern",
-                                                 {{"type", "string"}, {"minLength", 1}})}};
+  json entry_properties = {
+      {"pattern", Described(TableKeys(), "pattern", {{"type", "string"}, {"minLength", 1}})}};
   entry_properties.update(Settings(kTableScope));
   const json entry = {{"type", "object"},
                       {"required", json::array({"pattern"})},
                       {"properties", entry_properties},
                       {"additionalProperties", false}};
-  const json list = {{"type", "array"},
-                     {"minItems", 1},
-                     {"items", {{"anyOf", json::array({{{"type", "string"}, {"minLength", 1}}, entry})}}}};
+  const json list = {
+      {"type", "array"},
+      {"minItems", 1},
+      {"items", {{"anyOf", json::array({{{"type", "string"}, {"minLength", 1}}, entry})}}}};
   const json settings = {{"type", json::array({"object", "null"})},
                          {"properties", Settings(kTableScope)},
                          {"additionalProperties", false}};
-  const json map = {
-      {"type", "object"}, {"minProperties", 1}, {"additionalProperties", settings}};
+  const json map = {{"type", "object"}, {"minProperties", 1}, {"additionalProperties", settings}};
   return {{"anyOf", json::array({list, map})}};
 }
 
@@ -182,7 +184,8 @@ std::string ScopeText(const OptionSpec& spec) {
 }
 
 std::string EscapeCell(std::string text) {
-  for (size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) text.insert(at, "\\");
+  for (size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2)
+    text.insert(at, "\\");
   return text;
 }
 
@@ -216,10 +219,13 @@ queries:
 - An unknown key, a key in the wrong place, a value of the wrong type and a key given twice are errors with
   file, line and column. Nothing is ignored.
 - What wins: flags over `BULKHAUL_*` environment variables over the job file; under `tables`, later entries
-  over earlier ones, and all of them over the job.
+  over earlier ones, and all of them over the job. A flag or variable also wins over the same setting of
+  single tables. `--table`, `--schema` and `--all` select instead of the file's tables, which keep their
+  settings.
 - `${NAME}` is replaced by an environment variable, `${NAME:-default}` has a default, `$${` is a literal `${`.
   `file:path` stands for a file's content in `source`, `destination`, `sql` and `where`; the path is relative
-  to the job file. What such references put into `source` is never stored: `resume` asks for it again.
+  to the job file. What such references put into `source` and `destination` is never stored: `resume`
+  looks it up again. Other settings are stored as they are.
 - Sizes: `64MiB`, `1.5GiB`, `10MB` (powers of 1000), or bytes as a number. Durations: `500ms`, `30s`, `1h30m`,
   `30d`, or seconds as a number; `0` or `none` for no limit. Counts: `1000000`, `1_000_000`, `1M`.
 - Patterns: `name` (any schema) or `schema.name`, with `*`, `?` and `[a-z]`; a side in double quotes is taken
@@ -249,22 +255,26 @@ std::string JobFileSchema() {
 std::string JobFileReference() {
   std::string text = kReferenceHead;
   text += "## What to copy\n\n| key | meaning |\n|---|---|\n";
-  for (const auto& key : JobKeys()) text += fmt::format("| `{}` | {} |\n", key.name, EscapeCell(key.help));
+  for (const auto& key : JobKeys())
+    text += fmt::format("| `{}` | {} |\n", key.name, EscapeCell(key.help));
   for (const auto& key : TableKeys()) {
     text += fmt::format("| `tables[].{}` | {} |\n", key.name, EscapeCell(key.help));
   }
   for (const auto& key : QueryKeys()) {
     text += fmt::format("| `queries[].{}` | {} |\n", key.name, EscapeCell(key.help));
   }
-  text += "\n`tables` may also be a map from pattern to settings.\n\n## Settings\n\nEvery setting has a flag "
-          "of the same name with dashes (`unit_bytes`, `--unit-bytes 1MiB`) and, where it is a setting of "
-          "the job, an environment variable (`BULKHAUL_UNIT_BYTES`).\n";
+  text +=
+      "\n`tables` may also be a map from pattern to settings.\n\n## Settings\n\nEvery setting has "
+      "a flag "
+      "of the same name with dashes (`unit_bytes`, `--unit-bytes 1MiB`) and, where it is a setting "
+      "of "
+      "the job, an environment variable (`BULKHAUL_UNIT_BYTES`).\n";
   std::string_view group;
   for (const auto& spec : OptionTable()) {
     if (group != spec.group) {
       group = spec.group;
-      text += fmt::format("\n### {}\n\n| key | value | default | for | meaning |\n|---|---|---|---|---|\n",
-                          group);
+      text += fmt::format(
+          "\n### {}\n\n| key | value | default | for | meaning |\n|---|---|---|---|---|\n", group);
     }
     const std::string shown =
         *spec.default_text == '\0' ? "" : fmt::format("`{}`", spec.default_text);

@@ -26,7 +26,9 @@ void CheckPublished(const std::string& name, const std::string& expected) {
       << "BULKHAUL_UPDATE_GENERATED=1";
 }
 
-TEST(Generated, JobSchemaIsCurrent) { CheckPublished("docs/schemas/job.schema.json", JobFileSchema()); }
+TEST(Generated, JobSchemaIsCurrent) {
+  CheckPublished("docs/schemas/job.schema.json", JobFileSchema());
+}
 
 TEST(Generated, JobReferenceIsCurrent) { CheckPublished("docs/job-file.md", JobFileReference()); }
 

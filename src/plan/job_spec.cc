@@ -81,7 +81,8 @@ bool ListMatches(const std::vector<std::string>& patterns, const DatasetId& id) 
 std::string SafeReference(const std::string& reference) {
   static const std::regex default_value(R"(\$\{([A-Za-z_][A-Za-z0-9_]*):-[^}]*\})");
   static const std::regex whole(R"(\$\{[A-Za-z_][A-Za-z0-9_]*\}|file:.*)");
-  static const std::regex userinfo(R"(^([A-Za-z][A-Za-z0-9+.-]*://[^:@/]*):\$\{[A-Za-z_][A-Za-z0-9_]*\}(@.*)$)");
+  static const std::regex userinfo(
+      R"(^([A-Za-z][A-Za-z0-9+.-]*://[^:@/]*):\$\{[A-Za-z_][A-Za-z0-9_]*\}(@.*)$)");
   const auto text = std::regex_replace(reference, default_value, "${$1}");
   if (std::regex_match(text, whole)) return text;
   std::smatch match;
@@ -218,7 +219,8 @@ bool PatternMatches(std::string_view text, const DatasetId& id) {
 
 std::string ExactPattern(const DatasetId& id) {
   const auto part = [](const std::string& text, bool dots) {
-    if (!HasGlob(text) && text.find_first_of(dots ? "\".\\" : "\"\\") == std::string::npos) return text;
+    if (!HasGlob(text) && text.find_first_of(dots ? "\".\\" : "\"\\") == std::string::npos)
+      return text;
     std::string quoted = "\"";
     for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
     return quoted + "\"";
@@ -246,10 +248,9 @@ bool Selector::Selects(const DatasetId& id) const {
   for (const auto& schema : schemas) {
     if (GlobMatch(schema, id.schema)) return true;
   }
-  return std::any_of(tables.begin(), tables.end(),
-                     [&](const auto& table) {
-                       return table.selects && PatternMatches(table.pattern, id);
-                     });
+  return std::any_of(tables.begin(), tables.end(), [&](const auto& table) {
+    return table.selects && PatternMatches(table.pattern, id);
+  });
 }
 
 std::vector<std::string> Selector::ExactNames() const {

@@ -21,7 +21,8 @@ struct QuerySpec {
 
 // Selects the tables that a pattern names, and overrides settings for them.
 //
-// Patterns, here and in `exclude`: "name" (any schema) or "schema.name"; each side may hold '*', '?',
+// Patterns, here and in `exclude`: "name" (any schema) or "schema.name"; each side may hold '*',
+// '?',
 // '[a-z]'; a side in double quotes is taken literally ("" for a quote): sales."odd.[name]".
 struct TableSpec {
   std::string pattern;
@@ -32,10 +33,11 @@ struct TableSpec {
 struct JobSpec {
   std::string source_uri;       // may hold a password: never stored, shown through Redact()
   std::string destination_uri;  // a path or URI
-  // The URIs as written, before ${NAME} and file: references were replaced; "" when there were none.
+  // The URIs as written, before ${NAME} and file: references were replaced; "" when there were
+  // none.
   std::string source_reference;
   std::string destination_reference;
-  std::vector<TableSpec> tables;  // in order; later ones win
+  std::vector<TableSpec> tables;     // in order; later ones win
   std::vector<std::string> schemas;  // globs: every table in them
   std::vector<std::string> exclude;  // patterns
   bool all = false;                  // every table; `tables` then only override settings

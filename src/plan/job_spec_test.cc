@@ -29,8 +29,9 @@ TEST(Pattern, NamesMayHoldAnything) {
   EXPECT_FALSE(PatternMatches(R"("a*")", {"public", "ab"}));
   EXPECT_TRUE(PatternMatches(R"("say ""hi""")", {"public", "say \"hi\""}));
   EXPECT_TRUE(PatternMatches(R"(say "hi")", {"public", "say \"hi\""}));
-  for (const DatasetId& id : {DatasetId{"", "a.b"}, DatasetId{"s.t", "u\"v"}, DatasetId{"", "*"},
-                              DatasetId{"p", "\"q\""}, DatasetId{"", "plain"}, DatasetId{"p", "[x]"}}) {
+  for (const DatasetId& id :
+       {DatasetId{"", "a.b"}, DatasetId{"s.t", "u\"v"}, DatasetId{"", "*"}, DatasetId{"p", "\"q\""},
+        DatasetId{"", "plain"}, DatasetId{"p", "[x]"}}) {
     EXPECT_TRUE(PatternMatches(ExactPattern(id), id)) << ExactPattern(id);
   }
 }

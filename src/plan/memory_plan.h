@@ -24,7 +24,7 @@ struct MemoryPlan {
   int64_t budget_bytes = 0;
   int workers = 1;
   int64_t batch_bytes = 0;
-  int64_t worker_bytes = 0;  // what each attempt reserves before it starts
+  int64_t worker_bytes = 0;        // what each attempt reserves before it starts
   std::vector<std::string> notes;  // "memory: batches of 1 MiB instead of 4 MiB, …"
 };
 

@@ -10,7 +10,8 @@ namespace {
 constexpr int64_t kMiB = 1 << 20;
 
 TEST(MemoryPlan, LeavesWhatFits) {
-  const auto plan = PlanMemory({.budget_bytes = 1024 * kMiB, .workers = 8, .writer_bytes = 16 * kMiB});
+  const auto plan =
+      PlanMemory({.budget_bytes = 1024 * kMiB, .workers = 8, .writer_bytes = 16 * kMiB});
   ASSERT_TRUE(plan.ok());
   EXPECT_EQ(plan->workers, 8);
   EXPECT_EQ(plan->batch_bytes, 4 * kMiB);
@@ -23,8 +24,9 @@ TEST(MemoryPlan, LowersBatchesThenWorkersAndSaysSo) {
   ASSERT_TRUE(plan.ok());
   EXPECT_EQ(plan->workers, 8);
   EXPECT_EQ(plan->batch_bytes, 2 * kMiB);
-  EXPECT_THAT(plan->notes, testing::ElementsAre("batches lowered from 4 MiB to 2 MiB to stay within "
-                                                "160 MiB"));
+  EXPECT_THAT(plan->notes,
+              testing::ElementsAre("batches lowered from 4 MiB to 2 MiB to stay within "
+                                   "160 MiB"));
   plan = PlanMemory({.budget_bytes = 50 * kMiB, .workers = 8, .writer_bytes = 16 * kMiB});
   ASSERT_TRUE(plan.ok());
   EXPECT_EQ(plan->workers, 3);

@@ -132,7 +132,7 @@ Result<StringList> ParseList(const OptionSpec& spec, std::string_view text) {
   StringList list;
   if (Trim(text).empty()) return list;
   std::string field;
-  bool quoted = false;      // the field had quotes
+  bool quoted = false;  // the field had quotes
   bool in_quotes = false;
   const auto finish = [&] {
     list.push_back(quoted ? field : std::string(Trim(field)));
@@ -162,7 +162,8 @@ Result<StringList> ParseList(const OptionSpec& spec, std::string_view text) {
   if (in_quotes) return UserError(fmt::format("{}: a double quote is not closed", spec.name));
   finish();
   for (const auto& name : list) {
-    if (name.empty()) return UserError(fmt::format("{}: an entry is empty in '{}'", spec.name, text));
+    if (name.empty())
+      return UserError(fmt::format("{}: an entry is empty in '{}'", spec.name, text));
   }
   return list;
 }
@@ -260,7 +261,8 @@ Result<StringPairs> PairsFromJson(const OptionSpec& spec, const json& node) {
   StringPairs pairs;
   if (node.is_array()) {
     for (const auto& entry : node) {
-      if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_string()) {
+      if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() ||
+          !entry[1].is_string()) {
         return UserError(fmt::format("{}: every entry must be a pair of texts", spec.name));
       }
       pairs.emplace_back(entry[0].get<std::string>(), entry[1].get<std::string>());

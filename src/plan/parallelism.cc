@@ -49,10 +49,10 @@ Result<Parallelism> PlanParallelism(const Options& options, const ParallelismLim
                        "no_free_connection");
     }
     if (connections > 0 && connections < result.workers) {
-      result.notes.push_back(fmt::format("workers lowered from {} to {}: the {} has {} free "
-                                         "connection{}",
-                                         result.workers, connections, whose, connections,
-                                         connections == 1 ? "" : "s"));
+      result.notes.push_back(fmt::format(
+          "workers lowered from {} to {}: the {} has {} free "
+          "connection{}",
+          result.workers, connections, whose, connections, connections == 1 ? "" : "s"));
       result.workers = static_cast<int>(connections);
     }
     return Status::OK();

@@ -28,8 +28,8 @@ struct Parallelism {
 int AvailableCores();
 
 // From the options workers, parallel_tables, workers_per_table, units_in_flight; 0 takes the
-// default: max(2, cores) workers, min(12, cores) tables, min(8, max(2, cores/2)) a table. Never more
-// workers than free connections; kUser when there is no free connection at all. Pure.
+// default: max(2, cores) workers, min(12, cores) tables, min(8, max(2, cores/2)) a table. Never
+// more workers than free connections; kUser when there is no free connection at all. Pure.
 Result<Parallelism> PlanParallelism(const Options& options, const ParallelismLimits& limits);
 
 // Workers of one table: its own override, else the job's, within the workers in all. Pure.

@@ -16,8 +16,8 @@ constexpr size_t kFileReferenceBytesMax = 64 << 10;
 bool IsName(std::string_view name) {
   if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
   for (const char c : name) {
-    const bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                      c == '_';
+    const bool word =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
     if (!word) return false;
   }
   return true;
@@ -72,8 +72,9 @@ Result<std::string> ExpandEnvironment(std::string_view text, const EnvironmentLo
       name = name.substr(0, at);
     }
     if (!IsName(name)) {
-      return UserError("a reference must be ${NAME} or ${NAME:-default}, NAME of letters, digits "
-                       "and underscores");
+      return UserError(
+          "a reference must be ${NAME} or ${NAME:-default}, NAME of letters, digits "
+          "and underscores");
     }
     auto value = environment(std::string(name));
     if (value && value->empty() && fallback) value.reset();

@@ -15,9 +15,9 @@ namespace bulkhaul {
 using EnvironmentLookup = std::function<std::optional<std::string>(const std::string& name)>;
 EnvironmentLookup ProcessEnvironment();
 
-// `text` with each ${NAME} and ${NAME:-default} replaced; "$${" stands for "${". The default is used
-// when the variable is not set or empty. kUser when a variable without a default is not set, or the
-// syntax is broken; the message never holds a value.
+// `text` with each ${NAME} and ${NAME:-default} replaced; "$${" stands for "${". The default is
+// used when the variable is not set or empty. kUser when a variable without a default is not set,
+// or the syntax is broken; the message never holds a value.
 Result<std::string> ExpandEnvironment(std::string_view text, const EnvironmentLookup& environment);
 bool HasReference(std::string_view text);  // holds "${"
 

@@ -77,8 +77,8 @@ Status CheckCovered(std::span<const UnitRange> planned, std::span<const UnitRang
         return BugError(fmt::format("no unit covered '{}' from '{}'", axis, begin));
       }
       if (chain->second != end) {
-        return BugError(fmt::format("the units of '{}' end at '{}' instead of '{}'", axis,
-                                    chain->second, end));
+        return BugError(
+            fmt::format("the units of '{}' end at '{}' instead of '{}'", axis, chain->second, end));
       }
     }
     if (other->second.size() != chains.size()) {

@@ -1,4 +1,5 @@
-// What every source shares when it cuts a dataset into units, and the committer when it checks them.
+// What every source shares when it cuts a dataset into units, and the committer when it checks
+// them.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,8 @@ namespace bulkhaul {
 
 inline constexpr int64_t kUnitBytesDefault = int64_t{64} << 20;
 
-// The size of a unit of a table of `table_bytes`: `unit_bytes` as asked for (0: 64 MiB), larger when
-// the table would make more than `units_max` units. A size that was asked for grows too. Pure.
+// The size of a unit of a table of `table_bytes`: `unit_bytes` as asked for (0: 64 MiB), larger
+// when the table would make more than `units_max` units. A size that was asked for grows too. Pure.
 int64_t UnitBytesFor(int64_t table_bytes, int64_t unit_bytes, int64_t units_max);
 
 // Units that a table of `total` bytes (or rows) makes, at least 1. Pure.

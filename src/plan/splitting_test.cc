@@ -50,7 +50,8 @@ TEST(CheckCovered, AnyOneMissingRangeIsFound) {
     const int cuts = *rc::gen::inRange(1, 20);
     std::vector<UnitRange> ranges;
     for (int i = 0; i <= cuts; ++i) {
-      ranges.push_back({"a", i == 0 ? "" : std::to_string(i), i == cuts ? "" : std::to_string(i + 1)});
+      ranges.push_back(
+          {"a", i == 0 ? "" : std::to_string(i), i == cuts ? "" : std::to_string(i + 1)});
     }
     std::vector<UnitRange> covered = ranges;
     std::reverse(covered.begin(), covered.end());

@@ -101,7 +101,9 @@ std::string Dump(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-json IdToJson(const DatasetId& id) { return {{"schema", Text(id.schema)}, {"name", Text(id.name)}}; }
+json IdToJson(const DatasetId& id) {
+  return {{"schema", Text(id.schema)}, {"name", Text(id.name)}};
+}
 
 void ReadId(Fields& fields, const char* name, DatasetId* id) {
   const auto* node = fields.Find(name);
@@ -189,8 +191,7 @@ std::string SchemaToJson(const arrow::Schema& schema) {
 Result<std::shared_ptr<arrow::Schema>> SchemaFromJson(std::string_view text) {
   const json node = Parse(text);
   if (!node.is_string()) return BugError("schema as JSON: not a text");
-  ARROW_ASSIGN_OR_RAISE(const auto bytes,
-                        arrow::util::base64_decode(node.get<std::string>()));
+  ARROW_ASSIGN_OR_RAISE(const auto bytes, arrow::util::base64_decode(node.get<std::string>()));
   arrow::io::BufferReader reader(arrow::Buffer::FromString(bytes));
   arrow::ipc::DictionaryMemo memo;
   auto schema = arrow::ipc::ReadSchema(&reader, &memo);

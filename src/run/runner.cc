@@ -48,7 +48,9 @@ Result<JobReport> Runner::Run() {
   // Its id must be free for the corrected command; a resume could only fail in the same way.
   run.reset();
   std::string state_folder = impl_->options.state_folder;
-  if (state_folder.empty()) ARROW_ASSIGN_OR_RAISE(state_folder, StateFolder());
+  if (state_folder.empty()) {
+    ARROW_ASSIGN_OR_RAISE(state_folder, StateFolder());
+  }
   const Status removed = RemoveTree(JobFolder(state_folder, impl_->options.job_id));
   if (!removed.ok()) LogWarning(MessageOf(removed));
   return UserError(report.error, report.error_code);

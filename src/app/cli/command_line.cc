@@ -6,9 +6,10 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <sstream>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "app/cli/completion.h"
 #include "app/cli/option_flags.h"
@@ -46,16 +47,80 @@ struct Verb {
   Run run;
 };
 
+// Options with their texts wrapped below each other, switches as --[no-]name.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_option(const CLI::Option* option, bool is_positional) const override {
+    const std::string left = "  " + NameOf(*option, is_positional);
+    return Wrapped(left, option->get_description());
+  }
+
+  std::string make_subcommand(const CLI::App* verb) const override {
+    return Wrapped("  " + verb->get_name(), verb->get_description());
+  }
+
+ private:
+  static constexpr size_t kTextColumn = 34;
+  static constexpr size_t kLineWidth = 100;
+
+  static std::string NameOf(const CLI::Option& option, bool is_positional) {
+    if (is_positional) return option.get_name(true);
+    const bool is_switch = option.get_items_expected_max() == 0;
+    const auto& names = option.get_lnames();
+    if (is_switch && names.size() > 1) return "--[no-]" + names[0];
+    std::string text = option.get_snames().empty() ? "" : "-" + option.get_snames()[0] + ", ";
+    text += "--" + names[0];
+    return is_switch ? text : text + " " + option.get_type_name();
+  }
+
+  static std::string Wrapped(const std::string& left, const std::string& text) {
+    std::string out = left;
+    size_t column = left.size();
+    if (column + 2 > kTextColumn) {
+      out += "\n";
+      column = 0;
+    }
+    std::istringstream words(text);
+    bool first = true;
+    for (std::string word; words >> word; first = false) {
+      if (!first && column + 1 + word.size() > kLineWidth) {
+        out += "\n";
+        column = 0;
+      }
+      if (column < kTextColumn) {
+        out += std::string(kTextColumn - column, ' ');
+        column = kTextColumn;
+      } else {
+        out += ' ';
+        ++column;
+      }
+      out += word;
+      column += word.size();
+    }
+    return out + "\n";
+  }
+};
+
+// Without the runs of empty lines that the library leaves between groups.
+std::string HelpText(CLI::App& app, const std::string& before) {
+  std::string text = app.help(before);
+  for (size_t at; (at = text.find("\n\n\n")) != std::string::npos;) text.erase(at, 1);
+  return text;
+}
+
 class Program {
  public:
-  Program() : app_("Moves whole tables out of databases into files: in parallel, resumable, whole "
-                   "or not at all.",
-                   "bulkhaul") {
+  Program()
+      : app_(
+            "Moves whole tables out of databases into files: in parallel, resumable, whole "
+            "or not at all.",
+            "bulkhaul") {
     app_.require_subcommand(0, 1);
-    app_.get_formatter()->column_width(34);
-    app_.footer("Each verb has its own help: bulkhaul copy --help\n"
-                "Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 finished with failed "
-                "tables,\n130 cancelled and resumable.");
+    app_.formatter(std::make_shared<HelpFormatter>());
+    app_.footer(
+        "Each verb has its own help: bulkhaul copy --help\n"
+        "Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 finished with failed "
+        "tables,\n130 cancelled and resumable.");
     AddCopy();
     AddRun();
     AddPlan();
@@ -70,7 +135,8 @@ class Program {
   const std::vector<Verb>& verbs() const { return verbs_; }
 
  private:
-  Parsed* Add(const std::string& name, const std::string& description, const std::string& examples) {
+  Parsed* Add(const std::string& name, const std::string& description,
+              const std::string& examples) {
     Verb verb;
     verb.name = name;
     verb.parsed = std::make_unique<Parsed>();
@@ -87,21 +153,30 @@ class Program {
   void AddSelection(Parsed* parsed) {
     const auto add = [&](const char* flag, std::vector<std::string>* out, const char* value,
                          const char* help) {
-      last()->add_option(flag, *out, help)->type_name(value)->allow_extra_args(false)->group("Tables");
+      last()
+          ->add_option(flag, *out, help)
+          ->type_name(value)
+          ->expected(1)
+          ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+          ->group("Tables");
     };
     auto& job = parsed->job;
     add("--table", &job.tables, "PATTERN",
         "Table to take: name or schema.name, with * ? [a-z]; may be given several times.");
-    add("--schema", &job.schemas, "PATTERN", "Every table of a schema; may be given several times.");
-    last()->add_flag("--all", job.all, "Every table; also meant when nothing is named.")
+    add("--schema", &job.schemas, "PATTERN",
+        "Every table of a schema; may be given several times.");
+    last()
+        ->add_flag("--all", job.all, "Every table; also meant when nothing is named.")
         ->group("Tables");
     add("--exclude", &job.exclude, "PATTERN", "Table to leave out; may be given several times.");
-    add("--query", &job.queries, "SQL", "Result of a query as a table; read in parallel with --split-by.");
+    add("--query", &job.queries, "SQL",
+        "Result of a query as a table; read in parallel with --split-by.");
     add("--query-name", &job.query_names, "NAME", "Name for the query's result [query].");
   }
 
   void AddOutput(Parsed* parsed) {
-    last()->add_option("--output", parsed->output, "Form of what is printed on stdout. [text]")
+    last()
+        ->add_option("--output", parsed->output, "Form of what is printed on stdout. [text]")
         ->type_name("text|json");
   }
 
@@ -118,10 +193,14 @@ class Program {
   }
 
   void AddCopy() {
-    auto* parsed = Add("copy", "Copies tables or query results from a source to a destination.",
-                       "  bulkhaul copy postgres://user@host/db ./exports --table 'public.*' --workers 8");
-    last()->add_option("source", parsed->job.source, "postgres://user@host/db, sqlite:///path, "
-                       "path.db, generator:preset=orders")->required();
+    auto* parsed =
+        Add("copy", "Copies tables or query results from a source to a destination.",
+            "  bulkhaul copy postgres://user@host/db ./exports --table 'public.*' --workers 8");
+    last()
+        ->add_option("source", parsed->job.source,
+                     "postgres://user@host/db, sqlite:///path, "
+                     "path.db, generator:preset=orders")
+        ->required();
     last()->add_option("destination", parsed->job.destination, "Folder for the files.")->required();
     AddSelection(parsed);
     parsed->flags.AddTo(last(), AnyOption);
@@ -145,18 +224,25 @@ class Program {
   }
 
   void AddEnds(Parsed* parsed) {
-    last()->add_option("--source", parsed->job.source, "Source instead of the file's.")
-        ->type_name("URI")->group("Tables");
-    last()->add_option("--destination", parsed->job.destination, "Destination instead of the file's.")
-        ->type_name("PATH")->group("Tables");
+    last()
+        ->add_option("--source", parsed->job.source, "Source instead of the file's.")
+        ->type_name("URI")
+        ->group("Tables");
+    last()
+        ->add_option("--destination", parsed->job.destination, "Destination instead of the file's.")
+        ->type_name("PATH")
+        ->group("Tables");
   }
 
   void AddPlan() {
-    auto* parsed = Add("plan", "Shows what a job would do: tables, sizes, units, workers, memory. "
+    auto* parsed = Add("plan",
+                       "Shows what a job would do: tables, sizes, units, workers, memory. "
                        "Touches no destination.",
                        "  bulkhaul plan job.yaml\n  bulkhaul plan shop.db ./exports --output json");
-    last()->add_option("job", parsed->words, "A job file, or source and destination.")
-        ->required()->expected(1, 2);
+    last()
+        ->add_option("job", parsed->words, "A job file, or source and destination.")
+        ->required()
+        ->expected(1, 2);
     AddEnds(parsed);
     AddSelection(parsed);
     parsed->flags.AddTo(last(), AnyOption);
@@ -174,12 +260,14 @@ class Program {
   }
 
   void AddResume() {
-    auto* parsed = Add("resume", "Goes on with a job that was stopped, failed or killed; does again "
+    auto* parsed = Add("resume",
+                       "Goes on with a job that was stopped, failed or killed; does again "
                        "only what is missing.",
                        "  bulkhaul resume nightly\n  bulkhaul resume ./exports");
     last()->add_option("job", parsed->word, "Job id, its folder, or its destination.")->required();
-    last()->add_option("--source", parsed->job.source,
-                       "The source again, when its password was on the command line.")
+    last()
+        ->add_option("--source", parsed->job.source,
+                     "The source again, when its password was on the command line.")
         ->type_name("URI");
     parsed->flags.AddTo(last(), IsRuntimeOption);
     SetRun([parsed]() -> Result<int> {
@@ -209,12 +297,14 @@ class Program {
     last()->add_option("job", cancel->word, "Job id or path.")->required();
     SetRun([cancel] { return RunCancel(cancel->word, kCancelWaitMs); });
 
-    auto* clean = Add("clean", "Forgets old jobs with what they left behind; with destinations, also "
+    auto* clean = Add("clean",
+                      "Forgets old jobs with what they left behind; with destinations, also "
                       "their archived exports and job records.",
                       "  bulkhaul clean --older-than 30d --dry-run\n"
                       "  bulkhaul clean ./exports --older-than 90d");
     last()->add_option("destinations", clean->words, "Destinations whose .archive is cleaned too.");
-    last()->add_option("--older-than", clean->older_than, "Age from which things go. [30d]")
+    last()
+        ->add_option("--older-than", clean->older_than, "Age from which things go. [30d]")
         ->type_name("DURATION");
     last()->add_flag("--dry-run", clean->dry_run, "Only say what would go.");
     AddOutput(clean);
@@ -227,8 +317,10 @@ class Program {
                       "  bulkhaul stats --days 30\n  bulkhaul stats ./exports --output json");
     last()->add_option("destinations", stats->words,
                        "Where to look for job records; else the destinations of this user's jobs.");
-    last()->add_option("--days", stats->days, "How many days back. [30]")
-        ->type_name("NUMBER")->check(CLI::Range(1, 36'500));
+    last()
+        ->add_option("--days", stats->days, "How many days back. [30]")
+        ->type_name("NUMBER")
+        ->check(CLI::Range(1, 36'500));
     AddOutput(stats);
     SetRun([stats]() -> Result<int> {
       ARROW_ASSIGN_OR_RAISE(const auto form, FormOf(*stats));
@@ -237,16 +329,17 @@ class Program {
   }
 
   void AddDiscover() {
-    auto* parsed = Add("discover", "Lists what a source has: schemas, tables, sizes, keys, columns.",
-                       "  bulkhaul discover postgres://user@host/db --table 'sales.*'");
+    auto* parsed =
+        Add("discover", "Lists what a source has: schemas, tables, sizes, keys, columns.",
+            "  bulkhaul discover postgres://user@host/db --table 'sales.*'");
     last()->add_option("source", parsed->job.source, "The source.")->required();
     AddSelection(parsed);
     last()->add_flag("--brief", parsed->brief, "A line a table, no columns.");
     parsed->flags.AddTo(last(), [](const OptionSpec& spec) {
       const std::string_view name = spec.name;
-      return name == "connect_timeout" || name == "include_children" || name == "session_settings" ||
-             name == "log_level" || name == "log_file" || name == "output" || name == "numeric" ||
-             name == "wide_numeric" || name == "columns";
+      return name == "connect_timeout" || name == "include_children" ||
+             name == "session_settings" || name == "log_level" || name == "log_file" ||
+             name == "output" || name == "numeric" || name == "wide_numeric" || name == "columns";
     });
     SetRun([parsed]() -> Result<int> {
       ARROW_ASSIGN_OR_RAISE(auto job, JobOf(parsed));
@@ -255,10 +348,13 @@ class Program {
   }
 
   void AddVerify() {
-    auto* parsed = Add("verify", "Reads published exports again and compares counts, checksums and "
+    auto* parsed = Add("verify",
+                       "Reads published exports again and compares counts, checksums and "
                        "schemas with their metadata.",
                        "  bulkhaul verify ./exports");
-    last()->add_option("folder", parsed->word, "A table's folder, or one above several.")->required();
+    last()
+        ->add_option("folder", parsed->word, "A table's folder, or one above several.")
+        ->required();
     AddOutput(parsed);
     SetRun([parsed]() -> Result<int> {
       ARROW_ASSIGN_OR_RAISE(const auto form, FormOf(*parsed));
@@ -267,7 +363,8 @@ class Program {
   }
 
   void AddOthers() {
-    auto* schema = Add("schema", "Prints what is published about job files: job (a JSON Schema), "
+    auto* schema = Add("schema",
+                       "Prints what is published about job files: job (a JSON Schema), "
                        "job-reference (the page).",
                        "  bulkhaul schema job > job.schema.json");
     last()->add_option("what", schema->word, "job or job-reference.")->required();
@@ -282,8 +379,9 @@ class Program {
       return kExitDone;
     });
 
-    auto* version = Add("version", "Prints the version, and the sources and sinks that are built in.",
-                        "  bulkhaul version");
+    auto* version =
+        Add("version", "Prints the version, and the sources and sinks that are built in.",
+            "  bulkhaul version");
     AddOutput(version);
     SetRun([version]() -> Result<int> {
       ARROW_ASSIGN_OR_RAISE(const auto form, FormOf(*version));
@@ -303,8 +401,8 @@ Program& TheProgram() {
 
 int FailUsage(const std::string& message, const std::string& verb) {
   fmt::print(stderr, "{}",
-             ErrorText(UsageError(message), verb.empty() ? "bulkhaul --help"
-                                                         : fmt::format("bulkhaul {} --help", verb)));
+             ErrorText(UsageError(message),
+                       verb.empty() ? "bulkhaul --help" : fmt::format("bulkhaul {} --help", verb)));
   return kExitUsage;
 }
 
@@ -349,7 +447,7 @@ int Parse(std::vector<std::string> words, const Verb** verb) {
     app.parse(std::move(reversed));
   } catch (const CLI::CallForHelp&) {
     const auto* asked = ParsedVerb();
-    fmt::print("{}", asked ? asked->app->help() : app.help());
+    fmt::print("{}", asked ? HelpText(*asked->app, "bulkhaul") : HelpText(app, ""));
     return kExitDone;
   } catch (const CLI::ExtrasError& error) {
     const auto* asked = ParsedVerb();
@@ -400,17 +498,18 @@ int RunCommandLine(int argc, char** argv) {
   HideSecrets(argc, argv);
   signal(SIGPIPE, SIG_IGN);
   if (words.empty()) {
-    fmt::print(stderr, "{}", TheProgram().app().help());
+    fmt::print(stderr, "{}", HelpText(TheProgram().app(), ""));
     return kExitUsage;
   }
-  if (const auto code = RunChildVerb(words[0], {argv + 2, argv + argc})) return *code;
+  if (const auto code = RunChildVerb(words[0])) return *code;
   if (words[0] == "--version") words[0] = "version";
   if (words[0] == "help") {
     words = words.size() > 1 ? std::vector<std::string>{words[1], "--help"}
                              : std::vector<std::string>{"--help"};
   }
   const auto verbs = VerbNames();
-  if (!words[0].starts_with("-") && std::find(verbs.begin(), verbs.end(), words[0]) == verbs.end()) {
+  if (!words[0].starts_with("-") &&
+      std::find(verbs.begin(), verbs.end(), words[0]) == verbs.end()) {
     return UnknownVerb(words[0]);
   }
   const Verb* verb = nullptr;

@@ -22,18 +22,18 @@ struct JobArguments {
   std::vector<std::pair<std::string, std::string>> settings;
 };
 
-// Job file, then environment, then arguments. A setting from environment or arguments also wins over
-// the same setting of single tables; tables, schemas or all given as arguments select instead of the
-// file's tables, which keep their overrides. Local paths become absolute, so that the job can be
-// resumed from anywhere. Not checked by CheckJob() yet.
+// Job file, then environment, then arguments. A setting from environment or arguments also wins
+// over the same setting of single tables; tables, schemas or all given as arguments select instead
+// of the file's tables, which keep their overrides. Local paths become absolute, so that the job
+// can be resumed from anywhere. Not checked by CheckJob() yet.
 Result<JobSpec> AssembleJob(const JobArguments& arguments, const EnvironmentLookup& environment);
 
 // Lays settings over options; used for resume too.
 Status ApplySettings(const std::vector<std::pair<std::string, std::string>>& settings,
                      Options* options);
 
-// Settings that may change between a job's start and its resume: how fast and how patiently it runs,
-// not what it makes.
+// Settings that may change between a job's start and its resume: how fast and how patiently it
+// runs, not what it makes.
 bool IsRuntimeOption(const OptionSpec& option);
 
 // Variables named BULKHAUL_… that nothing reads, each as a sentence with the nearest right name.

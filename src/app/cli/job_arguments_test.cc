@@ -45,8 +45,8 @@ class JobArgumentsTest : public testing::Test {
 
 TEST_F(JobArgumentsTest, FlagsWinOverEnvironmentWinsOverFile) {
   arguments_.settings = {{"workers", "9"}};
-  const auto job = AssembleJob(
-      arguments_, Variables({{"BULKHAUL_WORKERS", "5"}, {"BULKHAUL_RETRIES", "4"}}));
+  const auto job =
+      AssembleJob(arguments_, Variables({{"BULKHAUL_WORKERS", "5"}, {"BULKHAUL_RETRIES", "4"}}));
   ASSERT_TRUE(job.ok()) << job.status().ToString();
   EXPECT_EQ(job->options.GetInt("workers"), 9);
   EXPECT_EQ(job->options.GetInt("retries"), 4);
@@ -137,17 +137,20 @@ TEST(JobArguments, ResumeKeepsWhatTheJobMakes) {
                            "shrink", "batch_rows", "layout"}) {
     EXPECT_FALSE(IsRuntimeOption(*FindOption(name))) << name;
   }
-  for (const char* name : {"workers", "retries", "report", "progress", "memory_limit", "on_error"}) {
+  for (const char* name :
+       {"workers", "retries", "report", "progress", "memory_limit", "on_error"}) {
     EXPECT_TRUE(IsRuntimeOption(*FindOption(name))) << name;
   }
 }
 
 TEST(JobArguments, FindsMisspeltVariables) {
-  const char* const environment[] = {"PATH=/bin", "BULKHAUL_WORKERS=1", "BULKHAUL_WORKRES=2",
-                                     "BULKHAUL_SOURCE=x", "BULKHAUL_CRASH_AT=y", nullptr};
-  EXPECT_THAT(UnknownVariables(environment),
-              ElementsAre("the environment variable BULKHAUL_WORKRES is not a setting; did you mean "
-                          "BULKHAUL_WORKERS?"));
+  const char* const environment[] = {"PATH=/bin",           "BULKHAUL_WORKERS=1",
+                                     "BULKHAUL_WORKRES=2",  "BULKHAUL_SOURCE=x",
+                                     "BULKHAUL_CRASH_AT=y", nullptr};
+  EXPECT_THAT(
+      UnknownVariables(environment),
+      ElementsAre("the environment variable BULKHAUL_WORKRES is not a setting; did you mean "
+                  "BULKHAUL_WORKERS?"));
   const char* const none[] = {nullptr};
   EXPECT_THAT(UnknownVariables(none), IsEmpty());
 }

@@ -1,7 +1,7 @@
 #include "app/cli/option_flags.h"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "plan/job_file.h"
 
@@ -41,6 +41,7 @@ void OptionFlags::AddTo(CLI::App* app, const std::function<bool(const OptionSpec
     if (spec.type == OptionType::kBool) {
       if (std::string_view(spec.default_text) == "true") help += " On by default.";
       app->add_flag(fmt::format("{}{{true}},--no-{}{{false}}", flag, flag.substr(2)), texts, help)
+          ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
           ->group(spec.group);
       continue;
     }
@@ -49,7 +50,8 @@ void OptionFlags::AddTo(CLI::App* app, const std::function<bool(const OptionSpec
     }
     app->add_option(flag, texts, help)
         ->type_name(ValueName(spec))
-        ->allow_extra_args(false)
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
         ->group(spec.group);
   }
 }

@@ -8,8 +8,8 @@
 namespace bulkhaul {
 
 // While it lives, SIGINT, SIGTERM and SIGHUP request a stop instead of ending the process; a second
-// one ends it at once with exit code 130 (what is staged stays, and the job can be resumed). Make it
-// on the main thread before any other thread is started: they inherit the blocked signals.
+// one ends it at once with exit code 130 (what is staged stays, and the job can be resumed). Make
+// it on the main thread before any other thread is started: they inherit the blocked signals.
 class StopSignals {
  public:
   // `say` is called on the watching thread at the first signal, before the stop is requested.

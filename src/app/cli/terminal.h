@@ -19,8 +19,8 @@ struct TextColumn {
   std::string title;
   bool right = false;  // numbers
 };
-// Columns aligned by display width (a UTF-8 character counts one), two spaces apart, no spaces at the
-// ends of lines; control characters are shown as '?'. Ends with a newline.
+// Columns aligned by display width (a UTF-8 character counts one), two spaces apart, no spaces at
+// the ends of lines; control characters are shown as '?'. Ends with a newline.
 std::string AlignedTable(const std::vector<TextColumn>& columns,
                          const std::vector<std::vector<std::string>>& rows);
 

@@ -61,9 +61,8 @@ std::string DiscoveryJson(const std::string& source, const std::vector<Dataset>&
 }
 
 std::string TablesText(const std::vector<Dataset>& datasets) {
-  const std::vector<TextColumn> columns = {{"schema"},     {"table"},         {"kind"},
-                                           {"rows", true}, {"size", true},    {"columns", true},
-                                           {"key"}};
+  const std::vector<TextColumn> columns = {
+      {"schema"}, {"table"}, {"kind"}, {"rows", true}, {"size", true}, {"columns", true}, {"key"}};
   std::vector<std::vector<std::string>> rows;
   for (const auto& dataset : datasets) {
     rows.push_back({dataset.id.schema, dataset.id.name, dataset.kind,
@@ -95,8 +94,7 @@ Result<int> RunDiscover(const DiscoverRequest& request) {
   ARROW_ASSIGN_OR_RAISE(const auto level, LogLevelFromName(options.GetString("log_level")));
   ARROW_RETURN_NOT_OK(InitLog(level, options.GetString("log_file"), /*to_stderr=*/true));
   ARROW_ASSIGN_OR_RAISE(auto source, MakeSource(request.job, "discover"));
-  ARROW_ASSIGN_OR_RAISE(const auto datasets,
-                        source->Discover(Selector::FromJob(request.job)));
+  ARROW_ASSIGN_OR_RAISE(const auto datasets, source->Discover(Selector::FromJob(request.job)));
   if (OutputFormOf(options) == OutputForm::kJson) {
     fmt::print("{}", DiscoveryJson(request.job.source_uri, datasets));
     return kExitDone;

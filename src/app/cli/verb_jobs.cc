@@ -51,9 +51,9 @@ bool IsWorkspaceOf(const JobEntry& entry) {
          path.parent_path().filename() == ".bulkhaul";
 }
 
-// Entries of `folder` that came there before `limit`, in seconds since 1970: the time of the inode's
-// last change, because a rename into the archive leaves the time of the content alone. None when
-// there is no such folder.
+// Entries of `folder` that came there before `limit`, in seconds since 1970: the time of the
+// inode's last change, because a rename into the archive leaves the time of the content alone. None
+// when there is no such folder.
 std::vector<fs::path> OlderEntries(const fs::path& folder, int64_t limit) {
   std::vector<fs::path> found;
   std::error_code error;
@@ -169,19 +169,21 @@ Result<int> RunCancel(const std::string& job, int64_t wait_ms) {
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
-  return PermanentError(fmt::format("process {} was told to stop but runs on after {}; kill -9 loses "
-                                    "nothing",
-                                    owner->pid, FormatDurationMs(wait_ms)));
+  return PermanentError(
+      fmt::format("process {} was told to stop but runs on after {}; kill -9 loses "
+                  "nothing",
+                  owner->pid, FormatDurationMs(wait_ms)));
 }
 
 Result<int> RunClean(const CleanRequest& request) {
   auto older_than_ms = ParseDurationMs(request.older_than);
   if (!older_than_ms.ok()) return UsageError("--older-than: " + older_than_ms.status().message());
   ARROW_ASSIGN_OR_RAISE(const auto state_folder, StateFolder());
-  ARROW_ASSIGN_OR_RAISE(const auto jobs,
-                        CleanJobs(state_folder, *older_than_ms, request.dry_run));
-  json removed = {{"jobs", json::array()}, {"workspaces", json::array()},
-                  {"archives", json::array()}, {"dry_run", request.dry_run}};
+  ARROW_ASSIGN_OR_RAISE(const auto jobs, CleanJobs(state_folder, *older_than_ms, request.dry_run));
+  json removed = {{"jobs", json::array()},
+                  {"workspaces", json::array()},
+                  {"archives", json::array()},
+                  {"dry_run", request.dry_run}};
   for (const auto& entry : jobs) {
     removed["jobs"].push_back(entry.id);
     std::error_code error;
@@ -206,9 +208,8 @@ Result<int> RunClean(const CleanRequest& request) {
                  name.get<std::string>());
     }
   }
-  fmt::print("{} {} jobs, {} workspaces, {} archives older than {}\n", verb,
-             removed["jobs"].size(), removed["workspaces"].size(), removed["archives"].size(),
-             request.older_than);
+  fmt::print("{} {} jobs, {} workspaces, {} archives older than {}\n", verb, removed["jobs"].size(),
+             removed["workspaces"].size(), removed["archives"].size(), request.older_than);
   return kExitDone;
 }
 
@@ -220,11 +221,11 @@ Result<int> RunStats(const StatsRequest& request) {
     for (const auto& entry : entries) destinations.push_back(entry.destination);
   }
   const auto records = ReadRecords(RecordFolders(destinations));
-  const auto since = FormatUtc(std::chrono::system_clock::now() -
-                               std::chrono::hours(24) * request.days);
+  const auto since =
+      FormatUtc(std::chrono::system_clock::now() - std::chrono::hours(24) * request.days);
   const auto statistics = AddUpJobRecords(records, since);
-  fmt::print("{}", request.form == OutputForm::kJson ? statistics.ToJson() + "\n"
-                                                     : statistics.ToText());
+  fmt::print("{}",
+             request.form == OutputForm::kJson ? statistics.ToJson() + "\n" : statistics.ToText());
   return kExitDone;
 }
 

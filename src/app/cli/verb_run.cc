@@ -60,13 +60,14 @@ int Conclude(const JobReport& report, const Options& options, const ProgressView
   if (report.state == JobState::kCancelled) {
     view.Say("stopped: nothing is lost", "go on with: " + resume);
   } else if (report.state == JobState::kPartial) {
-    view.Say(fmt::format("error: {} of {} tables failed", report.tables_failed,
-                         report.tables.size()),
-             "run only those again with: " + resume);
+    view.Say(
+        fmt::format("error: {} of {} tables failed", report.tables_failed, report.tables.size()),
+        "run only those again with: " + resume);
   } else {
     const auto kind = ErrorKindFromName(report.error_kind);
-    const Status error = MakeError(kind.ok() ? *kind : ErrorKind::kPermanent, report.error);
-    auto text = ErrorText(error, "");
+    const Status error =
+        MakeError(kind.ok() ? *kind : ErrorKind::kPermanent, report.error, report.error_code);
+    auto text = ErrorText(error, HintFor(error));
     if (text.ends_with('\n')) text.pop_back();
     view.Say(text, "when the cause is mended, go on with: " + resume);
   }

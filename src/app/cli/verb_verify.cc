@@ -49,10 +49,10 @@ std::string ToText(const std::vector<VerifiedExport>& exports) {
   for (const auto& one : exports) {
     for (const auto& problem : one.problems) text += fmt::format("{}/{}\n", one.folder, problem);
   }
-  text += fmt::format("{} exports, {} parts, {} rows, {}: {}\n", exports.size(),
-                      FormatCount(part_count), FormatCount(row_count), FormatBytes(byte_count),
-                      damaged == 0 ? "all as their metadata says"
-                                   : fmt::format("{} damaged", damaged));
+  text +=
+      fmt::format("{} exports, {} parts, {} rows, {}: {}\n", exports.size(),
+                  FormatCount(part_count), FormatCount(row_count), FormatBytes(byte_count),
+                  damaged == 0 ? "all as their metadata says" : fmt::format("{} damaged", damaged));
   return text;
 }
 

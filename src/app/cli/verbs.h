@@ -30,7 +30,7 @@ struct ResumeRequest {
 Result<int> RunResume(const ResumeRequest& request);
 
 struct DiscoverRequest {
-  JobSpec job;        // source and selection
+  JobSpec job;         // source and selection
   bool brief = false;  // a line a table
 };
 Result<int> RunDiscover(const DiscoverRequest& request);
@@ -41,7 +41,7 @@ Result<int> RunJobs(OutputForm form);
 Result<int> RunCancel(const std::string& job, int64_t wait_ms);
 
 struct CleanRequest {
-  std::string older_than;  // a duration
+  std::string older_than;                 // a duration
   std::vector<std::string> destinations;  // whose .archive is cleaned too
   bool dry_run = false;
   OutputForm form = OutputForm::kText;
