@@ -291,7 +291,7 @@ class Pooler {
     folder_ = std::filesystem::temp_directory_path() / ("bulkhaul-pooler-" + std::to_string(getpid()) + mode);
     std::filesystem::create_directory(folder_);
     std::filesystem::permissions(folder_, std::filesystem::perms::all);
-    std::ofstream(folder_ / "users") << "\"postgres\" \"\"\n";
+    std::ofstream(folder_.string() + "/users") << "\"postgres\" \"\"\n";
     for (int attempt = 0; attempt < 20 && port_ == 0; ++attempt) Start(mode, 32'100 + rand() % 500);
   }
   ~Pooler() {
@@ -308,7 +308,7 @@ class Pooler {
     const std::string ini = folder_ / "ini";
     std::ofstream(ini) << "[databases]\n* = host=127.0.0.1 port=" << PostgresServer::Shared().port()
                        << "\n[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port=" << port
-                       << "\nunix_socket_dir=\nauth_type=trust\nauth_file=" << folder_ / "users"
+                       << "\nunix_socket_dir=\nauth_type=trust\nauth_file=" << (folder_ / "users").string()
                        << "\npool_mode=" << mode << "\ndefault_pool_size=8\nlogfile="
                        << (folder_ / "log").string() << "\npidfile=" << (folder_ / "pid").string() << "\n";
     // pgbouncer refuses root, as the server does.

@@ -60,6 +60,7 @@ class TestJob {
   WorkerContext worker;
   int64_t timeout_ms = 0;
   std::stop_source stop;
+  int64_t rows_in_unit = 0;  // of the last one: a table without columns does not know
 };
 
 // The values of one column as texts, NULL as "∅".

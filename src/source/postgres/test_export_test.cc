@@ -45,6 +45,7 @@ Result<std::vector<WorkUnit>> TestJob::Split(const Dataset& dataset) {
 
 Result<std::shared_ptr<arrow::Table>> TestJob::ReadUnit(Session& session, const WorkUnit& unit) {
   UnitContext context;
+  rows_in_unit = 0;
   context.stop = stop.get_token();
   context.pool = arrow::default_memory_pool();
   context.timeout_ms = timeout_ms;
@@ -54,6 +55,7 @@ Result<std::shared_ptr<arrow::Table>> TestJob::ReadUnit(Session& session, const 
     std::shared_ptr<arrow::RecordBatch> batch;
     RETURN_NOT_OK(reader->ReadNext(&batch));
     if (!batch) break;
+    rows_in_unit += batch->num_rows();
     batches.push_back(std::move(batch));
   }
   return arrow::Table::FromRecordBatches(reader->schema(), std::move(batches));
@@ -70,7 +72,7 @@ Result<Export> TestJob::Read(const Dataset& dataset, Session* session) {
   std::vector<std::shared_ptr<arrow::Table>> tables;
   for (const auto& unit : result.units) {
     ARROW_ASSIGN_OR_RAISE(auto table, ReadUnit(*session, unit));
-    result.unit_rows.push_back(table->num_rows());
+    result.unit_rows.push_back(rows_in_unit);
     tables.push_back(std::move(table));
   }
   ARROW_ASSIGN_OR_RAISE(result.table, arrow::ConcatenateTables(tables));
