@@ -92,7 +92,8 @@ Result<CommitRequest> Committer::Request(const CommitInput& input) {
   const UnitStage stage = record.intermediate ? UnitStage::kAssemble : UnitStage::kRead;
   CommitRequest request;
   request.job_id = ledger_.job();
-  request.idempotency_key = fmt::format("{}/{}", ledger_.job(), record.index);
+  request.idempotency_key =
+      fmt::format("{}.{}/{}", ledger_.job(), ledger_.instance(), record.index);
   request.plan.job_id = ledger_.job();
   request.plan.dataset = record.dataset;
   request.plan.schema = input.schema;

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/crash_point.h"
-#include "base/secret.h"
+#include "base/text.h"
 #include "base/units.h"
 
 namespace bulkhaul {
@@ -92,6 +92,7 @@ Result<std::unique_ptr<Ledger>> Ledger::Create(const std::string& job_folder, co
     const std::pair<const char*, std::string> meta[] = {{"version", std::to_string(kVersion)},
                                                         {"job", job},
                                                         {"spec", spec_json},
+                                                        {"instance", NewId()},
                                                         {"created_at", Now()}};
     for (const auto& [key, value] : meta) {
       ARROW_RETURN_NOT_OK(
@@ -147,6 +148,7 @@ Result<std::unique_ptr<Ledger>> Ledger::Load(const std::string& folder,
   }
   ARROW_ASSIGN_OR_RAISE(ledger->job_, ledger->Meta("job"));
   ARROW_ASSIGN_OR_RAISE(ledger->spec_json_, ledger->Meta("spec"));
+  ARROW_ASSIGN_OR_RAISE(ledger->instance_, ledger->Meta("instance"));
   ARROW_ASSIGN_OR_RAISE(ledger->created_at_, ledger->Meta("created_at"));
   return ledger;
 }

@@ -98,6 +98,8 @@ class Ledger {
 
   const JobId& job() const { return job_; }
   const std::string& spec_json() const { return spec_json_; }
+  // Random, made with the ledger: tells this job from an earlier one with the same id.
+  const std::string& instance() const { return instance_; }
   const std::string& created_at() const { return created_at_; }
   const std::string& folder() const { return folder_; }
 
@@ -177,7 +179,8 @@ class Ledger {
 
   const std::string folder_;
   const std::unique_ptr<JobLock> lock_;
-  JobId job_;               // constant after Create or Load, as the two below
+  JobId job_;               // constant after Create or Load, as the three below
+  std::string instance_;
   std::string spec_json_;
   std::string created_at_;
 

@@ -135,7 +135,8 @@ struct DatasetPlan {
 
 struct CommitRequest {
   JobId job_id;
-  std::string idempotency_key;  // "<job>/<dataset>": the same for every try of this commit
+  // "<job>.<instance>/<dataset>": the same for every try of this commit, and no other.
+  std::string idempotency_key;
   DatasetPlan plan;
   std::shared_ptr<arrow::Schema> schema;  // final
   Snapshot snapshot;

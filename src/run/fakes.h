@@ -56,9 +56,10 @@ class Server {
   friend class ServerSource;
   friend class ServerSession;
   mutable std::mutex mutex_;
-  std::map<std::string, Rows> tables_;                              // guarded by mutex_
-  std::map<std::string, std::map<std::string, Rows>> snapshots_;    // guarded by mutex_
-  int snapshot_number_ = 0;                                         // guarded by mutex_
+  using Tables = std::map<std::string, Rows>;
+  Tables tables_;                                                   // guarded by mutex_, as below
+  std::map<std::string, std::shared_ptr<const Tables>> snapshots_;
+  int snapshot_number_ = 0;
 };
 
 struct SourceSettings {

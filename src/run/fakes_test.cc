@@ -71,8 +71,10 @@ class ServerReader : public UnitReader {
 
 class ServerSession : public Session {
  public:
-  ServerSession(std::shared_ptr<Server> server, std::string snapshot, int64_t batch_rows)
-      : server_(std::move(server)), snapshot_(std::move(snapshot)), batch_rows_(batch_rows) {
+  // `imported`: the snapshot, which the session keeps when its holder is gone; null: the live rows.
+  ServerSession(std::shared_ptr<Server> server, std::shared_ptr<const Server::Tables> imported,
+                int64_t batch_rows)
+      : server_(std::move(server)), imported_(std::move(imported)), batch_rows_(batch_rows) {
     const int now = ++server_->sessions;
     int peak = server_->sessions_peak;
     while (peak < now && !server_->sessions_peak.compare_exchange_weak(peak, now)) {
@@ -82,9 +84,7 @@ class ServerSession : public Session {
   Result<std::unique_ptr<UnitReader>> Read(const WorkUnit& unit, UnitContext& context) override {
     ++server_->reads;
     std::lock_guard lock(server_->mutex_);
-    const auto& tables =
-        snapshot_.empty() ? server_->tables_ : server_->snapshots_.find(snapshot_)->second;
-    const Server::Rows& all = tables.at(unit.dataset.name);
+    const Server::Rows& all = (imported_ ? *imported_ : server_->tables_).at(unit.dataset.name);
     const int64_t size = static_cast<int64_t>(all.size());
     const int64_t first = Number(unit.range.begin, 0);
     const int64_t last = std::min(Number(unit.range.end, size), size);
@@ -95,7 +95,7 @@ class ServerSession : public Session {
 
  private:
   const std::shared_ptr<Server> server_;
-  const std::string snapshot_;
+  const std::shared_ptr<const Server::Tables> imported_;
   const int64_t batch_rows_;
 };
 
@@ -144,7 +144,7 @@ class ServerSource : public Source {
     if (!settings_.consistent) return snapshot;
     snapshot.id = "snap" + std::to_string(++server_->snapshot_number_);
     snapshot.description = snapshot.id;
-    server_->snapshots_[snapshot.id] = server_->tables_;
+    server_->snapshots_[snapshot.id] = std::make_shared<const Server::Tables>(server_->tables_);
     pinned_.push_back(snapshot.id);
     return snapshot;
   }
@@ -177,8 +177,16 @@ class ServerSource : public Source {
                                         WorkerContext&) override {
     ++server_->opens;
     if (server_->on_open) ARROW_RETURN_NOT_OK(server_->on_open());
-    if (snapshot.consistent) ARROW_RETURN_NOT_OK(CheckPin(snapshot));
-    return std::make_unique<ServerSession>(server_, snapshot.id, settings_.rows_per_batch);
+    std::shared_ptr<const Server::Tables> imported;
+    if (snapshot.consistent) {
+      std::lock_guard lock(server_->mutex_);
+      const auto found = server_->snapshots_.find(snapshot.id);
+      if (found == server_->snapshots_.end()) {
+        return SnapshotLostError("invalid snapshot identifier", "22023");
+      }
+      imported = found->second;
+    }
+    return std::make_unique<ServerSession>(server_, std::move(imported), settings_.rows_per_batch);
   }
 
  private:

@@ -181,9 +181,10 @@ TEST_F(RunnerTest, PlanTouchesNothing) {
 }
 
 TEST_F(RunnerTest, NothingSelectedIsAnError) {
-  const auto report = Run().ValueOrDie();
-  EXPECT_EQ(report.state, JobState::kFailed);
-  EXPECT_EQ(report.error_kind, "user");
+  const Status refused = Run().status();
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(KindOf(refused), ErrorKind::kUser);
+  EXPECT_FALSE(std::filesystem::exists(JobFolder(state_, job_))) << "the id must be free again";
 }
 
 TEST_F(RunnerTest, WishesThatTheTraitsCannotMeetAreRefusedWithTheWayOut) {
@@ -197,10 +198,12 @@ TEST_F(RunnerTest, WishesThatTheTraitsCannotMeetAreRefusedWithTheWayOut) {
 }
 
 TEST_F(RunnerTest, TransientErrorsAreRetriedAndLeaveNoTrace) {
-  Fill("a", 50);
-  std::atomic<int> failures{0};
+  Fill("a", 80);
+  std::mutex mutex;
+  std::set<int64_t> failed;
   server_->on_read = [&](const WorkUnit& unit, int batch) {
-    if (unit.ordinal % 2 == 0 && batch == 1 && failures.fetch_add(1) < 4) {
+    std::lock_guard lock(mutex);
+    if (unit.ordinal % 2 == 0 && batch == 1 && failed.insert(unit.ordinal).second) {
       return TransientError("connection reset", "ECONNRESET");
     }
     return Status::OK();
@@ -208,11 +211,11 @@ TEST_F(RunnerTest, TransientErrorsAreRetriedAndLeaveNoTrace) {
   const auto report = Run().ValueOrDie();
   EXPECT_EQ(report.state, JobState::kDone) << report.error;
   EXPECT_EQ(report.retries, 4);
-  ExpectWhole("s_a", 50);
+  ExpectWhole("s_a", 80);
   const auto retries = recorder_.Of(ProgressKind::kRetry);
   ASSERT_EQ(retries.size(), 4u);
   EXPECT_THAT(retries[0].message, HasSubstr("connection reset"));
-  EXPECT_EQ(recorder_.Of(ProgressKind::kJobDone).at(0).totals.rows, 50);
+  EXPECT_EQ(recorder_.Of(ProgressKind::kJobDone).at(0).totals.rows, 80);
 }
 
 TEST_F(RunnerTest, RetriesEnd) {
