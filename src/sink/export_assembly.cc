@@ -1,9 +1,11 @@
 #include "sink/export_assembly.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include "base/crash_point.h"
 #include "base/hash.h"
@@ -80,7 +82,8 @@ Result<std::string> AssembleExport(const CommitRequest& request, const PartForma
   const std::string folder = fmt::format("{}/{}-{}", place.assembly,
                                          SafeFileName(request.plan.output_name),
                                          description.export_id);
-  ARROW_RETURN_NOT_OK(MakeFolders(folder));
+  // Its name is made durable with everything else, below.
+  if (mkdir(folder.c_str(), 0777) != 0) return ErrnoError(errno, "make folder", folder);
   CrashPoint("publish.folder_made");
 
   int64_t parts = 0;

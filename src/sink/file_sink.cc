@@ -217,6 +217,11 @@ Result<std::optional<CommitReceipt>> FileSink::RecoverCommit(const CommitRequest
                                                              const RecordJournal& record) const {
   ARROW_ASSIGN_OR_RAISE(const auto earlier, PublishJournal::FromJson(recovered));
   ARROW_ASSIGN_OR_RAISE(const auto at_destination, FindFileId(earlier.destination));
+  if (at_destination && *at_destination == earlier.new_folder) {
+    // After a power cut an inode that was never durable may be another export's by now.
+    const auto metadata = ReadExportMetadata(earlier.destination);
+    if (!metadata.ok() || metadata->job_id != request.job_id) return std::nullopt;
+  }
   ARROW_ASSIGN_OR_RAISE(const auto journal, RecoverPublish(earlier, publish, record));
   if (!journal) return std::nullopt;
   CommitReceipt receipt = ReceiptFor(request, *journal);

@@ -25,6 +25,9 @@ constexpr double kRowGroupRows = 256 << 10;
 constexpr double kDictionaryBytesMax = 768 << 10;
 // A dictionary costs a hash lookup a value, so it must save this much over the next best.
 constexpr double kDictionaryAdvantage = 0.9;
+// Texts are in no order when neighbours differ this often, and rise about as often as they fall.
+constexpr double kNoOrderChangesMin = 0.3;
+constexpr double kNoOrderSlopeMax = 0.2;
 // DELTA_BINARY_PACKED packs blocks of this many deltas with one width each.
 // Source: Apache Parquet, Encodings.md, "Delta encoding".
 constexpr int64_t kMiniblock = 32;
@@ -109,21 +112,31 @@ ColumnTuning ChooseForTexts(const arrow::Array& array) {
   const auto& typed = checked_cast<const Array&>(array);
   std::unordered_set<std::string_view> seen;
   int64_t rows = 0;
+  int64_t rising = 0;
+  int64_t falling = 0;
+  std::string_view previous;
   double bytes = 0;
   for (int64_t i = 0; i < array.length(); ++i) {
     if (array.IsNull(i)) continue;
     const std::string_view value = typed.GetView(i);
     ++rows;
+    const int order = value.compare(previous);
+    rising += order > 0;
+    falling += order < 0;
+    previous = value;
     if (seen.insert(value).second) bytes += static_cast<double>(value.size());
   }
   if (rows == 0) return {ColumnEncoding::kDictionary};
   const double distinct = EstimateDistinct(static_cast<double>(rows),
                                            static_cast<double>(seen.size()));
   const double average = bytes / static_cast<double>(seen.size());
-  if (distinct * (average + 4) < kDictionaryBytesMax && distinct < kRowGroupRows / 4) {
-    return {ColumnEncoding::kDictionary};
-  }
-  return {ColumnEncoding::kDeltaLength};
+  const bool repeats =
+      distinct * (average + 4) < kDictionaryBytesMax && distinct < kRowGroupRows / 4;
+  const auto changes = static_cast<double>(rising + falling);
+  const auto slope = static_cast<double>(std::abs(rising - falling));
+  const bool ordered = changes < kNoOrderChangesMin * static_cast<double>(rows) ||
+                       slope > kNoOrderSlopeMax * changes;
+  return {repeats ? ColumnEncoding::kDictionary : ColumnEncoding::kDeltaLength, true, ordered};
 }
 
 // Floats: a dictionary where values repeat, else plain. BYTE_STREAM_SPLIT would be smaller, but

@@ -83,6 +83,10 @@ std::shared_ptr<parquet::WriterProperties> MakeProperties(const ParquetSettings&
       builder.compression(path, parquet::Compression::UNCOMPRESSED);
       builder.compression_level(path, arrow::util::kUseDefaultCompressionLevel);
     }
+    if (!column.statistics && !settings.statistics_everywhere) {
+      builder.disable_statistics(path);
+      builder.disable_write_page_index(path);
+    }
     const bool keep_dictionary = settings.dictionary == ParquetSettings::Dictionary::kOn;
     if (column.encoding == ColumnEncoding::kDefault || keep_dictionary ||
         column.encoding == ColumnEncoding::kDictionary) {
@@ -313,6 +317,7 @@ Result<ParquetSettings> ParquetSettings::FromOptions(const Options& options,
   settings.row_group_bytes = options.GetBytes("row_group_bytes");
   settings.row_group_rows = options.GetInt("row_group_rows");
   settings.statistics = options.GetBool("statistics");
+  settings.statistics_everywhere = options.Has("statistics");
   settings.page_index = options.GetBool("page_index");
   settings.bloom_filter = options.GetList("bloom_filter");
   settings.sort_column = options.GetString("sort_column");

@@ -21,6 +21,7 @@ struct ParquetSettings {
   int64_t row_group_bytes = 0;  // of Arrow data
   int64_t row_group_rows = 0;
   bool statistics = true;
+  bool statistics_everywhere = false;  // asked for, not by default
   bool page_index = true;
   std::vector<std::string> bloom_filter;
   std::string sort_column;

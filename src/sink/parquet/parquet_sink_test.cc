@@ -342,6 +342,10 @@ TEST(ParquetSink, StatisticsAndPageIndexByOption) {
   ASSERT_NE(statistics, nullptr);
   EXPECT_EQ(std::static_pointer_cast<parquet::Int64Statistics>(statistics)->max(), 4'999);
   EXPECT_TRUE(with->metadata()->RowGroup(0)->ColumnChunk(0)->GetOffsetIndexLocation());
+  // Texts in no order have statistics only when asked for.
+  EXPECT_EQ(with->metadata()->RowGroup(0)->ColumnChunk(2)->statistics(), nullptr);
+  const auto asked = Open(Written({batch}, With({{"statistics", "true"}})));
+  EXPECT_NE(asked->metadata()->RowGroup(0)->ColumnChunk(2)->statistics(), nullptr);
   const auto without =
       Open(Written({batch}, With({{"statistics", "false"}, {"page_index", "false"}})));
   EXPECT_EQ(without->metadata()->RowGroup(0)->ColumnChunk(0)->statistics(), nullptr);
