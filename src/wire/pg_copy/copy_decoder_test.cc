@@ -671,7 +671,7 @@ std::string NumericBytes(__int128 scaled, int scale) {
 }
 
 TEST(CopyDecoder, NumericsOfEverySizeKeepTheirDigits) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     const int scale = *rc::gen::inRange(0, 36);
     const int digits = *rc::gen::inRange(1, 36);
     __int128 scaled = 0;
@@ -691,7 +691,7 @@ TEST(CopyDecoder, NumericsOfEverySizeKeepTheirDigits) {
     options.numeric = NumericForm::kDouble;
     RC_ASSERT(DecodeWith(Column("n", kNumericOid), field, options)->first ==
               testing::FloatText(std::strtod(text.c_str(), nullptr), 15));
-  });
+  }));
 }
 
 TEST(CopyDecoder, TextThatIsNotUtf8FollowsTheOption) {

@@ -4,6 +4,8 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -64,7 +66,21 @@ std::string FloatText(T value, int exponent_from) {
   char text[64];
   const auto end = std::to_chars(text, text + sizeof(text), value, std::chars_format::scientific);
   std::string result(text, end.ptr);
-  const size_t mark = result.find('e');
+  size_t mark = result.find('e');
+  // Digits right in the middle of two numbers are read back rightly, yet PostgreSQL (its Ryu does
+  // not accept bounds) prints one more.
+  const auto is_middle = [&](const std::string& digits) {
+    const long double number = std::strtold(digits.c_str(), nullptr);
+    const long double lower = std::nextafter(value, -std::numeric_limits<T>::infinity());
+    const long double upper = std::nextafter(value, std::numeric_limits<T>::infinity());
+    return number == (value + lower) / 2 || number == (value + upper) / 2;
+  };
+  for (int places = static_cast<int>(mark); value != 0 && is_middle(result); ++places) {
+    const auto longer =
+        std::to_chars(text, text + sizeof(text), value, std::chars_format::scientific, places - 2);
+    result.assign(text, longer.ptr);
+    mark = result.find('e');
+  }
   const int exponent = std::stoi(result.substr(mark + 1));
   if (exponent < -4 || exponent >= exponent_from) return result;
   const auto fixed = std::to_chars(text, text + sizeof(text), value, std::chars_format::fixed);
@@ -198,7 +214,9 @@ inline std::string ListText(const TypeInfo& element, const arrow::ListArray& lis
     const arrow::Array& values = *list.values();
     if (values.IsNull(item)) {
       text += "NULL";
-    } else if (values.type_id() == arrow::Type::LIST) {
+    } else if (values.type_id() == arrow::Type::LIST &&
+               (element.kind != 'm' ||
+                values.type()->field(0)->type()->id() == arrow::Type::LIST)) {
       text += ListText(element, static_cast<const arrow::ListArray&>(values), item);
     } else {
       text += QuoteElement(PostgresText(element, values, item));
