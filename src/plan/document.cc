@@ -21,6 +21,21 @@ Status CheckDuplicates(const DocumentNode& node, std::string_view file_name) {
   return Status::OK();
 }
 
+// None of the formats allows them, and not every parser says so.
+Status CheckControlCharacters(std::string_view text, std::string_view file_name) {
+  DocumentMark mark;
+  for (const char c : text) {
+    const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+    if (control && c != '\t' && c != '\n' && c != '\r') {
+      return ErrorAt(file_name, mark,
+                     fmt::format("control character 0x{:02x}", static_cast<unsigned char>(c)));
+    }
+    ++mark.column;
+    if (c == '\n') mark = {mark.line + 1, 1};
+  }
+  return Status::OK();
+}
+
 }  // namespace
 
 Result<DocumentFormat> DocumentFormatOf(std::string_view file_name) {
@@ -45,6 +60,7 @@ Result<DocumentNode> ParseDocument(std::string_view text, DocumentFormat format,
   }
   if (!IsValidUtf8(text)) return UserError(fmt::format("{}: not valid UTF-8", file_name));
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  ARROW_RETURN_NOT_OK(CheckControlCharacters(text, file_name));
   const auto parse = format == DocumentFormat::kYaml   ? ParseYamlDocument
                      : format == DocumentFormat::kToml ? ParseTomlDocument
                                                        : ParseJsonDocument;

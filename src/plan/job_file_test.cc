@@ -166,6 +166,7 @@ TEST(JobFile, ValuesOfTheWrongTypeAreErrors) {
   EXPECT_THAT(Message(Json("{\"where\": 5}")), HasSubstr("where must be text"));
   EXPECT_THAT(Message(Json("{\"source\": 5}")), HasSubstr("source must be text"));
   EXPECT_THAT(Message(Json("{\"dictionary\": true}")), HasSubstr("dictionary must be text"));
+  EXPECT_THAT(Message(Toml("[=]\n")), StartsWith("job.toml:1:1: not valid TOML"));
   EXPECT_THAT(Message(Yaml("infinity: nul\n")), HasSubstr("did you mean 'null'?"));
   EXPECT_THAT(Message(Yaml("where:\n")), HasSubstr("where has no value"));
   EXPECT_THAT(Message(Yaml("csv_null: NULL\n")), HasSubstr("in quotes"));
@@ -191,6 +192,7 @@ TEST(JobFile, NothingIsGivenTwiceOrLeftOver) {
   EXPECT_THAT(Message(Json("{\"a\": }")), StartsWith("job.json:1:7: not valid JSON"));
   EXPECT_THAT(Message(Yaml("a: [\n")), StartsWith("job.yaml:"));
   EXPECT_THAT(Message(Yaml("workers: \xff\n")), HasSubstr("UTF-8"));
+  EXPECT_EQ(Message(Toml("a = 1\n[\x19x]\n")), "job.toml:2:2: control character 0x19");
 }
 
 TEST(JobFile, LimitsWhatItReads) {
