@@ -131,9 +131,11 @@ Status Pin::TakeWal() {
   }
   if (!locked.ok()) {
     const std::string code = CodeOf(locked);
-    const bool forbidden = code.starts_with("SQLITE_READONLY") ||
-                           code.starts_with("SQLITE_CANTOPEN") || code.starts_with("SQLITE_PERM");
-    return forbidden ? TakeWalWithoutLock() : locked;
+    // Not allowed to write, or never given the lock between others' transactions.
+    const bool without_lock = code.starts_with("SQLITE_READONLY") ||
+                              code.starts_with("SQLITE_CANTOPEN") ||
+                              code.starts_with("SQLITE_PERM") || code.starts_with("SQLITE_BUSY");
+    return without_lock ? TakeWalWithoutLock() : locked;
   }
   ARROW_RETURN_NOT_OK(OpenAll());
   ARROW_ASSIGN_OR_RAISE(monitored_version_, DataVersion(*monitor_));
@@ -141,8 +143,8 @@ Status Pin::TakeWal() {
   return (*writer)->Run("ROLLBACK");
 }
 
-// For users who may not write: begins all transactions and asks whether anything was committed
-// meanwhile (PRAGMA data_version). Begins anew while that is so.
+// Begins all transactions and asks whether anything was committed meanwhile (PRAGMA data_version).
+// Begins anew while that is so.
 Status Pin::TakeWalWithoutLock() {
   for (int i = 0; i < kTriesWithoutLock; ++i) {
     ARROW_ASSIGN_OR_RAISE(const int64_t before, DataVersion(*monitor_));

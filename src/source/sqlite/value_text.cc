@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 namespace bulkhaul {
 namespace {
@@ -107,6 +108,17 @@ bool FitsPrecision(const arrow::Decimal128& value, int32_t precision) {
   return value.FitsInPrecision(precision);
 }
 
+// From the first digit that is not zero to the last one.
+int SignificantDigits(std::string_view number) {
+  int digits = 0, significant = 0;
+  for (const char c : number) {
+    if (c < '0' || c > '9') continue;
+    if (digits > 0 || c != '0') ++digits;
+    if (c != '0') significant = digits;
+  }
+  return significant;
+}
+
 }  // namespace
 
 std::optional<int32_t> DateFromText(std::string_view text) {
@@ -204,10 +216,12 @@ std::optional<arrow::Decimal128> DecimalFromReal(double value, int32_t precision
       return std::nullopt;
     }
   }
+  // Up to 15 digits come back from a double; of more, the last ones would be invented.
   char text[400];
   const auto [end, error] =
       std::to_chars(text, text + sizeof text, value, std::chars_format::fixed);
   if (error != std::errc() || !std::isfinite(value)) return std::nullopt;
+  if (SignificantDigits({text, end}) > std::numeric_limits<double>::digits10) return std::nullopt;
   return DecimalFromText({text, end}, precision, scale);
 }
 

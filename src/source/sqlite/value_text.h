@@ -37,8 +37,8 @@ std::optional<arrow::Decimal128> DecimalFromText(std::string_view text, int32_t 
                                                  int32_t scale);
 std::optional<arrow::Decimal128> DecimalFromInteger(int64_t value, int32_t precision,
                                                     int32_t scale);
-// The decimal of `scale` digits whose nearest double is `value`: what NUMERIC affinity made of the
-// decimal text. nullopt when there is none.
+// The decimal of `scale` digits that a double of this value stands for: what was written before
+// NUMERIC affinity made a REAL of it. nullopt when there is none, or several.
 std::optional<arrow::Decimal128> DecimalFromReal(double value, int32_t precision, int32_t scale);
 
 // "1.5", "1.0", "1e+300": the shortest text that reads back as the same double, never without '.',

@@ -85,6 +85,9 @@ TEST(ValueText, Decimals) {
   EXPECT_EQ(text(DecimalFromReal(12.34, 10, 2), 2), "12.34");
   EXPECT_EQ(text(DecimalFromReal(-0.0, 10, 2), 2), "0.00");
   EXPECT_EQ(text(DecimalFromReal(0.125, 10, 2), 2), "none");
+  EXPECT_EQ(text(DecimalFromReal(0.125, 38, 30), 30), "0.125000000000000000000000000000");
+  EXPECT_EQ(text(DecimalFromReal(1e20, 38, 0), 0), "100000000000000000000");
+  EXPECT_EQ(text(DecimalFromReal(1.2345678901234567e37, 38, 0), 0), "none");
   EXPECT_EQ(text(DecimalFromReal(0.1 + 0.2, 10, 2), 2), "none");
   EXPECT_EQ(text(DecimalFromReal(1e300, 38, 2), 2), "none");
   EXPECT_EQ(text(DecimalFromReal(INFINITY, 38, 2), 2), "none");
