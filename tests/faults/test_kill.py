@@ -1,0 +1,140 @@
+"""kill -9 at any instant, then resume: every row once, and nothing to see before the commit."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import time
+
+import pytest
+
+from support import exports, faults, tables
+from support.writers import Writers
+
+KEPT = ("--keep-snapshot", "1m")
+
+
+def assert_nothing_half(destination, expected: exports.Checksum) -> None:
+    """After a kill: no table, or the whole one."""
+    assert exports.leftovers(destination) == []
+    for folder in exports.table_folders(destination):
+        assert exports.checksum(folder) == expected
+
+
+def time_of(bulkhaul, words) -> float:
+    begun = time.monotonic()
+    bulkhaul(*words)
+    return time.monotonic() - begun
+
+
+def forget(bulkhaul, destination) -> None:
+    shutil.rmtree(destination, ignore_errors=True)
+    shutil.rmtree(bulkhaul.state, ignore_errors=True)
+
+
+@pytest.mark.parametrize("keep", [(), KEPT], ids=["new epoch", "kept snapshot"])
+def test_killed_at_random_instants(bulkhaul, events_words, events_checksum, tmp_path, keep):
+    destination = tmp_path / "out"
+    words = events_words() + list(keep)
+    whole_run = time_of(bulkhaul, words)
+    plan = exports.metadata(destination / "public_events")
+    assert len(plan["parts"]) >= 200
+    chance = random.Random(7)
+    rounds = faults.rounds()
+    killed = 0
+    for turn in range(rounds):
+        forget(bulkhaul, destination)
+        code = faults.kill_after(bulkhaul, words, whole_run * (turn + chance.random()) / rounds)
+        killed += code == faults.SIGKILLED
+        assert_nothing_half(destination, events_checksum)
+        faults.finish_job(bulkhaul, words, "job")
+        assert exports.checksum(destination / "public_events") == events_checksum, f"turn {turn}"
+        assert exports.visible(destination).count("public_events") == 1
+        assert not (destination / "public_events_v2").exists(), f"turn {turn}"
+    assert killed >= rounds // 2
+
+
+def test_kept_snapshot_reads_no_finished_unit_again(bulkhaul, events_words, events_checksum,
+                                                    tmp_path):
+    words = events_words() + list(KEPT)
+    killed = bulkhaul(*words, env={"BULKHAUL_CRASH_AT": f"{unit_done_point()}#150"}, code=None)
+    assert killed.code == faults.SIGKILLED
+    report = tmp_path / "report.json"
+    bulkhaul("resume", "job", "--report", report)
+    found = json.loads(report.read_text())
+    assert found["epochs"] == 1
+    assert exports.checksum(tmp_path / "out" / "public_events") == events_checksum
+    units = len(exports.metadata(tmp_path / "out" / "public_events")["parts"])
+    assert found["units"] <= units - 140
+
+
+def unit_done_point() -> str:
+    """The crash point that is passed once a unit, after its ledger row."""
+    points = [name for name in faults.crash_points() if "unit" in name]
+    assert points, faults.crash_points()
+    return points[-1]
+
+
+@pytest.mark.parametrize("point", faults.crash_points())
+def test_killed_between_two_steps(bulkhaul, events_words, events_checksum, tmp_path, point):
+    """At each step that the sources name; then also a second kill at the same step of resume."""
+    destination = tmp_path / "out"
+    words = events_words()
+    first = bulkhaul(*words, env={"BULKHAUL_CRASH_AT": point}, code=None)
+    assert first.code in (faults.SIGKILLED, 0), first.err
+    assert_nothing_half(destination, events_checksum)
+    if first.code == faults.SIGKILLED and "job" in faults.known_jobs(bulkhaul):
+        second = bulkhaul("resume", "job", env={"BULKHAUL_CRASH_AT": point}, code=None)
+        assert second.code in (faults.SIGKILLED, 0), second.err
+        assert_nothing_half(destination, events_checksum)
+    faults.finish_job(bulkhaul, words, "job")
+    assert exports.checksum(destination / "public_events") == events_checksum
+    assert exports.visible(destination).count("public_events_v2") == 0
+
+
+@pytest.mark.parametrize("point", [p for p in faults.crash_points() if p.startswith("publish")])
+def test_killed_while_it_replaces_an_export(bulkhaul, events_words, events_checksum, tmp_path,
+                                            point):
+    """Overwrite: at every step a reader finds the old or the new table, whole."""
+    destination = tmp_path / "out"
+    words = events_words()
+    bulkhaul(*words[:-2], "--job-id", "old", "--limit", "100")
+    old = exports.checksum(destination / "public_events")
+    assert old.rows == 100
+    words = words + ["--conflict", "overwrite"]
+    bulkhaul(*words, env={"BULKHAUL_CRASH_AT": point}, code=None)
+    assert exports.checksum(destination / "public_events") in (old, events_checksum)
+    assert exports.leftovers(destination) == []
+    faults.finish_job(bulkhaul, words, "job")
+    assert exports.checksum(destination / "public_events") == events_checksum
+    assert exports.table_folders(destination) == [destination / "public_events"]
+
+
+@pytest.mark.parametrize("keep", [(), KEPT], ids=["new epoch", "kept snapshot"])
+def test_killed_under_concurrent_writers(bulkhaul, postgres, database, tmp_path, keep):
+    """Rows move between pages all the time; each published table is one moment's accounts."""
+    postgres.sql(tables.ACCOUNTS_SQL, database)
+    destination = tmp_path / "out"
+    words = [
+        "copy", postgres.uri_of(database), destination, "--table", "public.accounts",
+        "--unit-bytes", tables.UNIT_BYTES, "--workers", "2", "--job-id", "job", "--progress",
+        "none", *keep,
+    ]
+    chance = random.Random(11)
+    rounds = faults.rounds(12)
+    with Writers(postgres, database) as writers:
+        whole_run = time_of(bulkhaul, words)
+        for turn in range(rounds):
+            forget(bulkhaul, destination)
+            faults.kill_after(bulkhaul, words, whole_run * (turn + chance.random()) / rounds)
+            for folder in exports.table_folders(destination):
+                assert_invariant(folder)
+            faults.finish_job(bulkhaul, words, "job")
+            assert_invariant(destination / "public_accounts")
+        faults.wait_until(lambda: writers.transactions > 20, what="the writers")
+
+
+def assert_invariant(folder) -> None:
+    found = exports.query(folder, tables.INVARIANT_SQL)[0]
+    assert tables.Invariant(*found) == tables.ACCOUNTS_INVARIANT

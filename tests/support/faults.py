@@ -1,0 +1,68 @@
+"""Killing the program, and bringing its job to an end afterwards."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
+
+SIGKILLED = -signal.SIGKILL
+
+
+def rounds(full: int = 25) -> int:
+    """How many instants a kill test tries; sanitizer builds are given fewer."""
+    return int(os.environ.get("BULKHAUL_FAULT_ROUNDS", full))
+
+
+def slowness() -> float:
+    """How much slower than a release build the program under test is."""
+    return float(os.environ.get("BULKHAUL_SLOWNESS", 1))
+
+
+def wait_until(condition, seconds: float = 60, what: str = "the condition"):
+    """Polls until `condition()` is true and gives its value."""
+    deadline = time.monotonic() + seconds * slowness()
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"waited {seconds} s for {what}")
+
+
+def kill_after(bulkhaul, words, seconds: float) -> int:
+    """Starts the program, kills it after so long; gives its exit code."""
+    process = bulkhaul.start(
+        *words, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        return process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+def known_jobs(bulkhaul) -> list[str]:
+    folder = bulkhaul.state / "bulkhaul" / "jobs"
+    return sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
+
+
+def finish_job(bulkhaul, words, job: str):
+    """Resumes a killed job; runs it again when it died before it was a job at all."""
+    if job not in known_jobs(bulkhaul):
+        return bulkhaul(*words)
+    return bulkhaul("resume", job)
+
+
+def crash_points() -> list[str]:
+    """Every crash point that the sources name."""
+    found = set()
+    for path in (REPOSITORY / "src").rglob("*.cc"):
+        if path.name.endswith("_test.cc"):
+            continue
+        found.update(re.findall(r'CrashPoint\("([^"]+)"\)', path.read_text()))
+    return sorted(found)
