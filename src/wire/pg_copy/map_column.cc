@@ -96,7 +96,7 @@ bool IsBinary(const TypeInfo& type, int depth = 0) {
       for (const CompositeField& field : type.fields) {
         if (!field.type || !IsBinary(*field.type, depth + 1)) return false;
       }
-      return true;
+      return !type.fields.empty();  // Parquet has no struct without fields
     default:
       return false;
   }

@@ -115,6 +115,7 @@ TEST(MapColumn, CastsWhatHasNoBinaryForm) {
   EXPECT_EQ(Map(Column(composite)).cast, "pg_catalog.text");
   EXPECT_EQ(ArrowType(Column(composite)), "string");
   EXPECT_THAT(Map(Column(composite)).note, HasSubstr("mine comes as text"));
+  EXPECT_EQ(Map(Column(UserType('c'))).cast, "pg_catalog.text");  // no fields
   // A type of a user's that only looks like one of ours.
   auto impostor = UserType('b');
   impostor->typname = "hstore";
