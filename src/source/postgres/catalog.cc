@@ -92,7 +92,8 @@ std::string TransactionSettings(int server_version, bool raw_encoding) {
 std::string ListRelationsSql() {
   return "SELECT c.oid, n.nspname, c.relname, c.relkind,"
          " n.nspname ~ '^pg_' OR n.nspname = 'information_schema',"
-         " CASE WHEN c.relispartition THEN pg_catalog.pg_partition_root(c.oid)::pg_catalog.oid ELSE 0 END,"
+         " CASE WHEN c.relispartition THEN pg_catalog.pg_partition_root(c.oid)::pg_catalog.oid "
+         "ELSE 0 END,"
          " EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid)"
          " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
          " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ "

@@ -13,20 +13,20 @@ TEST(ClassifyTest, EveryCodeThatARunMeets) {
     const char* sqlstate;
     ErrorKind kind;
   } cases[] = {
-      {"08000", ErrorKind::kTransient},  {"08006", ErrorKind::kTransient},
-      {"57P01", ErrorKind::kTransient},  {"57P02", ErrorKind::kTransient},
-      {"57P03", ErrorKind::kTransient},  {"57P05", ErrorKind::kTransient},
-      {"53300", ErrorKind::kTransient},  {"53200", ErrorKind::kTransient},
-      {"40001", ErrorKind::kTransient},  {"40P01", ErrorKind::kTransient},
-      {"55P03", ErrorKind::kTransient},  {"57014", ErrorKind::kTransient},
-      {"25P03", ErrorKind::kTransient},  {"25P04", ErrorKind::kTransient},
-      {"53100", ErrorKind::kPermanent},  {"XX000", ErrorKind::kPermanent},
-      {"XX001", ErrorKind::kPermanent},  {"58P01", ErrorKind::kPermanent},
-      {"42501", ErrorKind::kUser},       {"42P01", ErrorKind::kUser},
-      {"42703", ErrorKind::kUser},       {"28P01", ErrorKind::kUser},
-      {"28000", ErrorKind::kUser},       {"3D000", ErrorKind::kUser},
-      {"22012", ErrorKind::kUser},       {"22021", ErrorKind::kUser},
-      {"25006", ErrorKind::kUser},       {"0A000", ErrorKind::kUser},
+      {"08000", ErrorKind::kTransient}, {"08006", ErrorKind::kTransient},
+      {"57P01", ErrorKind::kTransient}, {"57P02", ErrorKind::kTransient},
+      {"57P03", ErrorKind::kTransient}, {"57P05", ErrorKind::kTransient},
+      {"53300", ErrorKind::kTransient}, {"53200", ErrorKind::kTransient},
+      {"40001", ErrorKind::kTransient}, {"40P01", ErrorKind::kTransient},
+      {"55P03", ErrorKind::kTransient}, {"57014", ErrorKind::kTransient},
+      {"25P03", ErrorKind::kTransient}, {"25P04", ErrorKind::kTransient},
+      {"53100", ErrorKind::kPermanent}, {"XX000", ErrorKind::kPermanent},
+      {"XX001", ErrorKind::kPermanent}, {"58P01", ErrorKind::kPermanent},
+      {"42501", ErrorKind::kUser},      {"42P01", ErrorKind::kUser},
+      {"42703", ErrorKind::kUser},      {"28P01", ErrorKind::kUser},
+      {"28000", ErrorKind::kUser},      {"3D000", ErrorKind::kUser},
+      {"22012", ErrorKind::kUser},      {"22021", ErrorKind::kUser},
+      {"25006", ErrorKind::kUser},      {"0A000", ErrorKind::kUser},
   };
   for (const auto& one : cases) {
     EXPECT_EQ(ClassifySqlState(one.sqlstate, {}), one.kind) << one.sqlstate;

@@ -33,7 +33,8 @@ class FakeServer {
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t length = sizeof address;
-    if (bind(listener_, reinterpret_cast<sockaddr*>(&address), length) != 0 || listen(listener_, 16) != 0 ||
+    if (bind(listener_, reinterpret_cast<sockaddr*>(&address), length) != 0 ||
+        listen(listener_, 16) != 0 ||
         getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &length) != 0) {
       std::abort();
     }
@@ -83,7 +84,8 @@ void Relay(int client, int64_t bytes, const std::function<void(int client, int s
   char buffer[8192];
   ssize_t got;
   while (bytes > 0 &&
-         (got = recv(server, buffer, static_cast<size_t>(std::min<int64_t>(bytes, sizeof buffer)), 0)) > 0) {
+         (got = recv(server, buffer, static_cast<size_t>(std::min<int64_t>(bytes, sizeof buffer)),
+                     0)) > 0) {
     if (send(client, buffer, static_cast<size_t>(got), MSG_NOSIGNAL) < 0) break;
     bytes -= got;
   }
@@ -140,11 +142,12 @@ TEST(ConnectionTest, SeveralHostsAreTriedOneAfterTheOther) {
     }
   });
   const int good = PostgresServer::Shared().port();
-  const auto connection = Connection::Open(
-      To("postgres://postgres@127.0.0.1:" + std::to_string(silent.port()) + ",127.0.0.1:1,127.0.0.1:" +
-             std::to_string(good) + "/postgres?target_session_attrs=read-write",
-         300),
-      {});
+  const auto connection =
+      Connection::Open(To("postgres://postgres@127.0.0.1:" + std::to_string(silent.port()) +
+                              ",127.0.0.1:1,127.0.0.1:" + std::to_string(good) +
+                              "/postgres?target_session_attrs=read-write",
+                          300),
+                       {});
   ASSERT_TRUE(connection.ok()) << connection.status();
   EXPECT_EQ((*connection)->address().port, std::to_string(good));
   // All sessions of a snapshot go where it lives.
@@ -156,14 +159,17 @@ TEST(ConnectionTest, SeveralHostsAreTriedOneAfterTheOther) {
 TEST(ConnectionTest, UriKeywordsServiceSocketAndPassfile) {
   auto& server = PostgresServer::Shared();
   const std::string port = std::to_string(server.port());
-  const auto folder = std::filesystem::temp_directory_path() / ("bulkhaul-service-" + std::to_string(getpid()));
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("bulkhaul-service-" + std::to_string(getpid()));
   std::filesystem::create_directory(folder);
-  std::ofstream(folder / "service") << "[here]\nhost=127.0.0.1\nport=" << port << "\nuser=postgres\ndbname=template1\n";
+  std::ofstream(folder / "service")
+      << "[here]\nhost=127.0.0.1\nport=" << port << "\nuser=postgres\ndbname=template1\n";
   setenv("PGSERVICEFILE", (folder / "service").c_str(), 1);
   for (const auto& [conninfo, database] : std::vector<std::pair<std::string, std::string>>{
            {server.uri(), "postgres"},
            {"postgresql://postgres@localhost:" + port + "/template1", "template1"},
-           {"host=" + server.folder() + " port=" + port + " user=postgres dbname=template1", "template1"},
+           {"host=" + server.folder() + " port=" + port + " user=postgres dbname=template1",
+            "template1"},
            {"postgres:///?service=here", "template1"},
            {"service=here dbname=postgres", "postgres"}}) {
     const auto connection = Connection::Open(To(conninfo), {});
@@ -176,14 +182,22 @@ TEST(ConnectionTest, UriKeywordsServiceSocketAndPassfile) {
 
 TEST(ConnectionTest, PasswordsFromUriEnvironmentAndPassfileButNeverInMessages) {
   PostgresServer server;
-  PostgresClient(server.uri()).Execute("SET password_encryption = 'scram-sha-256'; CREATE ROLE locked LOGIN PASSWORD 'top secret'");
+  PostgresClient(server.uri())
+      .Execute(
+          "SET password_encryption = 'scram-sha-256'; CREATE ROLE locked LOGIN PASSWORD 'top "
+          "secret'");
   // Only this role needs a password.
   const std::string hba = server.folder() + "/data/pg_hba.conf";
-  const std::string rules = "host all locked 127.0.0.1/32 scram-sha-256\nlocal all all trust\nhost all all 127.0.0.1/32 trust\n";
+  const std::string rules =
+      "host all locked 127.0.0.1/32 scram-sha-256\nlocal all all trust\nhost all all 127.0.0.1/32 "
+      "trust\n";
   std::ofstream(hba) << rules;
   PostgresClient(server.uri()).Execute("SELECT pg_reload_conf()");
   PostgresClient looker(server.uri());
-  for (int i = 0; i < 1000 && looker.Value("SELECT count(*) FROM pg_hba_file_rules WHERE user_name = '{locked}'") != "1"; ++i) {
+  for (int i = 0;
+       i < 1000 &&
+       looker.Value("SELECT count(*) FROM pg_hba_file_rules WHERE user_name = '{locked}'") != "1";
+       ++i) {
   }
   const std::string place = "127.0.0.1:" + std::to_string(server.port()) + "/postgres";
   Result<std::unique_ptr<Connection>> wrong = UserError("");
@@ -194,12 +208,17 @@ TEST(ConnectionTest, PasswordsFromUriEnvironmentAndPassfileButNeverInMessages) {
   EXPECT_EQ(CodeOf(wrong.status()), "28P01") << wrong.status();
   EXPECT_EQ(KindOf(wrong.status()), ErrorKind::kUser);
   EXPECT_THAT(wrong.status().ToString(), Not(HasSubstr("bad-guess")));
-  EXPECT_EQ(KindOf(Connection::Open(To("postgres://locked@" + place), {}).status()), ErrorKind::kUser);
+  EXPECT_EQ(KindOf(Connection::Open(To("postgres://locked@" + place), {}).status()),
+            ErrorKind::kUser);
   EXPECT_TRUE(Connection::Open(To("postgres://locked:top%20secret@" + place), {}).ok());
-  const auto passfile = std::filesystem::temp_directory_path() / ("bulkhaul-passfile-" + std::to_string(getpid()));
+  const auto passfile =
+      std::filesystem::temp_directory_path() / ("bulkhaul-passfile-" + std::to_string(getpid()));
   std::ofstream(passfile) << "127.0.0.1:*:*:locked:top secret\n";
-  std::filesystem::permissions(passfile, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
-  EXPECT_TRUE(Connection::Open(To("postgres://locked@" + place + "?passfile=" + passfile.string()), {}).ok());
+  std::filesystem::permissions(
+      passfile, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  EXPECT_TRUE(
+      Connection::Open(To("postgres://locked@" + place + "?passfile=" + passfile.string()), {})
+          .ok());
   std::filesystem::remove(passfile);
   setenv("PGPASSWORD", "top secret", 1);
   EXPECT_TRUE(Connection::Open(To("postgres://locked@" + place), {}).ok());
@@ -211,52 +230,65 @@ TEST(ConnectionTest, PasswordsFromUriEnvironmentAndPassfileButNeverInMessages) {
 
 TEST(ConnectionTest, RefusedAndMissing) {
   const std::string port = std::to_string(PostgresServer::Shared().port());
-  EXPECT_EQ(KindOf(Connection::Open(To("host=127.0.0.1 port=1"), {}).status()), ErrorKind::kTransient);
-  const auto database = Connection::Open(To("host=127.0.0.1 user=postgres dbname=nowhere port=" + port), {});
+  EXPECT_EQ(KindOf(Connection::Open(To("host=127.0.0.1 port=1"), {}).status()),
+            ErrorKind::kTransient);
+  const auto database =
+      Connection::Open(To("host=127.0.0.1 user=postgres dbname=nowhere port=" + port), {});
   EXPECT_EQ(CodeOf(database.status()), "3D000") << database.status();
   EXPECT_EQ(KindOf(database.status()), ErrorKind::kUser);
-  const auto tls = Connection::Open(To("host=127.0.0.1 user=postgres sslmode=require port=" + port), {});
+  const auto tls =
+      Connection::Open(To("host=127.0.0.1 user=postgres sslmode=require port=" + port), {});
   EXPECT_EQ(KindOf(tls.status()), ErrorKind::kUser) << tls.status();
 }
 
 TEST(ConnectionTest, TlsCarriesTheCopyToo) {
   PostgresServer server;
   const std::string data = server.folder() + "/data";
-  ASSERT_EQ(std::system(("cd " + data + " && openssl req -new -x509 -days 2 -nodes -subj /CN=localhost -addext "
-                         "subjectAltName=DNS:localhost,IP:127.0.0.1 -out server.crt -keyout server.key 2>/dev/null && "
-                         "chmod 600 server.key && chown --reference=PG_VERSION server.key server.crt")
-                            .c_str()),
-            0);
+  ASSERT_EQ(
+      std::system(("cd " + data +
+                   " && openssl req -new -x509 -days 2 -nodes -subj /CN=localhost -addext "
+                   "subjectAltName=DNS:localhost,IP:127.0.0.1 -out server.crt -keyout server.key "
+                   "2>/dev/null && "
+                   "chmod 600 server.key && chown --reference=PG_VERSION server.key server.crt")
+                      .c_str()),
+      0);
   PostgresClient admin(server.uri());
   admin.Execute("ALTER SYSTEM SET ssl = on");
   server.Restart();
   PostgresClient sql(server.uri());
-  sql.Execute("CREATE TABLE t AS SELECT i AS id, repeat('x', 300) AS pad FROM generate_series(1, 20000) i");
+  sql.Execute(
+      "CREATE TABLE t AS SELECT i AS id, repeat('x', 300) AS pad FROM generate_series(1, 20000) i");
   TestJob job("postgres://postgres@localhost:" + std::to_string(server.port()) +
-              "/postgres?sslmode=verify-full&sslrootcert=" + data + "/server.crt&hostaddr=127.0.0.1");
+              "/postgres?sslmode=verify-full&sslrootcert=" + data +
+              "/server.crt&hostaddr=127.0.0.1");
   job.Table("t");
   job.hint.unit_bytes = 1 << 20;
   const auto result = job.Run();
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->table->num_rows(), 20'000);
   EXPECT_GT(result->units.size(), 3u);
-  EXPECT_EQ(sql.Value("SELECT count(*) FROM pg_stat_ssl s JOIN pg_stat_activity USING (pid) WHERE ssl AND "
-                      "application_name LIKE 'bulkhaul%'"),
-            "1");
-  const auto wrong = Connection::Open(To("postgres://postgres@localhost:" + std::to_string(server.port()) +
-                                         "/postgres?sslmode=verify-full&sslrootcert=/etc/hostname"), {});
+  EXPECT_EQ(
+      sql.Value(
+          "SELECT count(*) FROM pg_stat_ssl s JOIN pg_stat_activity USING (pid) WHERE ssl AND "
+          "application_name LIKE 'bulkhaul%'"),
+      "1");
+  const auto wrong =
+      Connection::Open(To("postgres://postgres@localhost:" + std::to_string(server.port()) +
+                          "/postgres?sslmode=verify-full&sslrootcert=/etc/hostname"),
+                       {});
   EXPECT_EQ(KindOf(wrong.status()), ErrorKind::kUser) << wrong.status();
 }
 
 class BrokenStreamTest : public testing::Test {
  protected:
-  BrokenStreamTest()
-      : uri_(PostgresServer::Shared().Uri(PostgresServer::Shared().NewDatabase())) {
+  BrokenStreamTest() : uri_(PostgresServer::Shared().Uri(PostgresServer::Shared().NewDatabase())) {
     PostgresClient(uri_).Execute(
-        "CREATE TABLE t AS SELECT i AS id, repeat('x', 100) AS pad FROM generate_series(1, 20000) i");
+        "CREATE TABLE t AS SELECT i AS id, repeat('x', 100) AS pad FROM generate_series(1, 20000) "
+        "i");
   }
   // Reads t through a relay that misbehaves after `bytes` of the session; the pin is direct.
-  Status ReadThrough(int64_t bytes, const std::function<void(int, int)>& then, int64_t timeout_ms = 0) {
+  Status ReadThrough(int64_t bytes, const std::function<void(int, int)>& then,
+                     int64_t timeout_ms = 0) {
     FakeServer relay([&](int client) { Relay(client, bytes, then); });
     TestJob job(uri_);
     job.Table("t").Option("split", "none");
@@ -315,8 +347,9 @@ TEST_F(BrokenStreamTest, RubbishIsNoCrash) {
 // The bytes by our own reading of the protocol and by libpq are the same.
 TEST(CopyStreamTest, GivesWhatLibpqGives) {
   const std::string uri = PostgresServer::Shared().Uri(PostgresServer::Shared().NewDatabase());
-  PostgresClient(uri).Execute("CREATE TABLE t AS SELECT i AS id, repeat('y', i % 3000) AS pad, NULL::int AS n "
-                              "FROM generate_series(1, 3000) i; CREATE TABLE big AS SELECT repeat('z', 5000000) AS z");
+  PostgresClient(uri).Execute(
+      "CREATE TABLE t AS SELECT i AS id, repeat('y', i % 3000) AS pad, NULL::int AS n "
+      "FROM generate_series(1, 3000) i; CREATE TABLE big AS SELECT repeat('z', 5000000) AS z");
   for (const char* query : {"TABLE t", "TABLE big", "SELECT 1 WHERE false", "SELECT FROM t"}) {
     std::vector<std::string> streams;
     for (const bool by_libpq : {false, true}) {
@@ -324,7 +357,8 @@ TEST(CopyStreamTest, GivesWhatLibpqGives) {
       CopyStream stream(connection.get(), by_libpq);
       for (int round = 0; round < 2; ++round) {
         std::string bytes;
-        const std::string sql = std::string("SET LOCAL jit = off; COPY (") + query + ") TO STDOUT (FORMAT binary)";
+        const std::string sql =
+            std::string("SET LOCAL jit = off; COPY (") + query + ") TO STDOUT (FORMAT binary)";
         ASSERT_TRUE(stream.Begin(sql, {}, "test").ok());
         while (true) {
           const auto next = stream.Next({});
@@ -334,7 +368,8 @@ TEST(CopyStreamTest, GivesWhatLibpqGives) {
         }
         streams.push_back(bytes);
         EXPECT_GE(stream.rows_announced(), 0) << query;
-        EXPECT_EQ(Database(connection), uri.substr(uri.rfind('/') + 1)) << "libpq goes on afterwards";
+        EXPECT_EQ(Database(connection), uri.substr(uri.rfind('/') + 1))
+            << "libpq goes on afterwards";
       }
     }
     for (const auto& stream : streams) EXPECT_EQ(stream, streams[0]) << query;
@@ -345,7 +380,11 @@ TEST(CopyStreamTest, ErrorsCarryTheirFields) {
   auto connection = Connection::Open(To(PostgresServer::Shared().uri()), {}).ValueOrDie();
   for (const bool by_libpq : {false, true}) {
     CopyStream stream(connection.get(), by_libpq);
-    ASSERT_TRUE(stream.Begin("COPY (SELECT 1/(3-i) FROM generate_series(1, 5) i) TO STDOUT (FORMAT binary)", {}, "reading x").ok());
+    ASSERT_TRUE(
+        stream
+            .Begin("COPY (SELECT 1/(3-i) FROM generate_series(1, 5) i) TO STDOUT (FORMAT binary)",
+                   {}, "reading x")
+            .ok());
     Status status;
     while (status.ok()) status = stream.Next({}).status();
     EXPECT_EQ(CodeOf(status), "22012");

@@ -14,6 +14,8 @@ namespace bulkhaul::postgres {
 namespace {
 
 constexpr size_t kBufferBytes = 256 << 10;
+// A short COPY must not wait for more bytes than it has.
+constexpr int64_t kBulkFromBytes = 512 << 10;
 constexpr size_t kHeaderBytes = 5;            // type and length
 constexpr size_t kControlBytesMax = 1 << 20;  // of an error or notice that is kept
 constexpr int64_t kCancelSendMs = 1'000;
@@ -206,6 +208,7 @@ Status CopyStream::Fill(const WaitLimit& limit) {
   }
   end_ += received;
   bytes_received_ += static_cast<int64_t>(received);
+  if (bytes_received_ >= kBulkFromBytes) transport_->SetBulk(true);
   return Status::OK();
 }
 
@@ -219,6 +222,7 @@ Status CopyStream::Fail(Status status) {
 
 Status CopyStream::Finished() {
   active_ = false;
+  if (transport_) transport_->SetBulk(false);
   RETURN_NOT_OK(failure_);
   if (!copying_ || !complete_) {
     return BugError(fmt::format("{}: the statement was no COPY TO STDOUT", what_));
@@ -232,12 +236,14 @@ bool CopyStream::DrainUntilReady() {
     Parse();
     if (!ready_ && !Fill(limit).ok()) return false;
   }
+  transport_->SetBulk(false);
   return true;
 }
 
 void CopyStream::Abandon() {
   if (!active_) return;
   active_ = false;
+  if (transport_) transport_->SetBulk(false);
   if (!connection_->ok()) return;
   if (transport_ && ready_) return;
   cancel_sent_ = true;

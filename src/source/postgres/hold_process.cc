@@ -104,12 +104,14 @@ class HolderServer {
     SteadyTime next_check = DeadlineIn(kHeartbeatMs);
     while (!released_) {
       std::vector<pollfd> entries = {{.fd = listener_, .events = POLLIN, .revents = 0}};
-      for (const int client : clients_) entries.push_back({.fd = client, .events = POLLIN, .revents = 0});
+      for (const int client : clients_)
+        entries.push_back({.fd = client, .events = POLLIN, .revents = 0});
       SteadyTime wake = next_check;
       if (clients_.empty()) wake = std::min(wake, end_);
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-          wake - std::chrono::steady_clock::now());
-      poll(entries.data(), entries.size(), static_cast<int>(std::clamp<int64_t>(left.count(), 0, kHeartbeatMs)));
+      const auto left =
+          std::chrono::ceil<std::chrono::milliseconds>(wake - std::chrono::steady_clock::now());
+      poll(entries.data(), entries.size(),
+           static_cast<int>(std::clamp<int64_t>(left.count(), 0, kHeartbeatMs)));
       const auto now = std::chrono::steady_clock::now();
       if (clients_.empty() && now >= end_) return;
       if (now >= next_check) {
@@ -174,11 +176,10 @@ Status ServeRequest(int parent) {
   ARROW_ASSIGN_OR_RAISE(const auto line, ReadLine(parent, {.deadline = DeadlineIn(kAnswerMs)}));
   const json request = json::parse(line, nullptr, false);
   if (!request.is_object()) return BugError("the request to hold a snapshot is no JSON");
-  const ConnectionSettings settings{
-      .conninfo = Secret(request.at("conninfo").get<std::string>()),
-      .application_name = request.at("application_name"),
-      .connect_timeout_ms = request.at("connect_timeout_ms"),
-      .address = {}};
+  const ConnectionSettings settings{.conninfo = Secret(request.at("conninfo").get<std::string>()),
+                                    .application_name = request.at("application_name"),
+                                    .connect_timeout_ms = request.at("connect_timeout_ms"),
+                                    .address = {}};
   ARROW_ASSIGN_OR_RAISE(const auto plan, HoldPlan::FromJson(request.at("plan").dump()));
   ARROW_ASSIGN_OR_RAISE(auto holder, SnapshotHolder::Take(settings, plan, {}));
   const std::string name = "bulkhaul-snapshot-" + NewId();
@@ -200,7 +201,8 @@ Status ServeRequest(int parent) {
 // In the child: only calls that are safe after fork() in a program with threads.
 [[noreturn]] void BecomeHolder(int socket) {
   setsid();
-  const pid_t pid = fork();  // the first child ends at once, so that nobody has to wait for the holder
+  const pid_t pid =
+      fork();  // the first child ends at once, so that nobody has to wait for the holder
   if (pid != 0) _exit(pid < 0 ? 1 : 0);
   if (socket == 0) {
     fcntl(0, F_SETFD, 0);
@@ -209,7 +211,8 @@ Status ServeRequest(int parent) {
   }
   const int null = open("/dev/null", O_RDWR);
   if (null < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || chdir("/") != 0) _exit(1);
-  // Nothing of the job stays open here: not its lock, not a pipe that somebody waits for the end of.
+  // Nothing of the job stays open here: not its lock, not a pipe that somebody waits for the end
+  // of.
   syscall(SYS_close_range, 3u, ~0u, 0u);
   char program[] = "bulkhaul", verb[sizeof kHoldVerb];
   std::memcpy(verb, kHoldVerb, sizeof kHoldVerb);

@@ -1,5 +1,5 @@
-// A small process that keeps an exported snapshot and its locks alive after the job's process is gone
-// (keep_snapshot), so that resume goes on in the same epoch.
+// A small process that keeps an exported snapshot and its locks alive after the job's process is
+// gone (keep_snapshot), so that resume goes on in the same epoch.
 //
 // It is this program again, started with the hidden verb kHoldVerb. What it needs, the password
 // among it, comes over a socket pair, never as an argument. It listens on an abstract Unix socket,

@@ -110,7 +110,8 @@ Result<KeyColumn> DescribeKey(Connection& connection, const Dataset& dataset,
               "WITH RECURSIVE base(oid, next) AS (SELECT t.oid, t.typbasetype FROM {} JOIN "
               "pg_catalog.pg_type t ON t.oid = a.type UNION SELECT t.oid, t.typbasetype FROM base "
               "b JOIN pg_catalog.pg_type t ON t.oid = b.next) SELECT b.oid, "
-              "pg_catalog.format_type(b.oid, -1), a.not_null, n.nspname, c.collname FROM base b, {} "
+              "pg_catalog.format_type(b.oid, -1), a.not_null, n.nspname, c.collname FROM base b, "
+              "{} "
               "LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.collation AND c.collname <> "
               "'default' LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace "
               "WHERE b.next = 0",
@@ -191,8 +192,8 @@ Result<std::vector<std::string>> ReadQuantiles(Connection& connection, const Dat
                                                const WaitLimit& limit) {
   std::string shares;
   for (int64_t i = 1; i < units; ++i) {
-    shares += fmt::format("{}{}", i > 1 ? "," : "",
-                          static_cast<double>(i) / static_cast<double>(units));
+    shares +=
+        fmt::format("{}{}", i > 1 ? "," : "", static_cast<double>(i) / static_cast<double>(units));
   }
   std::string from = FromItem(state, {}, dataset.options);
   if (sample_percent > 0) {
@@ -202,12 +203,13 @@ Result<std::vector<std::string>> ReadQuantiles(Connection& connection, const Dat
   ARROW_ASSIGN_OR_RAISE(
       auto rows,
       connection.QueryOne(
-          fmt::format("SELECT u.value::pg_catalog.text FROM (SELECT pg_catalog.percentile_disc("
-                      "'{{{}}}'::pg_catalog.float8[]) WITHIN GROUP (ORDER BY {}) AS cuts FROM {}{}) "
-                      "s, pg_catalog.unnest(s.cuts) WITH ORDINALITY AS u(value, place) "
-                      "WHERE u.value IS NOT NULL ORDER BY u.place",
-                      shares, QuoteIdentifier(key), from,
-                      where.empty() ? "" : fmt::format(" WHERE ({}\n)", where)),
+          fmt::format(
+              "SELECT u.value::pg_catalog.text FROM (SELECT pg_catalog.percentile_disc("
+              "'{{{}}}'::pg_catalog.float8[]) WITHIN GROUP (ORDER BY {}) AS cuts FROM {}{}) "
+              "s, pg_catalog.unnest(s.cuts) WITH ORDINALITY AS u(value, place) "
+              "WHERE u.value IS NOT NULL ORDER BY u.place",
+              shares, QuoteIdentifier(key), from,
+              where.empty() ? "" : fmt::format(" WHERE ({}\n)", where)),
           limit, kWhat));
   std::vector<std::string> cuts;
   for (int i = 0; i < rows.rows(); ++i) {
@@ -294,8 +296,7 @@ bool PlaceOnScale(KeyScale scale, std::string_view text, long double* place) {
         if (byte != '-') digits += byte;
       }
       uint64_t high = 0;
-      const auto parsed =
-          std::from_chars(digits.data(), digits.data() + digits.size(), high, 16);
+      const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), high, 16);
       *place = static_cast<long double>(high);
       return parsed.ec == std::errc() && digits.size() == 16;
     }
@@ -319,8 +320,8 @@ std::string TextAt(KeyScale scale, long double place) {
     case KeyScale::kTimestamp:
     case KeyScale::kTimestamptz: {
       const auto days = static_cast<int64_t>(std::floor(place / kMicrosADay));
-      const auto micros = static_cast<int64_t>(
-          std::floor(place - static_cast<long double>(days) * kMicrosADay));
+      const auto micros =
+          static_cast<int64_t>(std::floor(place - static_cast<long double>(days) * kMicrosADay));
       const int64_t seconds = micros / 1'000'000;
       return fmt::format("{} {:02}:{:02}:{:02}.{:06}{}", DayText(days), seconds / 3600,
                          seconds / 60 % 60, seconds % 60, micros % 1'000'000,
@@ -387,18 +388,17 @@ Result<KeyBounds> FindKeyBounds(Connection& connection, const Dataset& dataset,
   KeyBounds bounds{.type = column.type, .nullable = column.nullable, .cuts = {}};
   if (wanted_units <= 1) return bounds;
   if (state.kind != 'q' && state.kind != 'v') {
-    ARROW_ASSIGN_OR_RAISE(const auto points,
-                          ReadStatistics(connection, state, key, column, limit));
-    const bool enough = column.scale != KeyScale::kNone ||
-                        static_cast<int64_t>(points.size()) >= 2 * wanted_units;
+    ARROW_ASSIGN_OR_RAISE(const auto points, ReadStatistics(connection, state, key, column, limit));
+    const bool enough =
+        column.scale != KeyScale::kNone || static_cast<int64_t>(points.size()) >= 2 * wanted_units;
     if (points.size() >= 2 && enough) {
       bounds.cuts = EvenCuts(points, column.scale, wanted_units);
       return bounds;
     }
   }
   const double percent = CanSample(state) ? SamplePercent(dataset, state, wanted_units) : 0;
-  ARROW_ASSIGN_OR_RAISE(bounds.cuts, ReadQuantiles(connection, dataset, state, key, percent,
-                                                   wanted_units, limit));
+  ARROW_ASSIGN_OR_RAISE(
+      bounds.cuts, ReadQuantiles(connection, dataset, state, key, percent, wanted_units, limit));
   return bounds;
 }
 

@@ -48,7 +48,8 @@ Result<KeyBounds> FindKeyBounds(Connection& connection, const Dataset& dataset,
                                 const TableState& state, const std::string& key,
                                 int64_t wanted_units, const WaitLimit& limit);
 
-// Fills in estimated_rows and estimated_bytes that discovery could not know, by the server's planner.
+// Fills in estimated_rows and estimated_bytes that discovery could not know, by the server's
+// planner.
 Status EstimateByPlanner(Connection& connection, const TableState& state, Dataset* dataset,
                          const WaitLimit& limit);
 

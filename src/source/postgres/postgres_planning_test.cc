@@ -34,7 +34,9 @@ class PlanningTest : public testing::Test {
     for (const auto& unit : result->units) ranges.push_back(unit.range);
     EXPECT_TRUE(CheckCovered(ranges, ranges).ok());
   }
-  std::string RoleUri(const std::string& role) { return PostgresServer::Shared().Uri(database_, role); }
+  std::string RoleUri(const std::string& role) {
+    return PostgresServer::Shared().Uri(database_, role);
+  }
   std::string NewRole() {
     static int count = 0;
     const std::string name = "reader_" + std::to_string(count++);
@@ -71,8 +73,9 @@ TEST_F(PlanningTest, PartitionedTablesWithLeavesOfOtherShapes) {
 }
 
 TEST_F(PlanningTest, LeavesAreNotExportedTwice) {
-  sql_.Execute("CREATE TABLE p (id int) PARTITION BY RANGE (id); CREATE TABLE p_1 PARTITION OF p FOR "
-               "VALUES FROM (0) TO (10); CREATE TABLE other (id int)");
+  sql_.Execute(
+      "CREATE TABLE p (id int) PARTITION BY RANGE (id); CREATE TABLE p_1 PARTITION OF p FOR "
+      "VALUES FROM (0) TO (10); CREATE TABLE other (id int)");
   TestJob all(uri_);
   all.spec.all = true;
   ASSERT_TRUE(all.Discover().ok());
@@ -84,19 +87,22 @@ TEST_F(PlanningTest, LeavesAreNotExportedTwice) {
 }
 
 TEST_F(PlanningTest, InheritanceWithAndWithoutChildren) {
-  sql_.Execute("CREATE TABLE parent (id int); CREATE TABLE child (extra int) INHERITS (parent);"
-               "INSERT INTO parent VALUES (1), (2); INSERT INTO child VALUES (3, 0)");
+  sql_.Execute(
+      "CREATE TABLE parent (id int); CREATE TABLE child (extra int) INHERITS (parent);"
+      "INSERT INTO parent VALUES (1), (2); INSERT INTO child VALUES (3, 0)");
   TestJob with(uri_), without(uri_);
   with.Table("parent");
   without.Table("parent").Option("include_children", "false");
   ExpectRows(with.Run(), 3);
   ExpectRows(without.Run(), 2);
-  EXPECT_THAT(with.datasets[0].warnings, Contains(HasSubstr("1 inheritance children are included")));
+  EXPECT_THAT(with.datasets[0].warnings,
+              Contains(HasSubstr("1 inheritance children are included")));
   EXPECT_THAT(without.datasets[0].warnings, Contains(HasSubstr("not included")));
 }
 
 TEST_F(PlanningTest, TheLastPageRangeIsOpenEnded) {
-  sql_.Execute("CREATE TABLE t AS SELECT i AS id, repeat('x', 200) AS pad FROM generate_series(1, 2000) i");
+  sql_.Execute(
+      "CREATE TABLE t AS SELECT i AS id, repeat('x', 200) AS pad FROM generate_series(1, 2000) i");
   TestJob job(uri_);
   job.Table("t");
   job.hint.unit_bytes = 64 << 10;
@@ -107,8 +113,9 @@ TEST_F(PlanningTest, TheLastPageRangeIsOpenEnded) {
 }
 
 TEST_F(PlanningTest, SizesAreThoseOfNowNotOfTheLastAnalyze) {
-  sql_.Execute("CREATE TABLE t (id int, pad text) WITH (autovacuum_enabled = off);"
-               "INSERT INTO t SELECT i, repeat('x', 500) FROM generate_series(1, 20000) i");
+  sql_.Execute(
+      "CREATE TABLE t (id int, pad text) WITH (autovacuum_enabled = off);"
+      "INSERT INTO t SELECT i, repeat('x', 500) FROM generate_series(1, 20000) i");
   ASSERT_EQ(sql_.Value("SELECT relpages FROM pg_class WHERE relname = 't'"), "0");
   TestJob job(uri_);
   job.Table("t");
@@ -119,8 +126,9 @@ TEST_F(PlanningTest, SizesAreThoseOfNowNotOfTheLastAnalyze) {
 }
 
 TEST_F(PlanningTest, ToastMakesMoreUnits) {
-  sql_.Execute("CREATE TABLE t (id int, big text); ALTER TABLE t ALTER big SET STORAGE EXTERNAL;"
-               "INSERT INTO t SELECT i, repeat('x', 20000) FROM generate_series(1, 2000) i");
+  sql_.Execute(
+      "CREATE TABLE t (id int, big text); ALTER TABLE t ALTER big SET STORAGE EXTERNAL;"
+      "INSERT INTO t SELECT i, repeat('x', 20000) FROM generate_series(1, 2000) i");
   TestJob job(uri_);
   job.Table("t");
   job.hint.unit_bytes = 4 << 20;
@@ -130,8 +138,9 @@ TEST_F(PlanningTest, ToastMakesMoreUnits) {
 }
 
 TEST_F(PlanningTest, MaterialisedViewsByPages) {
-  sql_.Execute("CREATE MATERIALIZED VIEW m AS SELECT i AS id, repeat('x', 100) AS pad FROM "
-               "generate_series(1, 10000) i");
+  sql_.Execute(
+      "CREATE MATERIALIZED VIEW m AS SELECT i AS id, repeat('x', 100) AS pad FROM "
+      "generate_series(1, 10000) i");
   TestJob job(uri_);
   job.Table("m");
   job.hint.unit_bytes = 128 << 10;
@@ -141,15 +150,17 @@ TEST_F(PlanningTest, MaterialisedViewsByPages) {
 }
 
 TEST_F(PlanningTest, ForeignTablesNeverByPages) {
-  sql_.Execute("CREATE EXTENSION postgres_fdw; CREATE TABLE local AS SELECT generate_series(1, 500) AS id;"
-               "CREATE SERVER here FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '" +
-               std::to_string(PostgresServer::Shared().port()) + "', dbname '" + database_ + "');"
-               "CREATE USER MAPPING FOR postgres SERVER here OPTIONS (user 'postgres');"
-               "CREATE FOREIGN TABLE f (id int) SERVER here OPTIONS (table_name 'local');"
-               "CREATE TABLE p (id int) PARTITION BY RANGE (id);"
-               "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1000) TO (2000);"
-               "CREATE FOREIGN TABLE p2 PARTITION OF p FOR VALUES FROM (0) TO (1000) SERVER here "
-               "OPTIONS (table_name 'local'); INSERT INTO p1 SELECT generate_series(1000, 1009)");
+  sql_.Execute(
+      "CREATE EXTENSION postgres_fdw; CREATE TABLE local AS SELECT generate_series(1, 500) AS id;"
+      "CREATE SERVER here FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '" +
+      std::to_string(PostgresServer::Shared().port()) + "', dbname '" + database_ +
+      "');"
+      "CREATE USER MAPPING FOR postgres SERVER here OPTIONS (user 'postgres');"
+      "CREATE FOREIGN TABLE f (id int) SERVER here OPTIONS (table_name 'local');"
+      "CREATE TABLE p (id int) PARTITION BY RANGE (id);"
+      "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1000) TO (2000);"
+      "CREATE FOREIGN TABLE p2 PARTITION OF p FOR VALUES FROM (0) TO (1000) SERVER here "
+      "OPTIONS (table_name 'local'); INSERT INTO p1 SELECT generate_series(1000, 1009)");
   for (const auto& [table, rows] : {std::pair("f", 500), std::pair("p", 510)}) {
     TestJob job(uri_);
     job.Table(table);
@@ -166,9 +177,11 @@ TEST_F(PlanningTest, ForeignTablesNeverByPages) {
 
 TEST_F(PlanningTest, ColumnGrants) {
   const std::string role = NewRole();
-  sql_.Execute("CREATE TABLE t (id int PRIMARY KEY, secret text, note text);"
-               "INSERT INTO t SELECT i, 's', 'n' FROM generate_series(1, 5000) i; ANALYZE t;"
-               "GRANT SELECT (id, note) ON t TO " + role);
+  sql_.Execute(
+      "CREATE TABLE t (id int PRIMARY KEY, secret text, note text);"
+      "INSERT INTO t SELECT i, 's', 'n' FROM generate_series(1, 5000) i; ANALYZE t;"
+      "GRANT SELECT (id, note) ON t TO " +
+      role);
   TestJob job(RoleUri(role));
   job.Table("t");
   job.hint.unit_rows = 1000;
@@ -184,8 +197,10 @@ TEST_F(PlanningTest, ColumnGrants) {
 
 TEST_F(PlanningTest, ATableThatMayNotBeReadDoesNotStopTheOthers) {
   const std::string role = NewRole();
-  sql_.Execute("CREATE TABLE open AS SELECT 1 AS id; CREATE TABLE closed AS SELECT 2 AS id;"
-               "GRANT SELECT ON open TO " + role);
+  sql_.Execute(
+      "CREATE TABLE open AS SELECT 1 AS id; CREATE TABLE closed AS SELECT 2 AS id;"
+      "GRANT SELECT ON open TO " +
+      role);
   TestJob job(RoleUri(role));
   job.spec.schemas = {"public"};
   ASSERT_TRUE(job.Pin().ok());
@@ -198,9 +213,11 @@ TEST_F(PlanningTest, ATableThatMayNotBeReadDoesNotStopTheOthers) {
 
 TEST_F(PlanningTest, PartitionsReadableThroughTheParentAlone) {
   const std::string role = NewRole();
-  sql_.Execute("CREATE TABLE p (id int) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p FOR "
-               "VALUES FROM (0) TO (100000); INSERT INTO p SELECT generate_series(1, 1000);"
-               "GRANT SELECT ON p TO " + role);
+  sql_.Execute(
+      "CREATE TABLE p (id int) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p FOR "
+      "VALUES FROM (0) TO (100000); INSERT INTO p SELECT generate_series(1, 1000);"
+      "GRANT SELECT ON p TO " +
+      role);
   TestJob job(RoleUri(role));
   job.Table("p");
   ExpectRows(job.Run(), 1000);
@@ -208,7 +225,8 @@ TEST_F(PlanningTest, PartitionsReadableThroughTheParentAlone) {
 
 TEST_F(PlanningTest, KeysOfEveryTypeCoverAllRowsOnce) {
   sql_.Execute(
-      "CREATE TABLE t (id int, i8 bigint, n numeric, f float8, d date, ts timestamp, tz timestamptz,"
+      "CREATE TABLE t (id int, i8 bigint, n numeric, f float8, d date, ts timestamp, tz "
+      "timestamptz,"
       " u uuid, x text, vc varchar(20), c \"char\", bp char(8), b bytea, e inet);"
       "INSERT INTO t SELECT i, i * 1000003::bigint, (i * 7 % 1000) / 3.0, sqrt(i), "
       " date '2000-01-01' + i % 5000, timestamp '2020-01-01' + i * interval '13 minutes',"
@@ -220,7 +238,8 @@ TEST_F(PlanningTest, KeysOfEveryTypeCoverAllRowsOnce) {
       " (6102, 'Infinity', '-Infinity', '-infinity', 'infinity')");
   for (const bool analysed : {false, true}) {
     if (analysed) sql_.Execute("ANALYZE t");
-    for (const char* key : {"id", "i8", "n", "f", "d", "ts", "tz", "u", "x", "vc", "bp", "b", "e"}) {
+    for (const char* key :
+         {"id", "i8", "n", "f", "d", "ts", "tz", "u", "x", "vc", "bp", "b", "e"}) {
       TestJob job(uri_);
       job.Table("t").Option("split_by", key).Option("columns", "id");
       job.hint.unit_rows = 500;
@@ -235,8 +254,9 @@ TEST_F(PlanningTest, KeysOfEveryTypeCoverAllRowsOnce) {
 }
 
 TEST_F(PlanningTest, SkewedKeysGiveEvenUnits) {
-  sql_.Execute("CREATE TABLE t (id bigint); INSERT INTO t SELECT i FROM generate_series(1, 18000) i;"
-               "INSERT INTO t SELECT i * 1000000000::bigint FROM generate_series(1, 2000) i; ANALYZE t");
+  sql_.Execute(
+      "CREATE TABLE t (id bigint); INSERT INTO t SELECT i FROM generate_series(1, 18000) i;"
+      "INSERT INTO t SELECT i * 1000000000::bigint FROM generate_series(1, 2000) i; ANALYZE t");
   TestJob job(uri_);
   job.Table("t").Option("split_by", "id");
   job.hint.unit_rows = 2000;
@@ -248,8 +268,9 @@ TEST_F(PlanningTest, SkewedKeysGiveEvenUnits) {
 }
 
 TEST_F(PlanningTest, AnEmptyTextIsAKeyToo) {
-  sql_.Execute("CREATE TABLE t AS SELECT i AS id, CASE WHEN i % 2 = 0 THEN '' ELSE 'k' || i END AS k "
-               "FROM generate_series(1, 3000) i; INSERT INTO t VALUES (0, NULL); ANALYZE t");
+  sql_.Execute(
+      "CREATE TABLE t AS SELECT i AS id, CASE WHEN i % 2 = 0 THEN '' ELSE 'k' || i END AS k "
+      "FROM generate_series(1, 3000) i; INSERT INTO t VALUES (0, NULL); ANALYZE t");
   TestJob job(uri_);
   job.Table("t").Option("split_by", "k");
   job.hint.unit_rows = 300;
@@ -257,8 +278,9 @@ TEST_F(PlanningTest, AnEmptyTextIsAKeyToo) {
 }
 
 TEST_F(PlanningTest, HashUnitsCoverAllRowsOnce) {
-  sql_.Execute("CREATE TABLE t AS SELECT nullif(i, 7) AS id, repeat('x', 100) AS pad FROM "
-               "generate_series(1, 5000) i; CREATE VIEW v AS SELECT * FROM t");
+  sql_.Execute(
+      "CREATE TABLE t AS SELECT nullif(i, 7) AS id, repeat('x', 100) AS pad FROM "
+      "generate_series(1, 5000) i; CREATE VIEW v AS SELECT * FROM t");
   for (const char* table : {"t", "v"}) {
     for (const char* key : {"", "id"}) {
       TestJob job(uri_);
@@ -274,8 +296,9 @@ TEST_F(PlanningTest, HashUnitsCoverAllRowsOnce) {
 }
 
 TEST_F(PlanningTest, ViewsAndQueriesSplitByKey) {
-  sql_.Execute("CREATE TABLE t AS SELECT i AS id, i % 10 AS g FROM generate_series(1, 8000) i; ANALYZE t;"
-               "CREATE VIEW v AS SELECT * FROM t WHERE g <> 3");
+  sql_.Execute(
+      "CREATE TABLE t AS SELECT i AS id, i % 10 AS g FROM generate_series(1, 8000) i; ANALYZE t;"
+      "CREATE VIEW v AS SELECT * FROM t WHERE g <> 3");
   TestJob view(uri_), query(uri_);
   view.Table("v").Option("split_by", "id");
   query.Query("SELECT id, g FROM t WHERE g = 5 -- the fifth;").Option("split_by", "id");
@@ -290,9 +313,11 @@ TEST_F(PlanningTest, ViewsAndQueriesSplitByKey) {
 }
 
 TEST_F(PlanningTest, QueriesThatCannotBeSplitAreRefused) {
-  sql_.Execute("CREATE TABLE t AS SELECT generate_series(1, 100) AS id;"
-               "CREATE VIEW shaky AS SELECT id, random() AS r FROM t; CREATE VIEW over AS SELECT * FROM shaky;"
-               "CREATE FUNCTION mine(int) RETURNS int LANGUAGE sql AS 'SELECT $1'");
+  sql_.Execute(
+      "CREATE TABLE t AS SELECT generate_series(1, 100) AS id;"
+      "CREATE VIEW shaky AS SELECT id, random() AS r FROM t; CREATE VIEW over AS SELECT * FROM "
+      "shaky;"
+      "CREATE FUNCTION mine(int) RETURNS int LANGUAGE sql AS 'SELECT $1'");
   for (const auto& [sql, why] : std::vector<std::pair<std::string, std::string>>{
            {"SELECT id, random() AS r FROM t", "random"},
            {"SELECT id, mine(id) FROM t", "mine"},
@@ -315,8 +340,8 @@ TEST_F(PlanningTest, QueriesThatCannotBeSplitAreRefused) {
 }
 
 TEST_F(PlanningTest, BadQueriesAreTheUsersError) {
-  for (const char* sql : {"SELEC 1", "SELECT 1; SELECT 2", "DELETE FROM pg_class", "SELECT * FROM nowhere",
-                          "SELECT (1", "SELECT 1) AS q, (SELECT 2"}) {
+  for (const char* sql : {"SELEC 1", "SELECT 1; SELECT 2", "DELETE FROM pg_class",
+                          "SELECT * FROM nowhere", "SELECT (1", "SELECT 1) AS q, (SELECT 2"}) {
     TestJob job(uri_);
     job.Query(sql);
     const Status status = job.Run().status();
@@ -341,8 +366,9 @@ TEST_F(PlanningTest, WhatIsNotThereIsNamedWithTheNearest) {
 }
 
 TEST_F(PlanningTest, WhereColumnsAndLimit) {
-  sql_.Execute("CREATE TABLE t AS SELECT i AS id, i % 2 AS odd, repeat('x', 100) AS pad FROM "
-               "generate_series(1, 10000) i");
+  sql_.Execute(
+      "CREATE TABLE t AS SELECT i AS id, i % 2 AS odd, repeat('x', 100) AS pad FROM "
+      "generate_series(1, 10000) i");
   TestJob job(uri_);
   job.Table("t").Option("where", "t.odd = 1 -- only these").Option("columns", "pad,id");
   job.hint.unit_bytes = 128 << 10;
@@ -358,7 +384,8 @@ TEST_F(PlanningTest, WhereColumnsAndLimit) {
 }
 
 TEST_F(PlanningTest, GentleReadsBySequentialScans) {
-  sql_.Execute("CREATE TABLE t AS SELECT i AS id, repeat('x', 500) AS pad FROM generate_series(1, 20000) i");
+  sql_.Execute(
+      "CREATE TABLE t AS SELECT i AS id, repeat('x', 500) AS pad FROM generate_series(1, 20000) i");
   TestJob job(uri_);
   job.Table("t").Option("gentle", "true");
   job.hint.unit_bytes = 64 << 10;
@@ -411,16 +438,18 @@ TEST_F(PlanningTest, TooManyConnectionsIsTransient) {
 
 TEST_F(PlanningTest, OddNamesAndShapes) {
   const std::string long_name(63, 'n');
-  const std::vector<std::string> names = {"a \"quoted\" one", "new\nline", "émoji 🐘", "select", "../x",
-                                          "a/b",              "Back\\slash", "it's",    long_name, "dot.ted"};
+  const std::vector<std::string> names = {
+      "a \"quoted\" one", "new\nline", "émoji 🐘", "select", "../x", "a/b",
+      "Back\\slash",      "it's",      long_name, "dot.ted"};
   for (const auto& name : names) {
     std::string quoted;
     for (const char c : name) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-    sql_.Execute("CREATE TABLE \"" + quoted + "\" (id int, \"" + quoted + "\" text); INSERT INTO \"" +
-                 quoted + "\" VALUES (1, 'x')");
+    sql_.Execute("CREATE TABLE \"" + quoted + "\" (id int, \"" + quoted +
+                 "\" text); INSERT INTO \"" + quoted + "\" VALUES (1, 'x')");
   }
-  sql_.Execute("CREATE TABLE none (); INSERT INTO none DEFAULT VALUES; INSERT INTO none DEFAULT VALUES;"
-               "CREATE TABLE empty (id int)");
+  sql_.Execute(
+      "CREATE TABLE none (); INSERT INTO none DEFAULT VALUES; INSERT INTO none DEFAULT VALUES;"
+      "CREATE TABLE empty (id int)");
   std::string wide = "CREATE TABLE wide (id int";
   for (int i = 1; i < 1600; ++i) wide += ", c" + std::to_string(i) + " bool";
   sql_.Execute(wide + "); INSERT INTO wide (id) VALUES (1)");
@@ -442,8 +471,9 @@ TEST_F(PlanningTest, OddNamesAndShapes) {
 }
 
 TEST_F(PlanningTest, ThousandsOfTablesInOneGo) {
-  sql_.Execute("DO $$ BEGIN FOR i IN 1..1200 LOOP EXECUTE format('CREATE TABLE t%s (id int PRIMARY KEY, "
-               "note text)', i); END LOOP; END $$");
+  sql_.Execute(
+      "DO $$ BEGIN FOR i IN 1..1200 LOOP EXECUTE format('CREATE TABLE t%s (id int PRIMARY KEY, "
+      "note text)', i); END LOOP; END $$");
   TestJob job(uri_);
   job.spec.all = true;
   ASSERT_TRUE(job.Pin().ok());
@@ -464,12 +494,13 @@ TEST_F(PlanningTest, ThousandsOfTablesInOneGo) {
 }
 
 TEST_F(PlanningTest, CommentsKeysAndTypesAreDiscovered) {
-  sql_.Execute("CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN many AS int[];"
-               "CREATE TYPE pair AS (a int, b mood); CREATE DOMAIN pairs AS pair;"
-               "CREATE TABLE t (a int, b text, m mood, l many, p pair, d pairs, g int GENERATED ALWAYS AS "
-               "(a * 2) STORED, gone int, PRIMARY KEY (b, a)); ALTER TABLE t DROP COLUMN gone;"
-               "COMMENT ON TABLE t IS 'the table'; COMMENT ON COLUMN t.b IS 'the b';"
-               "INSERT INTO t VALUES (1, 'x', 'ok', '{1,2}', '(1,sad)', '(2,ok)')");
+  sql_.Execute(
+      "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN many AS int[];"
+      "CREATE TYPE pair AS (a int, b mood); CREATE DOMAIN pairs AS pair;"
+      "CREATE TABLE t (a int, b text, m mood, l many, p pair, d pairs, g int GENERATED ALWAYS AS "
+      "(a * 2) STORED, gone int, PRIMARY KEY (b, a)); ALTER TABLE t DROP COLUMN gone;"
+      "COMMENT ON TABLE t IS 'the table'; COMMENT ON COLUMN t.b IS 'the b';"
+      "INSERT INTO t VALUES (1, 'x', 'ok', '{1,2}', '(1,sad)', '(2,ok)')");
   TestJob job(uri_);
   job.Table("t");
   const auto result = job.Run();

@@ -40,9 +40,12 @@ class ReadingTest : public testing::Test {
 };
 
 TEST_F(ReadingTest, RowSecurityIsAnErrorNotAPart) {
-  sql_.Execute("CREATE ROLE limited_" + database_ + " LOGIN; CREATE TABLE t (id int, owner text);"
-               "INSERT INTO t VALUES (1, 'me'), (2, 'you'); ALTER TABLE t ENABLE ROW LEVEL SECURITY;"
-               "CREATE POLICY mine ON t USING (owner = 'me'); GRANT SELECT ON t TO limited_" + database_);
+  sql_.Execute(
+      "CREATE ROLE limited_" + database_ +
+      " LOGIN; CREATE TABLE t (id int, owner text);"
+      "INSERT INTO t VALUES (1, 'me'), (2, 'you'); ALTER TABLE t ENABLE ROW LEVEL SECURITY;"
+      "CREATE POLICY mine ON t USING (owner = 'me'); GRANT SELECT ON t TO limited_" +
+      database_);
   TestJob job(PostgresServer::Shared().Uri(database_, "limited_" + database_));
   job.Table("t");
   const auto result = job.Run();
@@ -53,17 +56,19 @@ TEST_F(ReadingTest, RowSecurityIsAnErrorNotAPart) {
 }
 
 TEST_F(ReadingTest, DroppedColumnsAreSkippedAndGeneratedOnesRead) {
-  sql_.Execute("CREATE TABLE t (a int, gone text, b int GENERATED ALWAYS AS (a + 1) STORED);"
-               "INSERT INTO t VALUES (1, 'x'); ALTER TABLE t DROP COLUMN gone; INSERT INTO t VALUES (5)");
+  sql_.Execute(
+      "CREATE TABLE t (a int, gone text, b int GENERATED ALWAYS AS (a + 1) STORED);"
+      "INSERT INTO t VALUES (1, 'x'); ALTER TABLE t DROP COLUMN gone; INSERT INTO t VALUES (5)");
   const auto result = Read("t");
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_THAT(Column(*result->table, "b"), ElementsAre("2", "6"));
 }
 
 TEST_F(ReadingTest, TypesWithoutASendFunctionComeAsText) {
-  sql_.Execute("CREATE TABLE t AS SELECT 1 AS id, makeaclitem('postgres'::regrole, 'postgres'::regrole, "
-               "'SELECT', false) AS acl, NULL::aclitem AS none, ARRAY[makeaclitem('postgres'::regrole, "
-               "'postgres'::regrole, 'SELECT', false)] AS acls");
+  sql_.Execute(
+      "CREATE TABLE t AS SELECT 1 AS id, makeaclitem('postgres'::regrole, 'postgres'::regrole, "
+      "'SELECT', false) AS acl, NULL::aclitem AS none, ARRAY[makeaclitem('postgres'::regrole, "
+      "'postgres'::regrole, 'SELECT', false)] AS acls");
   const auto result = Read("t");
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_THAT(Column(*result->table, "acl"), ElementsAre("postgres=r/postgres"));
@@ -71,9 +76,10 @@ TEST_F(ReadingTest, TypesWithoutASendFunctionComeAsText) {
 }
 
 TEST_F(ReadingTest, DomainsAreFollowedToTheEnd) {
-  sql_.Execute("CREATE DOMAIN d1 AS numeric(8,2); CREATE DOMAIN d2 AS d1 CHECK (VALUE > 0);"
-               "CREATE DOMAIN many AS int[]; CREATE DOMAIN more AS many;"
-               "CREATE TABLE t AS SELECT 12.5::d2 AS n, '{1,2}'::more AS l");
+  sql_.Execute(
+      "CREATE DOMAIN d1 AS numeric(8,2); CREATE DOMAIN d2 AS d1 CHECK (VALUE > 0);"
+      "CREATE DOMAIN many AS int[]; CREATE DOMAIN more AS many;"
+      "CREATE TABLE t AS SELECT 12.5::d2 AS n, '{1,2}'::more AS l");
   const auto result = Read("t");
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_THAT(Column(*result->table, "n"), ElementsAre("12.50"));
@@ -81,12 +87,16 @@ TEST_F(ReadingTest, DomainsAreFollowedToTheEnd) {
 }
 
 TEST_F(ReadingTest, NumericsOfEveryKind) {
-  sql_.Execute("CREATE TABLE t (free numeric, wide numeric(60,5), negative numeric(5,-2), small numeric(3,5));"
-               "INSERT INTO t VALUES (repeat('9', 900)::numeric + 0.000001, repeat('8', 55)::numeric, 12345, 0.00123),"
-               " ('NaN', 'NaN', NULL, NULL), ('-Infinity', 1, 0, 0)");
+  sql_.Execute(
+      "CREATE TABLE t (free numeric, wide numeric(60,5), negative numeric(5,-2), small "
+      "numeric(3,5));"
+      "INSERT INTO t VALUES (repeat('9', 900)::numeric + 0.000001, repeat('8', 55)::numeric, "
+      "12345, 0.00123),"
+      " ('NaN', 'NaN', NULL, NULL), ('-Infinity', 1, 0, 0)");
   const auto result = Read("t", {"numeric_nan", "null"});
   ASSERT_TRUE(result.ok()) << result.status();
-  EXPECT_EQ(Column(*result->table, "free"), (Texts{std::string(900, '9') + ".000001", "NaN", "-Infinity"}));
+  EXPECT_EQ(Column(*result->table, "free"),
+            (Texts{std::string(900, '9') + ".000001", "NaN", "-Infinity"}));
   EXPECT_EQ(Column(*result->table, "wide")[0], std::string(55, '8') + ".00000");
   EXPECT_EQ(Column(*result->table, "small")[0], "0.00123");
   sql_.Execute("CREATE TABLE n (a int, v numeric(10,2)); INSERT INTO n VALUES (1, 1), (2, 'NaN')");
@@ -98,8 +108,9 @@ TEST_F(ReadingTest, NumericsOfEveryKind) {
 }
 
 TEST_F(ReadingTest, TimesOutOfRange) {
-  sql_.Execute("CREATE TABLE t (id int, ts timestamp); INSERT INTO t VALUES (1, '294276-12-31 23:59:59'),"
-               "(2, 'infinity'), (3, '2020-01-01'), (4, '4713-01-01 BC')");
+  sql_.Execute(
+      "CREATE TABLE t (id int, ts timestamp); INSERT INTO t VALUES (1, '294276-12-31 23:59:59'),"
+      "(2, 'infinity'), (3, '2020-01-01'), (4, '4713-01-01 BC')");
   const auto refused = Read("t");
   EXPECT_EQ(KindOf(refused.status()), ErrorKind::kUser);
   EXPECT_THAT(refused.status().ToString(), HasSubstr("infinity"));
@@ -122,8 +133,9 @@ TEST_F(ReadingTest, SqlAsciiIsReadRawAndTheErrorNamesTheRow) {
   const std::string raw = "ascii_" + database_;
   sql_.Execute("CREATE DATABASE " + raw + " ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'");
   const std::string uri = PostgresServer::Shared().Uri(raw);
-  PostgresClient(uri).Execute("CREATE TABLE t (id int, x text); INSERT INTO t VALUES (1, 'plain'), (2, 'grüß'),"
-                              "(3, convert_from('\\xff41', 'SQL_ASCII'))");
+  PostgresClient(uri).Execute(
+      "CREATE TABLE t (id int, x text); INSERT INTO t VALUES (1, 'plain'), (2, 'grüß'),"
+      "(3, convert_from('\\xff41', 'SQL_ASCII'))");
   TestJob strict(uri), replace(uri), where(uri);
   strict.Table("t");
   replace.Table("t").Option("invalid_utf8", "null");
@@ -143,7 +155,8 @@ TEST_F(ReadingTest, OtherServerEncodingsArriveAsUtf8) {
   const std::string latin = "latin_" + database_;
   sql_.Execute("CREATE DATABASE " + latin + " ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'");
   TestJob job(PostgresServer::Shared().Uri(latin));
-  PostgresClient(job.spec.source_uri).Execute("CREATE TABLE \"täble\" AS SELECT 'é'::text AS \"ç\"");
+  PostgresClient(job.spec.source_uri + "?client_encoding=UTF8")
+      .Execute("CREATE TABLE \"täble\" AS SELECT 'é'::text AS \"ç\"");
   job.Table("tä*");
   const auto result = job.Run();
   ASSERT_TRUE(result.ok()) << result.status();
@@ -162,8 +175,9 @@ TEST_F(ReadingTest, AnAdministratorsCancelIsNoCancelOfOurs) {
   sql_.Execute("CREATE VIEW slow AS SELECT pg_sleep(30)::text AS x");
   std::jthread administrator([&] {
     PostgresClient client(uri_);
-    while (client.Value("SELECT coalesce(bool_or(pg_cancel_backend(pid)), false) FROM pg_stat_activity "
-                        "WHERE query LIKE '%COPY%slow%' AND wait_event = 'PgSleep'") != "t") {
+    while (client.Value(
+               "SELECT coalesce(bool_or(pg_cancel_backend(pid)), false) FROM pg_stat_activity "
+               "WHERE query LIKE '%COPY%slow%' AND wait_event = 'PgSleep'") != "t") {
     }
   });
   const auto result = Read("slow");
@@ -171,7 +185,8 @@ TEST_F(ReadingTest, AnAdministratorsCancelIsNoCancelOfOurs) {
 }
 
 TEST_F(ReadingTest, AStopCancelsTheServersQueryWithinTwoSeconds) {
-  sql_.Execute("CREATE VIEW slow AS SELECT pg_sleep(60)::text AS x; CREATE TABLE t AS SELECT 1 AS id");
+  sql_.Execute(
+      "CREATE VIEW slow AS SELECT pg_sleep(60)::text AS x; CREATE TABLE t AS SELECT 1 AS id");
   TestJob job(uri_);
   job.Table("slow").Table("t");
   ASSERT_TRUE(job.Pin().ok());
@@ -180,8 +195,9 @@ TEST_F(ReadingTest, AStopCancelsTheServersQueryWithinTwoSeconds) {
   std::chrono::steady_clock::time_point stopped;
   std::jthread stopper([&] {
     PostgresClient client(uri_);
-    while (client.Value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query "
-                        "LIKE '%COPY%'") == "0") {
+    while (
+        client.Value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query "
+                     "LIKE '%COPY%'") == "0") {
     }
     stopped = std::chrono::steady_clock::now();
     job.stop.request_stop();
@@ -210,8 +226,9 @@ TEST_F(ReadingTest, AUnitHasADeadline) {
 }
 
 TEST_F(ReadingTest, AFailedUnitLeavesTheSessionUsable) {
-  sql_.Execute("CREATE TABLE bad AS SELECT i AS id, i AS v FROM generate_series(1, 5000) i;"
-               "CREATE TABLE good AS SELECT generate_series(1, 10) AS id");
+  sql_.Execute(
+      "CREATE TABLE bad AS SELECT i AS id, i AS v FROM generate_series(1, 5000) i;"
+      "CREATE TABLE good AS SELECT generate_series(1, 10) AS id");
   TestJob job(uri_);
   job.Table("bad").Table("good").Option("where", "1 / (id - 4000) IS NOT NULL");
   ASSERT_TRUE(job.Pin().ok());
@@ -227,7 +244,9 @@ TEST_F(ReadingTest, AFailedUnitLeavesTheSessionUsable) {
 }
 
 TEST_F(ReadingTest, AReaderMayBeDroppedHalfWay) {
-  sql_.Execute("CREATE TABLE t AS SELECT i AS id, repeat('x', 1000) AS pad FROM generate_series(1, 50000) i");
+  sql_.Execute(
+      "CREATE TABLE t AS SELECT i AS id, repeat('x', 1000) AS pad FROM generate_series(1, 50000) "
+      "i");
   TestJob job(uri_);
   job.Table("t").Option("split", "none");
   ASSERT_TRUE(job.Pin().ok());
@@ -255,8 +274,9 @@ TEST_F(ReadingTest, BackendsThatDieAreTransient) {
   ASSERT_TRUE(job.Pin().ok());
   auto session = job.Open();
   ASSERT_TRUE(session.ok());
-  sql_.Execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name LIKE "
-               "'%worker%'");
+  sql_.Execute(
+      "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name LIKE "
+      "'%worker%'");
   const auto result = job.Read(job.datasets[0], session->get());
   EXPECT_EQ(KindOf(result.status()), ErrorKind::kTransient) << result.status();
   EXPECT_FALSE((*session)->ok());
@@ -266,8 +286,9 @@ TEST_F(ReadingTest, BackendsThatDieAreTransient) {
 }
 
 TEST_F(ReadingTest, SessionsSayWhoTheyAreAndSettingsArrive) {
-  sql_.Execute("CREATE VIEW who AS SELECT current_setting('application_name') AS name, "
-               "current_setting('work_mem') AS memory, current_setting('statement_timeout') AS timeout");
+  sql_.Execute(
+      "CREATE VIEW who AS SELECT current_setting('application_name') AS name, "
+      "current_setting('work_mem') AS memory, current_setting('statement_timeout') AS timeout");
   const auto result = Read("who", {"session_settings", "work_mem=7MB", "statement_timeout", "90s"});
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_THAT(Column(*result->table, "name"), ElementsAre("bulkhaul:testjob:0.0"));
@@ -278,8 +299,9 @@ TEST_F(ReadingTest, SessionsSayWhoTheyAreAndSettingsArrive) {
 }
 
 TEST_F(ReadingTest, HugeValuesPass) {
-  sql_.Execute("CREATE TABLE t AS SELECT i AS id, repeat(chr(64 + i), 9000000) AS big, decode(repeat('ab', "
-               "3000000), 'hex') AS bytes FROM generate_series(1, 4) i");
+  sql_.Execute(
+      "CREATE TABLE t AS SELECT i AS id, repeat(chr(64 + i), 9000000) AS big, decode(repeat('ab', "
+      "3000000), 'hex') AS bytes FROM generate_series(1, 4) i");
   const auto result = Read("t");
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->table->num_rows(), 4);

@@ -27,8 +27,10 @@ class SnapshotTest : public testing::Test {
       : uri_(PostgresServer::Shared().Uri(PostgresServer::Shared().NewDatabase())), sql_(uri_) {}
 
   void MakeTable(int rows = 20'000) {
-    sql_.Execute("CREATE TABLE t (id int PRIMARY KEY, v int, pad text); INSERT INTO t SELECT i, 1, "
-                 "repeat('x', 80) FROM generate_series(1, " + std::to_string(rows) + ") i");
+    sql_.Execute(
+        "CREATE TABLE t (id int PRIMARY KEY, v int, pad text); INSERT INTO t SELECT i, 1, "
+        "repeat('x', 80) FROM generate_series(1, " +
+        std::to_string(rows) + ") i");
   }
   TestJob Job() {
     TestJob job(uri_);
@@ -57,8 +59,9 @@ TEST_F(SnapshotTest, AllWorkersSeeTheMomentOfThePin) {
   MakeTable();
   auto job = Job();
   ASSERT_TRUE(job.Pin().ok());
-  sql_.Execute("UPDATE t SET v = 2; DELETE FROM t WHERE id <= 5000; INSERT INTO t SELECT i, 3, '' "
-               "FROM generate_series(30000, 40000) i");
+  sql_.Execute(
+      "UPDATE t SET v = 2; DELETE FROM t WHERE id <= 5000; INSERT INTO t SELECT i, 3, '' "
+      "FROM generate_series(30000, 40000) i");
   auto late = job.Open();  // joins after the change
   ASSERT_TRUE(late.ok()) << late.status();
   auto result = job.Read(job.datasets[0], late->get());
@@ -96,9 +99,10 @@ TEST_F(SnapshotTest, VacuumFullTruncateAndAlterWaitForTheLastRead) {
 }
 
 TEST_F(SnapshotTest, LeavesAndViewsAreLockedToo) {
-  sql_.Execute("CREATE TABLE p (k int) PARTITION BY RANGE (k); CREATE TABLE p1 PARTITION OF p FOR "
-               "VALUES FROM (0) TO (100); INSERT INTO p SELECT generate_series(0, 99); "
-               "CREATE MATERIALIZED VIEW m AS SELECT * FROM p; CREATE VIEW w AS SELECT * FROM p");
+  sql_.Execute(
+      "CREATE TABLE p (k int) PARTITION BY RANGE (k); CREATE TABLE p1 PARTITION OF p FOR "
+      "VALUES FROM (0) TO (100); INSERT INTO p SELECT generate_series(0, 99); "
+      "CREATE MATERIALIZED VIEW m AS SELECT * FROM p; CREATE VIEW w AS SELECT * FROM p");
   TestJob job(uri_);
   job.Table("p").Table("m").Table("w");
   ASSERT_TRUE(job.Pin().ok());
@@ -112,9 +116,13 @@ TEST_F(SnapshotTest, LeavesAndViewsAreLockedToo) {
 TEST_F(SnapshotTest, TheHolderHasNoTimeouts) {
   const std::string database = PostgresServer::Shared().NewDatabase();
   PostgresClient(PostgresServer::Shared().uri())
-      .Execute("ALTER DATABASE " + database + " SET idle_in_transaction_session_timeout = '1ms'; "
-               "ALTER DATABASE " + database + " SET statement_timeout = '5s'; "
-               "ALTER DATABASE " + database + " SET lock_timeout = '1ms'");
+      .Execute("ALTER DATABASE " + database +
+               " SET idle_in_transaction_session_timeout = '1ms'; "
+               "ALTER DATABASE " +
+               database +
+               " SET statement_timeout = '5s'; "
+               "ALTER DATABASE " +
+               database + " SET lock_timeout = '1ms'");
   TestJob job(PostgresServer::Shared().Uri(database));
   PostgresClient(job.spec.source_uri).Execute("CREATE TABLE t AS SELECT 1 AS a");
   job.Table("t");
@@ -130,8 +138,9 @@ TEST_F(SnapshotTest, WithoutItsHolderASnapshotIsLostForNewWorkersAlone) {
   ASSERT_TRUE(job.Pin().ok());
   auto joined = job.Open();
   ASSERT_TRUE(joined.ok());
-  sql_.Execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE "
-               "'%:snapshot'");
+  sql_.Execute(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE "
+      "'%:snapshot'");
   sql_.Execute("UPDATE t SET v = 9 WHERE id = 1");
   const Status check = job.source->CheckPin(job.snapshot);
   EXPECT_EQ(KindOf(check), ErrorKind::kSnapshotLost) << check;
@@ -146,12 +155,12 @@ TEST_F(SnapshotTest, WithoutItsHolderASnapshotIsLostForNewWorkersAlone) {
 }
 
 TEST_F(SnapshotTest, ChangesBetweenPlanAndPinAreNoticed) {
-  sql_.Execute("CREATE TABLE p (k int, v int) PARTITION BY RANGE (k); "
-               "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (100)");
-  for (const char* change :
-       {"CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (100) TO (200)",
-        "ALTER TABLE p ALTER COLUMN v TYPE bigint", "ALTER TABLE p DROP COLUMN v",
-        "DROP TABLE p1"}) {
+  sql_.Execute(
+      "CREATE TABLE p (k int, v int) PARTITION BY RANGE (k); "
+      "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (100)");
+  for (const char* change : {"CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (100) TO (200)",
+                             "ALTER TABLE p ALTER COLUMN v TYPE bigint",
+                             "ALTER TABLE p DROP COLUMN v", "DROP TABLE p1"}) {
     TestJob job(uri_);
     job.Table("p");
     ASSERT_TRUE(job.Discover().ok());
@@ -279,7 +288,8 @@ TEST_F(SnapshotTest, ASnapshotOfAnotherServerIsRefusedWithAdvice) {
   elsewhere.Table("t");
   ASSERT_TRUE(elsewhere.Pin().ok());
   stray.source_state = elsewhere.snapshot.source_state;
-  const auto session = job.source->Open(stray, job.datasets, (job.worker.options = &job.spec.options, job.worker));
+  const auto session =
+      job.source->Open(stray, job.datasets, (job.worker.options = &job.spec.options, job.worker));
   EXPECT_EQ(KindOf(session.status()), ErrorKind::kUser) << session.status();
   EXPECT_THAT(MessageOf(session.status()), HasSubstr("consistency: none"));
 }
@@ -288,7 +298,8 @@ TEST_F(SnapshotTest, ASnapshotOfAnotherServerIsRefusedWithAdvice) {
 class Pooler {
  public:
   explicit Pooler(const std::string& mode) {
-    folder_ = std::filesystem::temp_directory_path() / ("bulkhaul-pooler-" + std::to_string(getpid()) + mode);
+    folder_ = std::filesystem::temp_directory_path() /
+              ("bulkhaul-pooler-" + std::to_string(getpid()) + mode);
     std::filesystem::create_directory(folder_);
     std::filesystem::permissions(folder_, std::filesystem::perms::all);
     std::ofstream(folder_.string() + "/users") << "\"postgres\" \"\"\n";
@@ -308,17 +319,20 @@ class Pooler {
     const std::string ini = folder_ / "ini";
     std::ofstream(ini) << "[databases]\n* = host=127.0.0.1 port=" << PostgresServer::Shared().port()
                        << "\n[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port=" << port
-                       << "\nunix_socket_dir=\nauth_type=trust\nauth_file=" << (folder_ / "users").string()
-                       << "\npool_mode=" << mode << "\ndefault_pool_size=8\nlogfile="
-                       << (folder_ / "log").string() << "\npidfile=" << (folder_ / "pid").string() << "\n";
+                       << "\nunix_socket_dir=\nauth_type=trust\nauth_file="
+                       << (folder_ / "users").string() << "\npool_mode=" << mode
+                       << "\ndefault_pool_size=8\nlogfile=" << (folder_ / "log").string()
+                       << "\npidfile=" << (folder_ / "pid").string() << "\n";
     // pgbouncer refuses root, as the server does.
     const std::string as_user =
         geteuid() == 0 ? "setpriv --reuid=nobody --regid=nogroup --clear-groups -- " : "";
-    const std::string command = "PATH=$PATH:/usr/sbin " + as_user + "pgbouncer -q -d " + ini + " >/dev/null 2>&1";
+    const std::string command =
+        "PATH=$PATH:/usr/sbin " + as_user + "pgbouncer -q -d " + ini + " >/dev/null 2>&1";
     if (std::system(command.c_str()) != 0) return;
     for (int i = 0; i < 500; ++i) {
       try {
-        PostgresClient probe("host=127.0.0.1 user=postgres dbname=postgres port=" + std::to_string(port));
+        PostgresClient probe("host=127.0.0.1 user=postgres dbname=postgres port=" +
+                             std::to_string(port));
         port_ = port;
         return;
       } catch (const std::runtime_error&) {

@@ -209,8 +209,8 @@ Result<std::vector<WorkUnit>> PostgresSource::MakeKeyUnits(const Snapshot& snaps
       units = HashUnits(*dataset, state, choice.key, wanted);
       return Status::OK();
     }
-    ARROW_ASSIGN_OR_RAISE(const auto bounds, FindKeyBounds(connection, *dataset, state, choice.key,
-                                                           wanted, limit));
+    ARROW_ASSIGN_OR_RAISE(const auto bounds,
+                          FindKeyBounds(connection, *dataset, state, choice.key, wanted, limit));
     units = KeyUnits(*dataset, choice.key, bounds.type, bounds.cuts, bounds.nullable);
     return Status::OK();
   }));
@@ -248,9 +248,9 @@ Result<std::vector<WorkUnit>> PostgresSource::MakeUnits(const Snapshot& snapshot
 
 Result<std::shared_ptr<const std::vector<WorkUnit>>> PostgresSource::UnitsOf(
     const Snapshot& snapshot, const Dataset& dataset, const SplitHint& hint) {
-  const std::string key = fmt::format("{}/{}/{}/{}/{}/{}", snapshot.id, dataset.id.schema,
-                                      dataset.id.name, hint.unit_bytes, hint.unit_rows,
-                                      hint.units_max);
+  const std::string key =
+      fmt::format("{}/{}/{}/{}/{}/{}", snapshot.id, dataset.id.schema, dataset.id.name,
+                  hint.unit_bytes, hint.unit_rows, hint.units_max);
   {
     std::lock_guard lock(mutex_);
     if (last_plan_ && last_plan_key_ == key) return last_plan_;

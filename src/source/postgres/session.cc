@@ -201,8 +201,8 @@ Status PostgresSession::Prepare(const DatasetId& id, const UnitContext& context)
 // All in one message with the COPY: a unit costs one round trip.
 std::string PostgresSession::UnitPrefix(const WorkUnit& unit) const {
   const std::string name = fmt::format("bulkhaul:{}:{}", job_id_, unit.id).substr(0, 63);
-  // Going back to the savepoint, after a success too, gives back the locks that the unit before took
-  // on indexes and TOAST tables: kept for thousands of tables they would fill the lock table.
+  // Going back to the savepoint, after a success too, gives back the locks that the unit before
+  // took on indexes and TOAST tables: kept for thousands of tables they would fill the lock table.
   std::string sql = fmt::format(
       "ROLLBACK TO SAVEPOINT bulkhaul_unit; SET LOCAL application_name = {}; ", QuoteLiteral(name));
   // A page range must not become a scan of the whole table because of stale statistics; a table's
@@ -243,8 +243,9 @@ bool IsSettingName(std::string_view name) {
   });
 }
 
-// A statement that waits for an exclusive lock makes every later reader wait behind it, while it waits
-// for the holder of the snapshot: a worker that has its locks from the start is not caught in that.
+// A statement that waits for an exclusive lock makes every later reader wait behind it, while it
+// waits for the holder of the snapshot: a worker that has its locks from the start is not caught in
+// that.
 Status LockAtStart(Connection& connection, std::span<const Dataset> datasets,
                    const Options& options, std::stop_token stop) {
   size_t relations = 0;

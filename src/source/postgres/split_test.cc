@@ -12,8 +12,15 @@ namespace bulkhaul::postgres {
 namespace {
 
 Relation Heap(const std::string& name, int64_t pages, int64_t bytes, int64_t rows) {
-  return {.oid = 1, .schema = "s", .name = name, .kind = 'r', .heap = true, .readable = true,
-          .pages = pages, .bytes = bytes, .rows = rows};
+  return {.oid = 1,
+          .schema = "s",
+          .name = name,
+          .kind = 'r',
+          .heap = true,
+          .readable = true,
+          .pages = pages,
+          .bytes = bytes,
+          .rows = rows};
 }
 
 TableState Table(std::vector<Relation> relations, char kind = 'r') {
@@ -107,10 +114,11 @@ TEST(SplitTest, TenThousandUnitsAreFastAndSmall) {
 TEST(SplitTest, AnySizesTile) {
   rc::check([] {
     const auto pages = *rc::gen::inRange<int64_t>(0, 100'000);
-    const auto state = Table({Heap("t", pages, pages * 8192 + *rc::gen::inRange(0, 1 << 30), 1000)});
-    const auto units =
-        PageUnits(Of(state), state, {.bytes = *rc::gen::inRange<int64_t>(1, 1 << 28),
-                                     .units_max = *rc::gen::inRange<int64_t>(1, 500)});
+    const auto state =
+        Table({Heap("t", pages, pages * 8192 + *rc::gen::inRange(0, 1 << 30), 1000)});
+    const auto units = PageUnits(Of(state), state,
+                                 {.bytes = *rc::gen::inRange<int64_t>(1, 1 << 28),
+                                  .units_max = *rc::gen::inRange<int64_t>(1, 500)});
     RC_ASSERT(units.size() <= 501u);
     std::string at;
     for (size_t i = 0; i < units.size(); ++i) {
@@ -167,7 +175,8 @@ TEST(EvenCutsTest, SkewedHistogramsGiveEvenRanges) {
 }
 
 TEST(EvenCutsTest, AHeavyValueGetsARangeOfItsOwn) {
-  const std::vector<KeyPoint> points = {{"1", 0, 0.2}, {"50", 0.6, 0.1}, {"60", 0, 0.1}, {"99", 0, 0}};
+  const std::vector<KeyPoint> points = {
+      {"1", 0, 0.2}, {"50", 0.6, 0.1}, {"60", 0, 0.1}, {"99", 0, 0}};
   const auto cuts = EvenCuts(points, KeyScale::kInteger, 5);
   EXPECT_TRUE(std::find(cuts.begin(), cuts.end(), "50") != cuts.end());
   EXPECT_LE(cuts.size(), 4u);

@@ -41,9 +41,10 @@ Status CheckSplittable(Connection& connection, const Dataset& dataset, const Tab
   std::vector<std::string> open = {state.query};
   if (state.kind == 'v') {
     ARROW_ASSIGN_OR_RAISE(
-        auto rows, connection.QueryOne(
-                       fmt::format("SELECT pg_catalog.pg_get_viewdef({}::pg_catalog.oid)", state.oid),
-                       limit, kWhat));
+        auto rows,
+        connection.QueryOne(
+            fmt::format("SELECT pg_catalog.pg_get_viewdef({}::pg_catalog.oid)", state.oid), limit,
+            kWhat));
     open = {std::string(rows.text(0, 0))};
   }
   std::set<std::string> seen_views;
@@ -56,8 +57,8 @@ Status CheckSplittable(Connection& connection, const Dataset& dataset, const Tab
       if (word.quoted) continue;
       for (const char* clause : {"limit", "offset", "fetch", "tablesample"}) {
         if (word.text == clause) {
-          return Refuse(dataset, fmt::format("it has {}, which may choose other rows each time",
-                                             clause));
+          return Refuse(dataset,
+                        fmt::format("it has {}, which may choose other rows each time", clause));
         }
       }
     }
@@ -69,8 +70,8 @@ Status CheckSplittable(Connection& connection, const Dataset& dataset, const Tab
                         TextArray(called)),
             limit, kWhat));
     if (functions.rows() > 0) {
-      return Refuse(dataset, fmt::format("it calls the volatile function {}()",
-                                         functions.text(0, 0)));
+      return Refuse(dataset,
+                    fmt::format("it calls the volatile function {}()", functions.text(0, 0)));
     }
     ARROW_ASSIGN_OR_RAISE(
         auto views, connection.QueryOne(

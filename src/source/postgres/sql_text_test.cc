@@ -33,7 +33,8 @@ TEST(SqlTextTest, WordsLeaveOutLiteralsAndComments) {
   const char* sql =
       "SELECT a, \"Odd Name\" -- random()\n FROM t /* limit /* nested */ offset */ "
       "WHERE x = 'limit' AND y = E'\\' tablesample' AND z = $tag$ fetch $tag$ AND f (1) > 0";
-  for (const char* hidden : {"random", "limit", "offset", "tablesample", "fetch", "nested", "tag"}) {
+  for (const char* hidden :
+       {"random", "limit", "offset", "tablesample", "fetch", "nested", "tag"}) {
     EXPECT_FALSE(Has(sql, hidden)) << hidden;
   }
   EXPECT_TRUE(Has(sql, "Odd Name"));

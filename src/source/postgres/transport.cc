@@ -1,4 +1,5 @@
 // The socket and the TLS session under a libpq connection.
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -15,6 +16,9 @@
 namespace bulkhaul::postgres {
 namespace {
 
+constexpr int kBulkBytes = 128 << 10;
+constexpr int kGatherMs = 2;
+
 Status LostBy(int error_number) {
   return TransientError(
       fmt::format("the connection to PostgreSQL was lost: {}", std::strerror(error_number)),
@@ -28,11 +32,28 @@ class SocketTransport final : public Transport {
   Result<size_t> Read(std::span<uint8_t> into, const WaitLimit& limit) override {
     while (true) {
       const ssize_t received = recv(socket_, into.data(), into.size(), MSG_DONTWAIT);
-      if (received >= 0) return static_cast<size_t>(received);
+      if (received >= 0) {
+        gathering_ = false;
+        return static_cast<size_t>(received);
+      }
       if (errno == EINTR) continue;
       if (errno != EAGAIN && errno != EWOULDBLOCK) return LostBy(errno);
+      if (bulk_ && !gathering_) {
+        // Wakes up for many bytes, or after a moment for what there is.
+        SetLowWater(kBulkBytes);
+        gathering_ = true;
+        pollfd entry{.fd = socket_, .events = POLLIN, .revents = 0};
+        poll(&entry, 1, kGatherMs);
+        continue;
+      }
+      SetLowWater(1);
       RETURN_NOT_OK(WaitOnSocket(socket_, WaitFor::kRead, limit));
     }
+  }
+
+  void SetBulk(bool on) override {
+    bulk_ = on;
+    if (!on) SetLowWater(1);
   }
 
   Status Write(std::string_view bytes, const WaitLimit& limit) override {
@@ -50,7 +71,17 @@ class SocketTransport final : public Transport {
   }
 
  private:
+  // Ignored for Unix sockets, where poll() looks at nothing but emptiness.
+  void SetLowWater(int bytes) {
+    if (low_water_ == bytes) return;
+    low_water_ = bytes;
+    setsockopt(socket_, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
+  }
+
   const int socket_;
+  bool bulk_ = false;
+  bool gathering_ = false;  // waited for many bytes since the last that came
+  int low_water_ = 1;
 };
 
 class TlsTransport final : public Transport {

@@ -66,9 +66,9 @@ TEST(UnitSqlTest, KeysAreQuotedValues) {
 TEST(UnitSqlTest, AConditionMayEndInAComment) {
   Options options;
   ASSERT_TRUE(options.SetFromText("where", "id > 1 OR id IS NULL -- all").ok());
-  EXPECT_THAT(Select(OneColumn("id"), {.mode = UnitMode::kPages, .relation = 0}, {"", "1", ""},
-                     options),
-              HasSubstr(" AND (id > 1 OR id IS NULL -- all\n)"));
+  EXPECT_THAT(
+      Select(OneColumn("id"), {.mode = UnitMode::kPages, .relation = 0}, {"", "1", ""}, options),
+      HasSubstr(" AND (id > 1 OR id IS NULL -- all\n)"));
 }
 
 TEST(UnitSqlTest, AQueryMayEndInACommentAndRepeatColumns) {
