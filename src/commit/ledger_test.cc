@@ -290,7 +290,12 @@ TEST_F(LedgerTest, TenThousandUnitsAreOneTransactionUnderASecond) {
   ASSERT_TRUE(ledger->SaveUnits(1, planned).ok());
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - before;
   std::printf("ledger: 10,000 units saved in %.3f s\n", seconds.count());
-  EXPECT_LT(seconds.count(), 1.0);
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+  constexpr double kSecondsMax = 20;  // the instrumented program is no measure
+#else
+  constexpr double kSecondsMax = 1;
+#endif
+  EXPECT_LT(seconds.count(), kSecondsMax);
   EXPECT_EQ(ledger->UnitCount(1, UnitStage::kRead).ValueOrDie(), 10'000);
   EXPECT_LT(std::filesystem::file_size(job_folder_ + "/ledger.db") +
                 std::filesystem::file_size(job_folder_ + "/ledger.db-wal"),

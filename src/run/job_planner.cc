@@ -126,6 +126,7 @@ Status DescribeAgain(RunContext& run, std::vector<TableRun*>& tables) {
     Options options = before.options;
     before = std::move(*now->second);
     before.options = std::move(options);
+    table->estimated_rows = before.estimated_rows;
     kept.push_back(table);
   }
   tables = std::move(kept);
@@ -281,6 +282,8 @@ std::unique_ptr<TableRun> MakeTable(const JobId& job, DatasetRecord record) {
   table->limit_rows = dataset.options.GetInt("limit");
   // About a hundred bytes a row where only the rows are known.
   table->weight = std::max({dataset.estimated_bytes, dataset.estimated_rows * 100, int64_t{0}});
+  table->id = dataset.id;
+  table->estimated_rows = dataset.estimated_rows;
   table->record = std::move(record);
   return table;
 }

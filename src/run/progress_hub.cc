@@ -86,7 +86,7 @@ void ProgressHub::AddWork(ProgressTotals& totals) {
     const bool over = table->finished_ms >= 0 || table->published_before;
     if (over) ++totals.tables_done;
     if (table->stop.stop_requested()) ++totals.tables_failed;
-    const int64_t expected = table->record.dataset.estimated_rows;
+    const int64_t expected = table->estimated_rows;
     estimated_rows += over ? rows : std::max(expected, rows);
     rows_known &= over || expected >= 0;
     double share = units > 0 ? static_cast<double>(units_done) / static_cast<double>(units) : 0;
@@ -149,12 +149,12 @@ void ProgressHub::Tick() {
     for (const TableRun* table : tables_) {
       if (table->units_running == 0) continue;
       ActiveTable active;
-      active.dataset = table->record.dataset.id;
+      active.dataset = table->id;
       active.units = table->units;
       active.units_done = table->units_done;
       active.units_running = table->units_running;
       active.rows = table->rows;
-      active.estimated_rows = table->record.dataset.estimated_rows;
+      active.estimated_rows = table->estimated_rows;
       event.active.push_back(std::move(active));
     }
   }

@@ -35,7 +35,9 @@ struct TableRun {
   bool workers_fixed = false;     // false: idle workers may go above workers_max
   std::stop_source stop;  // requested when the table has failed
 
-  // Progress, read by any thread.
+  // Progress, read by any thread: the record may change under its readers when an epoch begins.
+  DatasetId id;  // constant
+  std::atomic<int64_t> estimated_rows{-1};
   std::atomic<int64_t> units{0}, units_done{0}, units_running{0};
   std::atomic<int64_t> rows{0};          // of finished and running attempts
   std::atomic<int64_t> limit_taken{0};   // rows of the limit that attempts have taken

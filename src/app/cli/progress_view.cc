@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "app/cli/live_view.h"
 #include "base/log.h"
 
 namespace bulkhaul {
@@ -24,7 +25,9 @@ bool TerminalIsCapable() {
 
 }  // namespace
 
-void ProgressView::Close() const {}
+void ProgressView::Close() const {
+  if (auto* live = dynamic_cast<LiveView*>(sink.get())) live->Close();
+}
 
 void ProgressView::Say(const std::string& line, const std::string& hint) const {
   if (json) {
@@ -48,10 +51,13 @@ ProgressView MakeProgressView(const Options& options) {
     view.json = true;
     view.log_to_stderr = false;
     view.sink = std::make_shared<JsonLinesProgress>(stderr);
-  } else if (form == "lines" || form == "live") {
+  } else if (form == "live") {
+    view.log_to_stderr = false;
+    view.interval_ms = kLiveIntervalMs;
+    view.sink = std::make_shared<LiveView>(stderr, detailed);
+  } else if (form == "lines") {
     view.sink = std::make_shared<LineProgress>(stderr, detailed, kLineIntervalMs);
   }
-  if (form == "live") view.interval_ms = kLiveIntervalMs;
   return view;
 }
 

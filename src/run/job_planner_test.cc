@@ -1,0 +1,94 @@
+#include "run/job_planner.h"
+
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+namespace bulkhaul {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+Dataset Table(const std::string& schema, const std::string& name,
+              const std::string& output_name = "") {
+  Dataset dataset;
+  dataset.id = {schema, name};
+  if (!output_name.empty()) {
+    EXPECT_TRUE(dataset.options.SetFromText("output_name", output_name).ok());
+  }
+  return dataset;
+}
+
+TEST(OutputNames, FollowTheLayout) {
+  const std::vector<Dataset> tables = {Table("public", "orders"), Table("", "lines")};
+  JobSpec spec;
+  EXPECT_THAT(*OutputNames(spec, tables), ElementsAre("public_orders", "lines"));
+  ASSERT_TRUE(spec.options.SetFromText("layout", "by-schema").ok());
+  EXPECT_THAT(*OutputNames(spec, tables), ElementsAre("orders", "lines"));
+}
+
+TEST(OutputNames, BySchemaMayRepeatANameInAnotherSchema) {
+  JobSpec spec;
+  ASSERT_TRUE(spec.options.SetFromText("layout", "by-schema").ok());
+  EXPECT_THAT(*OutputNames(spec, std::vector{Table("a", "t"), Table("b", "t")}),
+              ElementsAre("t", "t"));
+}
+
+TEST(OutputNames, GivenOnesWinAndMustDiffer) {
+  const std::vector<Dataset> tables = {Table("s", "t"), Table("x", "y", "s_t")};
+  const auto names = OutputNames(JobSpec(), tables).ValueOrDie();
+  EXPECT_EQ(names[1], "s_t");
+  EXPECT_THAT(names[0], testing::StartsWith("s_t_"));
+  const auto same = OutputNames(JobSpec(), std::vector{Table("a", "b", "Out"),
+                                                       Table("c", "d", "out")});
+  ASSERT_FALSE(same.ok());
+  EXPECT_THAT(MessageOf(same.status()), HasSubstr("taken by another table"));
+}
+
+TEST(OutputNames, AreUniqueAndStayInTheirFolder) {
+  EXPECT_TRUE(rc::check("names are unique", [] {
+    // Few letters, so that names collide after sanitising and case folding.
+    const auto name = rc::gen::nonEmpty(
+        rc::gen::container<std::string>(rc::gen::element('a', 'A', '_', '/', '.', '\n')));
+    std::set<std::pair<std::string, std::string>> ids;
+    for (const auto& id : *rc::gen::container<std::vector<std::pair<std::string, std::string>>>(
+             rc::gen::pair(name, name))) {
+      ids.insert(id);
+    }
+    std::vector<Dataset> tables;
+    for (const auto& [schema, table] : ids) tables.push_back(Table(schema, table));
+    const auto names = OutputNames(JobSpec(), tables).ValueOrDie();
+    std::set<std::string> folded;
+    for (std::string text : names) {
+      RC_ASSERT(text.find('/') == std::string::npos);
+      RC_ASSERT(text[0] != '.');
+      for (char& c : text) c = static_cast<char>(std::tolower(c));
+      RC_ASSERT(folded.insert(text).second);
+    }
+  }));
+}
+
+TEST(CheckWishes, NamesTheOptionThatWouldAllowTheJob) {
+  SourceTraits source;
+  source.consistent_snapshot = true;
+  SinkTraits sink;
+  JobSpec spec;
+  EXPECT_TRUE(CheckWishes(spec, source, sink).ok());
+  ASSERT_TRUE(spec.options.SetFromText("commit", "job").ok());
+  EXPECT_THAT(MessageOf(CheckWishes(spec, source, sink)), HasSubstr("commit: table"));
+  sink.job_commit = true;
+  EXPECT_TRUE(CheckWishes(spec, source, sink).ok());
+  spec.queries.push_back({"q", "select 1", Options()});
+  EXPECT_FALSE(CheckWishes(spec, source, sink).ok());
+  source.queries = true;
+  EXPECT_TRUE(CheckWishes(spec, source, sink).ok());
+  ASSERT_TRUE(spec.options.SetFromText("strict", "true").ok());
+  ASSERT_TRUE(spec.options.SetFromText("consistency", "none").ok());
+  EXPECT_THAT(MessageOf(CheckWishes(spec, source, sink)), HasSubstr("strict"));
+}
+
+}  // namespace
+}  // namespace bulkhaul
