@@ -167,6 +167,7 @@ TEST(JobFile, ValuesOfTheWrongTypeAreErrors) {
   EXPECT_THAT(Message(Json("{\"source\": 5}")), HasSubstr("source must be text"));
   EXPECT_THAT(Message(Json("{\"dictionary\": true}")), HasSubstr("dictionary must be text"));
   EXPECT_THAT(Message(Toml("[=]\n")), StartsWith("job.toml:1:1: not valid TOML"));
+  EXPECT_THAT(Message(Yaml(",~\n")), HasSubstr("one document"));
   EXPECT_THAT(Message(Yaml("infinity: nul\n")), HasSubstr("did you mean 'null'?"));
   EXPECT_THAT(Message(Yaml("where:\n")), HasSubstr("where has no value"));
   EXPECT_THAT(Message(Yaml("csv_null: NULL\n")), HasSubstr("in quotes"));
