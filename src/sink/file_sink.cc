@@ -342,9 +342,25 @@ Status FileSink::CommitJob(const JobManifest& manifest) {
                           manifest.json);
 }
 
+Status FileSink::SaveReplaced(const JobId& job) const {
+  const std::string folder = layout_->Workspace(job) + "/publish";
+  if (!options_.GetBool("archive") || !Exists(folder)) return Status::OK();
+  ARROW_ASSIGN_OR_RAISE(const auto names, ListFolder(folder));
+  for (const auto& name : names) {
+    const auto metadata = ReadExportMetadata(folder + "/" + name);
+    if (!metadata.ok() || metadata->job_id == job) continue;
+    ARROW_RETURN_NOT_OK(MakeFolders(layout_->archive()));
+    ARROW_ASSIGN_OR_RAISE(const auto place, NextVersion(layout_->archive() + "/" + name));
+    ARROW_RETURN_NOT_OK(RenameNoReplace(folder + "/" + name, place).status());
+    ARROW_RETURN_NOT_OK(SyncFolder(layout_->archive()));
+  }
+  return Status::OK();
+}
+
 Status FileSink::Discard(const JobId& job, std::span<const AttemptId> attempts) {
   const std::string workspace = layout_->Workspace(job);
   if (attempts.empty()) {
+    ARROW_RETURN_NOT_OK(SaveReplaced(job));
     ARROW_RETURN_NOT_OK(RemoveTree(workspace));
     // Succeeds only when no other job works here.
     rmdir(ParentOf(workspace).c_str());

@@ -60,6 +60,8 @@ class FileSink : public Sink {
   Result<std::string> JobDestination() const;
   Status PublishJobFolder(const JobManifest& manifest) const;
   Status WriteHistory(const JobManifest& manifest) const;
+  // Archives what a swap has taken away, when the job died before it could and is given up now.
+  Status SaveReplaced(const JobId& job) const;
   void RemoveStaged(const CommitRequest& request) const noexcept;
 
   const Options options_;

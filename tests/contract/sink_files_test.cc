@@ -233,6 +233,19 @@ TEST_P(FileSinkContract, OverwriteArchivesWhatItReplaces) {
   EXPECT_EQ(ReadRows(second.location), ExpectedRows(0, 20));
 }
 
+// Killed between the swap and the archiving, and then given up instead of resumed.
+TEST_P(FileSinkContract, DiscardArchivesWhatASwapTookAway) {
+  const Job::Texts options = {{"conflict", "overwrite"}, {"archive", "true"}};
+  Ok(MakeJob("one", options).Export("t", 0, 10));
+  Job job = MakeJob("two", options);
+  ASSERT_OK_AND_ASSIGN(auto staged, job.Stage(job.Plan("t"), 0, 0, 20));
+  const std::string source = destination() + "/.bulkhaul/two/publish/public_t-x";
+  fs::create_directories(fs::path(source).parent_path());
+  fs::rename(destination() + "/public_t", source);
+  ASSERT_OK(job.sink().Discard(job.id(), {}));
+  EXPECT_EQ(ReadRows(destination() + "/.archive/public_t-x"), ExpectedRows(0, 10));
+}
+
 TEST_P(FileSinkContract, JobCommitShowsNothingUntilTheEnd) {
   Job job = MakeJob("job", {{"commit", "job"}});
   EXPECT_TRUE(job.sink().Traits().job_commit);
