@@ -1,4 +1,4 @@
-// From a declared SQLite type to an Arrow type. docs/types.md states the policy.
+// From a declared SQLite type to an Arrow type. docs/source-sqlite.md states the policy.
 //
 // SQLite lets any column hold any value; the declared type only gives an affinity
 // (https://www.sqlite.org/datatype3.html). A column therefore has a conversion that says which

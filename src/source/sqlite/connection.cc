@@ -1,5 +1,6 @@
 #include "source/sqlite/connection.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 #include <cerrno>
 #include <filesystem>
@@ -152,7 +153,8 @@ Result<std::unique_ptr<Connection>> Connection::Open(const std::string& path, Op
   if (error && error.value() != ENOENT) return ErrnoError(error.value(), "open", path);
   if (!std::filesystem::exists(status)) return ErrnoError(ENOENT, "open", path);
   if (std::filesystem::is_directory(status)) return ErrnoError(EISDIR, "open", path);
-  if (access(path.c_str(), R_OK) != 0) return ErrnoError(errno, "open", path);
+  if (faccessat(AT_FDCWD, path.c_str(), R_OK, AT_EACCESS) != 0)
+    return ErrnoError(errno, "open", path);
   std::unique_ptr<Connection> connection(new Connection(path));
   const int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI | SQLITE_OPEN_EXRESCODE |
                     (mode == OpenMode::kReadWrite ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY);

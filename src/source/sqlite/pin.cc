@@ -55,8 +55,10 @@ std::string Fingerprint(const Connection& connection, const std::string& path) {
 // Nobody can write without our being told: no WAL to miss, and neither file nor folder writable.
 bool MayBeTakenAsImmutable(const std::string& path) {
   const auto folder = std::filesystem::absolute(path).parent_path();
-  return access(path.c_str(), W_OK) != 0 && access(folder.c_str(), W_OK) != 0 &&
-         !std::filesystem::exists(path + "-wal");
+  const auto writable = [](const std::string& name) {
+    return faccessat(AT_FDCWD, name.c_str(), W_OK, AT_EACCESS) == 0;
+  };
+  return !writable(path) && !writable(folder) && !std::filesystem::exists(path + "-wal");
 }
 
 }  // namespace

@@ -513,6 +513,55 @@ TEST_F(SqliteSourceTest, ConsistencyNoneReadsTheLatest) {
   EXPECT_EQ(ReadIn(snapshot, dataset).ValueOrDie()->num_rows(), 2);
 }
 
+// Root may write everywhere: the test goes on as nobody.
+class AsOrdinaryUser {
+ public:
+  AsOrdinaryUser() : user_(geteuid()) {
+    if (user_ == 0) EXPECT_EQ(seteuid(65534), 0);
+  }
+  ~AsOrdinaryUser() { EXPECT_EQ(seteuid(user_), 0); }
+
+ private:
+  const uid_t user_;
+};
+
+TEST_F(SqliteSourceTest, AFileAndFolderThatNobodyMayWrite) {
+  for (const char* mode : {"wal", "delete"}) {
+    std::filesystem::permissions(folder_, std::filesystem::perms::owner_all);
+    std::filesystem::remove(path_);
+    Writer(path_).Run(std::string("PRAGMA journal_mode = ") + mode +
+                      "; CREATE TABLE t (a INTEGER); INSERT INTO t VALUES (1)");
+    ASSERT_EQ(chmod(path_.c_str(), 0444), 0);
+    ASSERT_EQ(chmod(folder_.c_str(), 0555), 0);
+    const AsOrdinaryUser as_ordinary_user;
+    const auto dataset = Find("t");
+    ASSERT_TRUE(dataset.ok()) << mode << dataset.status();
+    const auto snapshot = source_->Pin({&*dataset, 1}).ValueOrDie();
+    EXPECT_EQ(ReadIn(snapshot, *dataset).ValueOrDie()->num_rows(), 1);
+    EXPECT_TRUE(source_->CheckPin(snapshot).ok());
+    source_.reset();
+  }
+}
+
+TEST_F(SqliteSourceTest, AChangeUnderAViewWithoutLocksIsSeen) {
+  Writer(path_).Run("PRAGMA journal_mode = wal; CREATE TABLE t (a INTEGER)");
+  ASSERT_EQ(chmod(path_.c_str(), 0444), 0);
+  ASSERT_EQ(chmod(folder_.c_str(), 0555), 0);
+  Snapshot snapshot;
+  {
+    const AsOrdinaryUser as_ordinary_user;
+    const auto dataset = Find("t").ValueOrDie();
+    snapshot = source_->Pin({&dataset, 1}).ValueOrDie();
+    EXPECT_NE(snapshot.description.find("immutable"), std::string::npos) << snapshot.description;
+  }
+  ASSERT_EQ(chmod(path_.c_str(), 0644), 0);
+  ASSERT_EQ(truncate(path_.c_str(), static_cast<off_t>(std::filesystem::file_size(path_)) + 4096),
+            0);
+  const Status lost = source_->CheckPin(snapshot);
+  ASSERT_FALSE(lost.ok());
+  EXPECT_EQ(KindOf(lost), ErrorKind::kSnapshotLost);
+}
+
 TEST_F(SqliteSourceTest, WhatIsNoDatabaseIsTheUsersError) {
   const auto kind = [&] {
     const auto result = Find("t");
