@@ -113,7 +113,7 @@ Status UnknownSource(const std::string& uri, const std::string& scheme) {
       scheme.empty() ? fmt::format("'{}' is not a source", Redact(uri))
                      : fmt::format("'{}' names no source: there is no '{}:'", Redact(uri), scheme);
   if (const auto nearest = scheme.empty() ? std::nullopt : NearestName(scheme, schemes)) {
-    message += fmt::format("; did you mean '{}:'?", *nearest);
+    message += fmt::format("; did you mean '{}:'", *nearest);
   }
   return UserError(
       message +
