@@ -117,7 +117,7 @@ Status UnknownSource(const std::string& uri, const std::string& scheme) {
   }
   return UserError(
       message +
-      " Use postgres://user@host/database, sqlite:///path/file.db, a path that ends in "
+      ". Use postgres://user@host/database, sqlite:///path/file.db, a path that ends in "
       ".db or .sqlite, or generator:preset=orders");
 }
 
