@@ -267,11 +267,9 @@ TEST(ConnectionTest, TlsCarriesTheCopyToo) {
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->table->num_rows(), 20'000);
   EXPECT_GT(result->units.size(), 3u);
-  EXPECT_EQ(
-      sql.Value(
-          "SELECT count(*) FROM pg_stat_ssl s JOIN pg_stat_activity USING (pid) WHERE ssl AND "
-          "application_name LIKE 'bulkhaul%'"),
-      "1");
+  EXPECT_NE(sql.Value("SELECT count(*) FROM pg_stat_ssl s JOIN pg_stat_activity USING (pid) WHERE "
+                      "ssl AND application_name LIKE 'bulkhaul%'"),
+            "0");
   const auto wrong =
       Connection::Open(To("postgres://postgres@localhost:" + std::to_string(server.port()) +
                           "/postgres?sslmode=verify-full&sslrootcert=/etc/hostname"),

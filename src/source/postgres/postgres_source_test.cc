@@ -1,6 +1,8 @@
 // Reading tables of a real server.
 #include "source/postgres/postgres_source.h"
 
+#include <set>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -42,6 +44,29 @@ TEST_F(PostgresSourceTest, ReadsAPlainTableInPageRanges) {
   EXPECT_TRUE(job.source->CheckPin(job.snapshot).ok());
   job.source->Release(job.snapshot);
   EXPECT_EQ(KindOf(job.source->CheckPin(job.snapshot)), ErrorKind::kSnapshotLost);
+}
+
+TEST_F(PostgresSourceTest, CommentsKeysAndTypesAreDiscovered) {
+  sql_.Execute(
+      "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN many AS int[];"
+      "CREATE TYPE pair AS (a int, b mood); CREATE DOMAIN pairs AS pair;"
+      "CREATE TABLE t (a int, b text, m mood, l many, p pair, d pairs, g int GENERATED ALWAYS AS "
+      "(a * 2) STORED, gone int, PRIMARY KEY (b, a)); ALTER TABLE t DROP COLUMN gone;"
+      "COMMENT ON TABLE t IS 'the table'; COMMENT ON COLUMN t.b IS 'the b';"
+      "INSERT INTO t VALUES (1, 'x', 'ok', '{1,2}', '(1,sad)', '(2,ok)')");
+  TestJob job(uri_);
+  job.Table("t");
+  const auto result = job.Run();
+  ASSERT_TRUE(result.ok()) << result.status();
+  const auto& dataset = job.datasets[0];
+  EXPECT_EQ(dataset.comment, "the table");
+  EXPECT_EQ(dataset.primary_key, (std::vector<std::string>{"b", "a"}));
+  EXPECT_EQ(dataset.schema->field_names(),
+            (std::vector<std::string>{"a", "b", "m", "l", "p", "d", "g"}));
+  EXPECT_EQ(dataset.schema->field(1)->metadata()->Get(kCommentKey).ValueOrDie(), "the b");
+  EXPECT_EQ(dataset.schema->field(2)->metadata()->Get(kSourceTypeKey).ValueOrDie(), "mood");
+  EXPECT_EQ(Column(*result->table, "g"), std::vector<std::string>{"2"});
+  EXPECT_EQ(dataset.schema->GetFieldByName("l")->type()->id(), arrow::Type::LIST);
 }
 
 }  // namespace
