@@ -189,6 +189,9 @@ TEST(JobFile, NothingIsGivenTwiceOrLeftOver) {
             "job.json:2:2: 'workers' is given twice");
   EXPECT_THAT(Message(Toml("workers = 1\nworkers = 2\n")), StartsWith("job.toml:2:"));
   EXPECT_THAT(Message(Yaml("workers: 1\n---\nworkers: 2\n")), HasSubstr("one document"));
+  EXPECT_THAT(Message(Yaml(",")), HasSubstr("one document"));
+  EXPECT_THAT(Message(Yaml("workers: 1\n,")), StartsWith("job.yaml:2:1: "));
+  EXPECT_TRUE(Yaml("---\nworkers: 1\n...\n").ok());
   EXPECT_THAT(Message(Json("{} {}")), StartsWith("job.json:1:4: not valid JSON"));
   EXPECT_THAT(Message(Json("{\"a\": }")), StartsWith("job.json:1:7: not valid JSON"));
   EXPECT_THAT(Message(Yaml("a: [\n")), StartsWith("job.yaml:"));
