@@ -94,27 +94,6 @@ class YamlReader {
   int64_t values_ = 0;
 };
 
-// Keeps nothing but where the last document began.
-class DocumentMarks : public YAML::EventHandler {
- public:
-  void OnDocumentStart(const YAML::Mark& mark) override { last_ = mark; }
-  void OnDocumentEnd() override {}
-  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
-  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
-  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
-                const std::string&) override {}
-  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
-                       YAML::EmitterStyle::value) override {}
-  void OnSequenceEnd() override {}
-  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
-                  YAML::EmitterStyle::value) override {}
-  void OnMapEnd() override {}
-  const YAML::Mark& last() const { return last_; }
-
- private:
-  YAML::Mark last_;
-};
-
 // Where documents begin.
 class DocumentCounter : public YAML::EventHandler {
  public:
@@ -136,8 +115,8 @@ class DocumentCounter : public YAML::EventHandler {
   YAML::Mark last_;
 };
 
-// The begin of a second document. Not by YAML::LoadAll: yaml-cpp 0.7 finds documents without end in
-// a text such as ",", and keeps them all.
+// The begin of a second document. Not by YAML::LoadAll: yaml-cpp 0.7 takes nothing from ",~" and
+// calls it one document after the other until the memory is gone.
 std::optional<DocumentMark> SecondDocument(std::string_view text) {
   std::istringstream stream{std::string(text)};
   YAML::Parser parser(stream);
