@@ -1,5 +1,6 @@
 #include "commit/ledger.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
@@ -153,8 +154,8 @@ Result<std::unique_ptr<Ledger>> Ledger::Load(const std::string& folder,
   return ledger;
 }
 
-Status Ledger::Change(const Body& body) {
-  Pending mine{&body, Status::OK()};
+Status Ledger::Change(const Body& body, bool durable) {
+  Pending mine{&body, durable, Status::OK()};
   std::unique_lock lock(queue_mutex_);
   queue_.push_back(&mine);
   queue_changed_.wait(lock, [&] { return mine.finished || !leading_; });
@@ -182,6 +183,15 @@ void Ledger::RunGroup(const std::vector<Pending*>& group) {
 
 Status Ledger::RunTransaction(std::span<Pending* const> group) {
   if (!database_) return BugError("the ledger is closed");
+  const bool durable = std::any_of(group.begin(), group.end(),
+                                   [](const Pending* pending) { return pending->durable; });
+  // With NORMAL a commit is in the WAL file but not synced; the next one with FULL syncs both.
+  // Source: SQLite, "PRAGMA synchronous".
+  if (durable != durable_) {
+    ARROW_RETURN_NOT_OK(database_->Execute(durable ? "PRAGMA synchronous=FULL"
+                                                   : "PRAGMA synchronous=NORMAL"));
+    durable_ = durable;
+  }
   ARROW_RETURN_NOT_OK(database_->Change("BEGIN IMMEDIATE", {}).status());
   Status status;
   for (Pending* pending : group) {

@@ -83,7 +83,8 @@ struct DatasetTotals {
 };
 
 // Thread-safe. Each change is one transaction that is on disk (synchronous=FULL) when the call
-// returns; calls that arrive together share a transaction, and so an fsync.
+// returns, but for the two that say otherwise; calls that arrive together share a transaction, and
+// so an fsync.
 class Ledger {
  public:
   // Takes the lock first, then makes an empty ledger in the folder. `spec_json` is redacted.
@@ -120,10 +121,16 @@ class Ledger {
   Result<std::vector<UnitRecord>> Units(int64_t dataset_index, UnitStage stage);
   Result<int64_t> UnitCount(int64_t dataset_index, UnitStage stage);
 
+  // Survives the process at once, a power failure only with the next change: what an attempt stages
+  // counts when it is finished, and what it left behind without a trace goes with the job's staging
+  // area.
   Status BeginAttempt(const AttemptRecord& attempt);
   // The first attempt to finish a unit of the dataset's epoch wins: false for every other, whose
-  // staged bytes the caller discards.
-  Result<bool> FinishAttempt(const AttemptRecord& attempt, const StagedResult& result);
+  // staged bytes the caller discards. `then_staged`: the same transaction marks the dataset as staged
+  // if this was its last unit.
+  Result<bool> FinishAttempt(const AttemptRecord& attempt, const StagedResult& result,
+                             bool then_staged = false);
+  // As durable as BeginAttempt().
   Status FailAttempt(const AttemptRecord& attempt, const Status& error);
   // Results of the units that are done, in order; of ordinals `first` to `last`.
   Result<std::vector<StagedResult>> Staged(int64_t dataset_index, UnitStage stage,
@@ -167,11 +174,12 @@ class Ledger {
   using Body = std::function<Status(Database&)>;
   struct Pending {
     const Body* body;
+    bool durable;
     Status status;
     bool finished = false;
   };
   // Runs `body` in a transaction with those of other threads that wait.
-  Status Change(const Body& body);
+  Status Change(const Body& body, bool durable = true);
   void RunGroup(const std::vector<Pending*>& group);
   Status RunTransaction(std::span<Pending* const> group);
   Result<std::vector<DatabaseRow>> Query(std::string_view sql,
@@ -190,7 +198,8 @@ class Ledger {
   bool leading_ = false;
 
   std::mutex database_mutex_;
-  std::unique_ptr<Database> database_;  // guarded by database_mutex_
+  std::unique_ptr<Database> database_;  // guarded by database_mutex_, as below
+  bool durable_ = true;                 // what the connection is set to
 };
 
 }  // namespace bulkhaul

@@ -12,6 +12,10 @@
 namespace bulkhaul {
 namespace {
 
+constexpr char kMarkStaged[] =
+    "UPDATE datasets SET state=2 WHERE idx=?1 AND state<2 AND NOT EXISTS (SELECT 1 FROM units WHERE "
+    "dataset=?1 AND attempt IS NULL)";
+
 std::string Now() { return FormatUtc(std::chrono::system_clock::now()); }
 
 int64_t Number(UnitStage stage) { return static_cast<int64_t>(stage); }
@@ -37,12 +41,13 @@ Status Ledger::BeginAttempt(const AttemptRecord& attempt) {
                 {attempt.id, attempt.dataset_index, Number(attempt.stage), attempt.ordinal,
                  attempt.epoch, attempt.worker, now})
         .status();
-  }));
+  }, /*durable=*/false));
   CrashPoint("ledger.attempt_begun");
   return Status::OK();
 }
 
-Result<bool> Ledger::FinishAttempt(const AttemptRecord& attempt, const StagedResult& result) {
+Result<bool> Ledger::FinishAttempt(const AttemptRecord& attempt, const StagedResult& result,
+                                   bool then_staged) {
   CrashPoint("ledger.before_unit_done");
   const std::string json = result.ToJson();
   const std::string paths = PathsJson(result);
@@ -55,6 +60,9 @@ Result<bool> Ledger::FinishAttempt(const AttemptRecord& attempt, const StagedRes
                         {attempt.id, attempt.dataset_index, Number(attempt.stage), attempt.ordinal,
                          attempt.epoch}));
     won = changed == 1;
+    if (won && then_staged) {
+      ARROW_RETURN_NOT_OK(database.Change(kMarkStaged, {attempt.dataset_index}).status());
+    }
     return database
         .Change("UPDATE attempts SET state=?, finished_at=?, paths=?, rows=?, bytes=?, "
                 "source_bytes=?, elapsed_ms=?, result=? WHERE id=?",
@@ -79,7 +87,7 @@ Status Ledger::FailAttempt(const AttemptRecord& attempt, const Status& error) {
                 "AND epoch=?",
                 {attempt.dataset_index, Number(attempt.stage), attempt.ordinal, attempt.epoch})
         .status();
-  });
+  }, /*durable=*/false);
 }
 
 Result<std::vector<StagedResult>> Ledger::Staged(int64_t dataset_index, UnitStage stage,
@@ -168,9 +176,7 @@ Result<bool> Ledger::MarkStaged(int64_t dataset_index) {
   ARROW_RETURN_NOT_OK(Change([&](Database& database) -> Status {
     ARROW_ASSIGN_OR_RAISE(
         const int64_t changed,
-        database.Change("UPDATE datasets SET state=2 WHERE idx=?1 AND state<2 AND NOT EXISTS "
-                        "(SELECT 1 FROM units WHERE dataset=?1 AND attempt IS NULL)",
-                        {dataset_index}));
+        database.Change(kMarkStaged, {dataset_index}));
     advanced = changed == 1;
     return Status::OK();
   }));

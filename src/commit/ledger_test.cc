@@ -162,6 +162,17 @@ TEST_F(LedgerTest, DatasetAdvancesOnlyWhenEveryUnitIsDone) {
   EXPECT_EQ(record.receipt->rows, 2);
 }
 
+TEST_F(LedgerTest, LastUnitMayStageTheDatasetInTheSameStep) {
+  auto ledger = Planned(2);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(ledger->Datasets().ValueOrDie()[0].state, DatasetState::kPlanned);
+    const auto attempt = Attempt("0." + std::to_string(i) + "-a", i);
+    ASSERT_TRUE(ledger->BeginAttempt(attempt).ok());
+    ASSERT_TRUE(*ledger->FinishAttempt(attempt, ResultOf(attempt, 1), true));
+  }
+  EXPECT_EQ(ledger->Datasets().ValueOrDie()[0].state, DatasetState::kStaged);
+}
+
 TEST_F(LedgerTest, AssemblyIsASecondStageOfUnits) {
   auto ledger = Planned(1);
   WorkUnit group;

@@ -94,7 +94,8 @@ std::vector<std::string> LiveLines(const ProgressEvent& tick, bool detailed, Ter
         totals.megabytes_per_second, totals.retries));
   }
   // One line of the terminal stays free for the cursor.
-  const int room = std::min(kTablesMax, size.rows - static_cast<int>(lines.size()) - 1);
+  const int room =
+      std::clamp(size.rows - static_cast<int>(lines.size()) - 1, 0, kTablesMax);
   int shown = 0;
   for (const auto& table : tick.active) {
     if (shown == room) break;
