@@ -129,15 +129,9 @@ std::optional<DocumentMark> SecondDocument(std::string_view text) {
 
 Result<DocumentNode> ParseYamlDocument(std::string_view text, std::string_view file_name) {
   try {
-    // Not YAML::LoadAll: yaml-cpp 0.7 takes nothing from ",~" and calls it one document after the
-    // other until the memory is gone (found by fuzz/job_file_fuzz).
-    std::istringstream stream{std::string(text)};
-    YAML::Parser parser(stream);
-    DocumentMarks marks;
-    for (int documents = 0; parser.HandleNextDocument(marks); ++documents) {
-      if (documents == 1) {
-        return ErrorAt(file_name, ToMark(marks.last()), "a job file holds one document");
-      }
+    if (const auto mark = SecondDocument(text)) {
+      return ErrorAt(file_name, *mark,
+                     "a job file holds one document, and here another one begins");
     }
     return YamlReader(text, file_name).Convert(YAML::Load(std::string(text)), 0);
   } catch (const YAML::Exception& error) {
