@@ -51,6 +51,14 @@ std::shared_ptr<arrow::DataType> StoredType(const std::shared_ptr<arrow::DataTyp
   }
 }
 
+// Parquet counts columns by their leaves.
+int LeafColumns(const arrow::DataType& type) {
+  if (type.num_fields() == 0) return 1;
+  int leaves = 0;
+  for (const auto& field : type.fields()) leaves += LeafColumns(*field->type());
+  return leaves;
+}
+
 Status CheckColumn(const arrow::Schema& schema, const std::string& column, const char* option) {
   if (schema.GetFieldIndex(column) >= 0) return Status::OK();
   return UserError(fmt::format("{}: there is no column '{}'", option, column));
@@ -72,8 +80,10 @@ std::shared_ptr<parquet::WriterProperties> MakeProperties(const ParquetSettings&
   if (!settings.page_index) builder.disable_write_page_index();
   for (const auto& column : settings.bloom_filter) builder.enable_bloom_filter(column, {});
   if (!settings.sort_column.empty()) {
-    parquet::SortingColumn sorting;
-    sorting.column_idx = schema.GetFieldIndex(settings.sort_column);
+    parquet::SortingColumn sorting{};  // ascending, NULLs last
+    for (int i = 0; schema.field(i)->name() != settings.sort_column; ++i) {
+      sorting.column_idx += LeafColumns(*schema.field(i)->type());
+    }
     builder.set_sorting_columns({sorting});
   }
   for (size_t i = 0; tuning != nullptr && i < tuning->size(); ++i) {
@@ -329,6 +339,10 @@ Result<ParquetSettings> ParquetSettings::FromOptions(const Options& options,
   }
   if (!settings.sort_column.empty()) {
     ARROW_RETURN_NOT_OK(CheckColumn(schema, settings.sort_column, "sort_column"));
+    if (schema.GetFieldByName(settings.sort_column)->type()->num_fields() > 0) {
+      return UserError(fmt::format("sort_column: '{}' is nested and has no order",
+                                   settings.sort_column));
+    }
     static const Status initialized = arrow::compute::Initialize();
     ARROW_RETURN_NOT_OK(initialized);
   }

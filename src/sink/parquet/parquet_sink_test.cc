@@ -86,7 +86,8 @@ std::unique_ptr<parquet::ParquetFileReader> Open(const std::shared_ptr<arrow::Bu
 
 std::shared_ptr<arrow::Table> Read(const std::shared_ptr<arrow::Buffer>& buffer) {
   parquet::arrow::FileReaderBuilder builder;
-  EXPECT_TRUE(builder.Open(std::make_shared<arrow::io::BufferReader>(buffer)).ok());
+  const Status opened = builder.Open(std::make_shared<arrow::io::BufferReader>(buffer));
+  EXPECT_TRUE(opened.ok()) << opened;
   parquet::ArrowReaderProperties properties;
   properties.set_arrow_extensions_enabled(true);
   auto reader = builder.properties(properties)->Build().ValueOrDie();
@@ -371,7 +372,16 @@ TEST(ParquetSink, SortColumnOrdersEachRowGroup) {
   const auto expected = Batch({{arrow::int32(), "[1, 3, 5, 9, null]"},
                                {arrow::utf8(), R"(["a", "c", "e", "i", "n"])"}});
   EXPECT_TRUE(Read(buffer)->Equals(*arrow::Table::FromRecordBatches({expected}).ValueOrDie()));
-  EXPECT_EQ(Open(buffer)->metadata()->RowGroup(0)->sorting_columns().size(), 1u);
+  const auto nested = Batch({{arrow::struct_({field("x", arrow::int32()), field("y", arrow::int32())}),
+                              R"([{"x": 1, "y": 2}, {"x": 3, "y": 4}])"},
+                             {arrow::int32(), "[2, 1]"}});
+  const auto file = Open(Written({nested}, With({{"sort_column", "c1"}})));
+  const auto sorting = file->metadata()->RowGroup(0)->sorting_columns();
+  ASSERT_EQ(sorting.size(), 1u);
+  EXPECT_EQ(sorting[0].column_idx, 2);  // counted by leaves
+  EXPECT_FALSE(sorting[0].descending);
+  EXPECT_FALSE(sorting[0].nulls_first);
+  EXPECT_EQ(KindOf(Write({nested}, With({{"sort_column", "c0"}})).status()), ErrorKind::kUser);
 }
 
 TEST(ParquetSink, DictionariesThatDifferFromBatchToBatch) {
