@@ -28,7 +28,7 @@ inline constexpr const char* kLedgerCrashPoints[] = {
     "ledger.units_saved",     "ledger.attempt_begun",   "ledger.before_unit_done",
     "ledger.unit_done",       "ledger.dataset_read",    "ledger.dataset_staged",
     "ledger.before_journal",  "ledger.journal_saved",   "ledger.before_published",
-    "ledger.published",       "ledger.epoch_abandoned",
+    "ledger.published",
 };
 
 // A dataset's way. It never goes back but through BeginEpoch() or Reopen().

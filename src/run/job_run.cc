@@ -17,6 +17,24 @@ namespace {
 
 constexpr int64_t kMemorySampleMs = 100;
 
+// Thousands of small tables wait for fsync, not for a core: with eight workers the waits overlap, and
+// the ledger's transactions share theirs. Measured with 2,000 tables of 100 rows on 2 cores and a
+// disk with slow syncs: 87 tables/s with two workers, 572 with eight.
+constexpr int kWorkersForSmallTables = 8;
+constexpr size_t kManyTables = 64;
+constexpr int64_t kSmallTableBytes = 1 << 20;
+
+bool IsManySmallTables(std::span<const std::unique_ptr<TableRun>> tables) {
+  size_t count = 0;
+  int64_t bytes = 0;
+  for (const auto& table : tables) {
+    if (table->record.state >= DatasetState::kPublished) continue;
+    ++count;
+    bytes += table->weight;
+  }
+  return count >= kManyTables && bytes / static_cast<int64_t>(count) < kSmallTableBytes;
+}
+
 // Where staged parts lie, for people and for `clean`; the sink decides, by the same rule.
 std::string WorkspaceOf(const JobSpec& spec, const JobId& job) {
   std::string root = spec.destination_uri;
@@ -117,7 +135,7 @@ JobReport JobRun::Run() {
     status = PublishJob(report);
     if (!status.ok()) report = Report(status);
   }
-  ReleaseViews();
+  ReleaseViews(report.state != JobState::kDone);
   ticker.request_stop();
   ticker.join();
   End(report, status);
@@ -184,7 +202,12 @@ Status JobRun::PlanCapacity() {
   run_.source_traits = run_.source.Traits();
   const ParallelismLimits limits{AvailableCores(), reads ? run_.source_traits.connections_max : -1,
                                  run_.sink_traits.connections_max};
-  ARROW_ASSIGN_OR_RAISE(run_.parallelism, PlanParallelism(spec_.options, limits));
+  Options options = spec_.options;
+  if (!options.Has("workers") && IsManySmallTables(tables_)) {
+    const int64_t workers = std::max(kWorkersForSmallTables, AvailableCores());
+    ARROW_RETURN_NOT_OK(options.Set("workers", workers));
+  }
+  ARROW_ASSIGN_OR_RAISE(run_.parallelism, PlanParallelism(options, limits));
   MemoryWishes wishes;
   wishes.budget_bytes = memory_limit_bytes_;
   wishes.fixed_bytes = memory_limit_bytes_ - budget_.limit_bytes();
@@ -353,8 +376,8 @@ Status JobRun::RenewLostEpochs() {
   return Status::OK();
 }
 
-void JobRun::ReleaseViews() {
-  const bool keep = spec_.options.GetDurationMs("keep_snapshot") > 0 && control_.stopping();
+void JobRun::ReleaseViews(bool unfinished) {
+  const bool keep = unfinished && spec_.options.GetDurationMs("keep_snapshot") > 0;
   std::lock_guard lock(mutex_);
   if (!keep) {
     for (const auto& epoch : live_epochs_) run_.source.Release(epoch->snapshot);

@@ -42,7 +42,8 @@ class JobRun {
   Status BeginEpoch(std::vector<TableRun*> lost);
   Status RenewLostEpochs();
   void MarkLost(const std::shared_ptr<Epoch>& epoch, const Status& reason);
-  void ReleaseViews();
+  // What is unfinished may be resumed in the same views while keep_snapshot holds them.
+  void ReleaseViews(bool unfinished);
 
   // On the worker threads.
   void Work(int number);

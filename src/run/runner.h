@@ -15,6 +15,12 @@
 
 namespace bulkhaul {
 
+// Crash points that a run passes at its end (base/crash_point.h), beside those of ledger, committer
+// and sink.
+inline constexpr const char* kJobCrashPoints[] = {"job.before_manifest", "job.manifest_published",
+                                                  "job.workspace_removed",
+                                                  "job.before_ledger_removed"};
+
 // What `plan` shows, and what a run announces before it reads. Estimates; -1: unknown.
 struct PlannedTable {
   DatasetId dataset;

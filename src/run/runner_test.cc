@@ -264,6 +264,7 @@ TEST_F(RunnerTest, ContinueFinishesTheOthersAndResumeRerunsOnlyWhatFailed) {
   EXPECT_THAT(report.tables.at(1).error, HasSubstr("cannot decode"));
   EXPECT_TRUE(Store()->Manifests().empty()) << "the manifest appears when every table has";
   EXPECT_EQ(FindJob(state_, job_)->state, "partial");
+  EXPECT_EQ(server_->snapshots_held(), 1u) << "kept for the resume, as after a cancel";
 
   broken = false;
   const int before = reads_of_a;
