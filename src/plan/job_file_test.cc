@@ -166,7 +166,10 @@ TEST(JobFile, ValuesOfTheWrongTypeAreErrors) {
   EXPECT_THAT(Message(Json("{\"where\": 5}")), HasSubstr("where must be text"));
   EXPECT_THAT(Message(Json("{\"source\": 5}")), HasSubstr("source must be text"));
   EXPECT_THAT(Message(Json("{\"dictionary\": true}")), HasSubstr("dictionary must be text"));
+  EXPECT_THAT(Message(Toml("[\u0187]\n")), StartsWith("job.toml:1:"));
   EXPECT_THAT(Message(Toml("[=]\n")), StartsWith("job.toml:1:1: not valid TOML"));
+  EXPECT_THAT(Message(Toml("workers = 1 \u00fc\n")), StartsWith("job.toml:1:13: "));
+  EXPECT_THAT(Message(Toml("\u032b")), StartsWith("job.toml:1:1: "));
   EXPECT_THAT(Message(Yaml(",~\n")), HasSubstr("one document"));
   EXPECT_THAT(Message(Yaml("infinity: nul\n")), HasSubstr("did you mean 'null'?"));
   EXPECT_THAT(Message(Yaml("where:\n")), HasSubstr("where has no value"));
