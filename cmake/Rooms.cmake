@@ -10,6 +10,18 @@ add_library(bulkhaul_pch OBJECT ${CMAKE_BINARY_DIR}/pch.cc)
 target_link_libraries(bulkhaul_pch PRIVATE bulkhaul_arrow Threads::Threads fmt::fmt
                       nlohmann_json::nlohmann_json)
 target_precompile_headers(bulkhaul_pch PRIVATE ${BULKHAUL_PCH})
+# g++ does not write the same precompiled header twice, so a compiler cache that hashes its bytes
+# never hits in another checkout. With CCACHE_PCH_EXTSUM (scripts/dev-build) ccache hashes this file
+# beside it instead: what the header was made from.
+file(STRINGS ${CMAKE_SOURCE_DIR}/requirements.txt BULKHAUL_PINNED)
+set(pch_folder ${CMAKE_BINARY_DIR}/CMakeFiles/bulkhaul_pch.dir)
+foreach(extension gch pch)
+  file(CONFIGURE OUTPUT ${pch_folder}/cmake_pch.hxx.${extension}.sum CONTENT
+"${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION} ${CMAKE_BUILD_TYPE} ${BULKHAUL_SANITIZE}
+${BULKHAUL_COVERAGE} fmt ${fmt_VERSION} json ${nlohmann_json_VERSION} ${BULKHAUL_PINNED}
+${BULKHAUL_PCH}
+")
+endforeach()
 
 function(bulkhaul_room name)
   cmake_parse_arguments(ROOM "" "" "LINK;TEST_LINK" ${ARGN})
