@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "base/secret.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "commit/job_lock.h"
@@ -36,10 +37,23 @@ std::optional<std::string> ReadFile(const std::string& path) {
   return std::move(text).str();
 }
 
+// A process that died between making its ledger and writing its entry.
+Result<JobEntry> EntryFromLedger(const std::string& folder) {
+  ARROW_ASSIGN_OR_RAISE(const auto ledger, Ledger::OpenReadOnly(folder));
+  ARROW_ASSIGN_OR_RAISE(const JobSpec spec, JobSpec::FromJson(ledger->spec_json()));
+  JobEntry entry;
+  entry.id = ledger->job();
+  entry.source = Redact(spec.source_uri);
+  entry.destination = Redact(spec.destination_uri);
+  entry.state = "running";
+  entry.created_at = entry.updated_at = ledger->created_at();
+  return entry;
+}
+
 Result<JobEntry> ReadEntry(const std::string& folder) {
   const auto text = ReadFile(folder + "/job.json");
-  if (!text) return UserError(fmt::format("'{}' holds no job", folder));
-  ARROW_ASSIGN_OR_RAISE(JobEntry entry, JobEntry::FromJson(*text));
+  ARROW_ASSIGN_OR_RAISE(JobEntry entry,
+                        text ? JobEntry::FromJson(*text) : EntryFromLedger(folder));
   entry.folder = folder;
   ARROW_ASSIGN_OR_RAISE(entry.owner, LockOwnerOf(folder));
   if (entry.owner) {
@@ -174,7 +188,8 @@ Result<JobEntry> FindJob(const std::string& state_folder, std::string_view id_or
   const std::string path = Normal(name);
   const JobEntry* found = nullptr;
   for (const auto& entry : entries) {
-    if (Normal(entry.folder) == path || Normal(entry.workspace) == path) return entry;
+    if (Normal(entry.folder) == path) return entry;
+    if (!entry.workspace.empty() && Normal(entry.workspace) == path) return entry;
     if (Normal(entry.destination) != path) continue;
     if (!found || (found->state == "done" && entry.state != "done")) found = &entry;
   }

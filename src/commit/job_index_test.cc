@@ -89,6 +89,18 @@ TEST_F(JobIndexTest, KeepsTheSpecWithoutItsSecrets) {
   EXPECT_THAT(loaded.source_uri, testing::HasSubstr("db/shop"));
 }
 
+TEST_F(JobIndexTest, AJobThatDiedBeforeItWroteItsEntryIsFound) {
+  JobSpec spec;
+  spec.source_uri = "postgres://reader:geheim@db/shop";
+  spec.destination_uri = "out";
+  Ledger::Create(JobFolder(state_, "early"), "early", spec.ToJson(true)).ValueOrDie().reset();
+  const auto entry = FindJob(state_, "early").ValueOrDie();
+  EXPECT_EQ(entry.state, "interrupted");
+  EXPECT_EQ(entry.destination, "out");
+  EXPECT_NE(entry.created_at, "");
+  EXPECT_EQ(ListJobs(state_)->size(), 1u);
+}
+
 TEST_F(JobIndexTest, StatusComesFromTheLedger) {
   const auto entry = Add("j", "failed", "2026-01-01T00:00:00Z");
   EXPECT_TRUE(ReadJobStatus(entry)->tables.empty());
