@@ -24,8 +24,8 @@ std::vector<std::string> SinkNames();
 // By the name that an export's metadata gives: "parquet". kUser for another one.
 Result<std::unique_ptr<PartFormat>> MakePartFormat(std::string_view name);
 
-// Child processes that sources start from this same program, by a verb that no help shows. Gives the
-// exit code, or nullopt when `verb` is not one of them. Called before threads are started.
+// Child processes that sources start from this same program, by a verb that no help shows. Gives
+// the exit code, or nullopt when `verb` is not one of them. Called before threads are started.
 std::optional<int> RunChildVerb(std::string_view verb);
 
 }  // namespace bulkhaul

@@ -15,9 +15,9 @@ namespace {
 Status CheckResult(const CommitRequest& request, const StagedResult& result) {
   const int64_t accounted = result.rows_written + result.rows_filtered + result.rows_rejected;
   if (result.rows_read != accounted) {
-    return BugError(fmt::format("unit {}: {} rows read, but {} written, {} filtered and {} rejected",
-                                result.unit_id, result.rows_read, result.rows_written,
-                                result.rows_filtered, result.rows_rejected));
+    return BugError(fmt::format(
+        "unit {}: {} rows read, but {} written, {} filtered and {} rejected", result.unit_id,
+        result.rows_read, result.rows_written, result.rows_filtered, result.rows_rejected));
   }
   int64_t rows = 0, bytes = 0;
   for (const auto& part : result.parts) {
@@ -25,10 +25,10 @@ Status CheckResult(const CommitRequest& request, const StagedResult& result) {
     bytes += part.bytes;
   }
   if (rows != result.rows_written || bytes != result.stored_bytes) {
-    return BugError(fmt::format("unit {}: its parts hold {} rows and {} bytes, its result says {} "
-                                "and {}",
-                                result.unit_id, rows, bytes, result.rows_written,
-                                result.stored_bytes));
+    return BugError(
+        fmt::format("unit {}: its parts hold {} rows and {} bytes, its result says {} "
+                    "and {}",
+                    result.unit_id, rows, bytes, result.rows_written, result.stored_bytes));
   }
   if (result.epoch != request.plan.epoch) {
     return BugError(fmt::format("unit {} was read in epoch {}, its table in epoch {}",
@@ -51,8 +51,8 @@ Status CheckRangesTile(std::span<const UnitRange> planned, std::span<const UnitR
   // An empty range would be a link from a bound to itself.
   for (const auto& range : covered) {
     if (range.begin == range.end && !range.begin.empty()) {
-      return BugError(fmt::format("a result covers nothing at '{}' of '{}'", range.begin,
-                                  range.axis));
+      return BugError(
+          fmt::format("a result covers nothing at '{}' of '{}'", range.begin, range.axis));
     }
   }
   return CheckCovered(whole, covered);

@@ -18,7 +18,8 @@ inline constexpr const char* kCommitterCrashPoints[] = {
     "committer.begin", "committer.checked", "committer.sink_committed", "committer.done"};
 
 // That `covered` gives every row of the plan once: on each axis that was planned, and on no other,
-// the ranges form one chain from "" to "" in which each end is the next begin. kBug otherwise. Pure.
+// the ranges form one chain from "" to "" in which each end is the next begin. kBug otherwise.
+// Pure.
 Status CheckRangesTile(std::span<const UnitRange> planned, std::span<const UnitRange> covered);
 // That each result says what became of every row that it read, that its parts add up, and that all
 // belong to the dataset and epoch of the request and come in order. Pure.
@@ -39,8 +40,8 @@ struct CommitInput {
 class Committer {
  public:
   Committer(Ledger& ledger, Sink& sink) : ledger_(ledger), sink_(sink) {}
-  // Checks, publishes and writes it down. Idempotent: after a failure or a crash the same call, with
-  // the record read from the ledger again, goes on where the sink's journal says.
+  // Checks, publishes and writes it down. Idempotent: after a failure or a crash the same call,
+  // with the record read from the ledger again, goes on where the sink's journal says.
   Result<CommitReceipt> Commit(const CommitInput& input);
   // The request that Commit() makes, from the ledger.
   Result<CommitRequest> Request(const CommitInput& input);

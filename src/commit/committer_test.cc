@@ -15,7 +15,8 @@
 namespace bulkhaul {
 namespace {
 
-// A sink that keeps receipts and can be told to fail; what else a sink does is not asked of it here.
+// A sink that keeps receipts and can be told to fail; what else a sink does is not asked of it
+// here.
 class ReceiptSink : public Sink {
  public:
   SinkTraits Traits() const override { return {}; }
@@ -30,8 +31,7 @@ class ReceiptSink : public Sink {
                                                                UnitContext&) override {
     return BugError("the committer reads no rows");
   }
-  Result<std::vector<StagedResult>> Recover(const JobId&,
-                                            std::span<const StagedResult>) override {
+  Result<std::vector<StagedResult>> Recover(const JobId&, std::span<const StagedResult>) override {
     return std::vector<StagedResult>();
   }
   Result<CommitReceipt> Commit(const CommitRequest& request, CommitContext& context) override {

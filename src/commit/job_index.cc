@@ -10,8 +10,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <unistd.h>
+#include <nlohmann/json.hpp>
 
 #include "base/secret.h"
 #include "base/text.h"
@@ -52,8 +52,7 @@ Result<JobEntry> EntryFromLedger(const std::string& folder) {
 
 Result<JobEntry> ReadEntry(const std::string& folder) {
   const auto text = ReadFile(folder + "/job.json");
-  ARROW_ASSIGN_OR_RAISE(JobEntry entry,
-                        text ? JobEntry::FromJson(*text) : EntryFromLedger(folder));
+  ARROW_ASSIGN_OR_RAISE(JobEntry entry, text ? JobEntry::FromJson(*text) : EntryFromLedger(folder));
   entry.folder = folder;
   ARROW_ASSIGN_OR_RAISE(entry.owner, LockOwnerOf(folder));
   if (entry.owner) {
@@ -97,9 +96,10 @@ Status CheckJobId(const JobId& job) {
                       return c < 0x80 && (std::isalnum(c) || c == '.' || c == '_' || c == '-');
                     });
   if (fits) return Status::OK();
-  return UserError(fmt::format("job_id '{}' does not fit: 1 to 64 of A-Z a-z 0-9 . _ -, not "
-                               "starting with '.' or '-'",
-                               job));
+  return UserError(
+      fmt::format("job_id '{}' does not fit: 1 to 64 of A-Z a-z 0-9 . _ -, not "
+                  "starting with '.' or '-'",
+                  job));
 }
 
 std::string JobEntry::ToJson() const {
@@ -212,8 +212,8 @@ Result<JobSpec> LoadJobSpec(const JobEntry& entry) {
 
 Result<std::vector<JobEntry>> CleanJobs(const std::string& state_folder, int64_t older_than_ms,
                                         bool dry_run) {
-  const std::string limit = FormatUtc(std::chrono::system_clock::now() -
-                                      std::chrono::milliseconds(older_than_ms));
+  const std::string limit =
+      FormatUtc(std::chrono::system_clock::now() - std::chrono::milliseconds(older_than_ms));
   ARROW_ASSIGN_OR_RAISE(const auto entries, ListJobs(state_folder));
   std::vector<JobEntry> removed;
   for (const auto& entry : entries) {
@@ -278,10 +278,10 @@ std::string JobStatus::ToJson() const {
 }
 
 std::string JobStatus::ToText() const {
-  std::string text = fmt::format("job          {}\nstate        {}\nsource       {}\n"
-                                 "destination  {}\ncreated      {}\nupdated      {}\n",
-                                 entry.id, entry.state, entry.source, entry.destination,
-                                 entry.created_at, entry.updated_at);
+  std::string text = fmt::format(
+      "job          {}\nstate        {}\nsource       {}\n"
+      "destination  {}\ncreated      {}\nupdated      {}\n",
+      entry.id, entry.state, entry.source, entry.destination, entry.created_at, entry.updated_at);
   if (entry.owner) {
     text += fmt::format("process      {} on {}\n", entry.owner->pid, entry.owner->host);
   }

@@ -7,9 +7,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <sys/file.h>
 #include <unistd.h>
+#include <nlohmann/json.hpp>
 
 #include "base/units.h"
 
@@ -32,10 +32,10 @@ LockOwner ReadOwner(int descriptor) {
 Status WriteOwner(int descriptor, const std::string& path) {
   char host[256] = "";
   gethostname(host, sizeof(host) - 1);
-  const std::string text = nlohmann::json{{"pid", getpid()},
-                                          {"host", host},
-                                          {"since", FormatUtc(std::chrono::system_clock::now())}}
-                               .dump();
+  const std::string text =
+      nlohmann::json{
+          {"pid", getpid()}, {"host", host}, {"since", FormatUtc(std::chrono::system_clock::now())}}
+          .dump();
   if (ftruncate(descriptor, 0) != 0 ||
       pwrite(descriptor, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
     return ErrnoError(errno, "write", path);
@@ -43,7 +43,8 @@ Status WriteOwner(int descriptor, const std::string& path) {
   return Status::OK();
 }
 
-// LockOwnerOf() in another process holds a shared lock for an instant, so one refusal proves little.
+// LockOwnerOf() in another process holds a shared lock for an instant, so one refusal proves
+// little.
 bool TryLock(int descriptor) {
   for (int tries = 5; tries > 0; --tries) {
     if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) return true;

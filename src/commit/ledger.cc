@@ -79,9 +79,10 @@ Result<std::unique_ptr<Ledger>> Ledger::Create(const std::string& job_folder, co
   ARROW_ASSIGN_OR_RAISE(auto lock, JobLock::Take(job_folder));
   const std::string path = LedgerPath(job_folder);
   if (std::filesystem::exists(path)) {
-    return UserError(fmt::format("job '{}' has begun before: go on with 'bulkhaul resume {}', "
-                                 "remove it with 'bulkhaul clean', or choose another job_id",
-                                 job, job));
+    return UserError(
+        fmt::format("job '{}' has begun before: go on with 'bulkhaul resume {}', "
+                    "remove it with 'bulkhaul clean', or choose another job_id",
+                    job, job));
   }
   // Made under another name, so that a crash here leaves no ledger without its tables.
   const std::string fresh = path + ".new";
@@ -111,8 +112,8 @@ Result<std::unique_ptr<Ledger>> Ledger::Create(const std::string& job_folder, co
 
 Result<std::unique_ptr<Ledger>> Ledger::Open(const std::string& job_folder) {
   if (!std::filesystem::exists(LedgerPath(job_folder))) {
-    return UserError(fmt::format("there is no ledger in '{}': the job is done or never began",
-                                 job_folder));
+    return UserError(
+        fmt::format("there is no ledger in '{}': the job is done or never began", job_folder));
   }
   ARROW_ASSIGN_OR_RAISE(auto lock, JobLock::Take(job_folder));
   ARROW_ASSIGN_OR_RAISE(auto ledger, Load(job_folder, std::move(lock), false));
@@ -126,8 +127,8 @@ Result<std::unique_ptr<Ledger>> Ledger::Open(const std::string& job_folder) {
 
 Result<std::unique_ptr<Ledger>> Ledger::OpenReadOnly(const std::string& job_folder) {
   if (!std::filesystem::exists(LedgerPath(job_folder))) {
-    return UserError(fmt::format("there is no ledger in '{}': the job is done or never began",
-                                 job_folder));
+    return UserError(
+        fmt::format("there is no ledger in '{}': the job is done or never began", job_folder));
   }
   return Load(job_folder, nullptr, true);
 }
@@ -143,9 +144,10 @@ Result<std::unique_ptr<Ledger>> Ledger::Load(const std::string& folder,
   std::unique_ptr<Ledger> ledger(new Ledger(folder, std::move(lock), std::move(database)));
   ARROW_ASSIGN_OR_RAISE(const std::string version, ledger->Meta("version"));
   if (version != std::to_string(kVersion)) {
-    return UserError(fmt::format("the ledger in '{}' has version '{}', this program knows {}: use "
-                                 "the program that made it",
-                                 folder, version, kVersion));
+    return UserError(
+        fmt::format("the ledger in '{}' has version '{}', this program knows {}: use "
+                    "the program that made it",
+                    folder, version, kVersion));
   }
   ARROW_ASSIGN_OR_RAISE(ledger->job_, ledger->Meta("job"));
   ARROW_ASSIGN_OR_RAISE(ledger->spec_json_, ledger->Meta("spec"));
@@ -188,8 +190,8 @@ Status Ledger::RunTransaction(std::span<Pending* const> group) {
   // With NORMAL a commit is in the WAL file but not synced; the next one with FULL syncs both.
   // Source: SQLite, "PRAGMA synchronous".
   if (durable != durable_) {
-    ARROW_RETURN_NOT_OK(database_->Execute(durable ? "PRAGMA synchronous=FULL"
-                                                   : "PRAGMA synchronous=NORMAL"));
+    ARROW_RETURN_NOT_OK(
+        database_->Execute(durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"));
     durable_ = durable;
   }
   ARROW_RETURN_NOT_OK(database_->Change("BEGIN IMMEDIATE", {}).status());
@@ -292,8 +294,7 @@ Status Ledger::BeginEpoch(const Snapshot& snapshot, std::span<const int64_t> dat
                       "error_kind='', journal=NULL WHERE idx=? AND state<>4",
                       {snapshot.epoch, index})
               .status());
-      ARROW_RETURN_NOT_OK(
-          database.Change("DELETE FROM units WHERE dataset=?", {index}).status());
+      ARROW_RETURN_NOT_OK(database.Change("DELETE FROM units WHERE dataset=?", {index}).status());
     }
     return Status::OK();
   }));
@@ -305,13 +306,12 @@ Status Ledger::SaveUnits(int64_t epoch, std::span<const PlannedUnits> planned) {
   ARROW_RETURN_NOT_OK(Change([&](Database& database) -> Status {
     for (const auto& dataset : planned) {
       for (const auto& unit : dataset.units) {
-        ARROW_RETURN_NOT_OK(
-            database
-                .Change("INSERT INTO units (dataset, stage, ordinal, epoch, unit) "
-                        "VALUES (?,?,?,?,?)",
-                        {dataset.dataset_index, static_cast<int64_t>(dataset.stage), unit.ordinal,
-                         epoch, unit.ToJson()})
-                .status());
+        ARROW_RETURN_NOT_OK(database
+                                .Change("INSERT INTO units (dataset, stage, ordinal, epoch, unit) "
+                                        "VALUES (?,?,?,?,?)",
+                                        {dataset.dataset_index, static_cast<int64_t>(dataset.stage),
+                                         unit.ordinal, epoch, unit.ToJson()})
+                                .status());
       }
     }
     return Status::OK();
@@ -339,9 +339,8 @@ Result<std::vector<UnitRecord>> Ledger::Units(int64_t dataset_index, UnitStage s
 }
 
 Result<int64_t> Ledger::UnitCount(int64_t dataset_index, UnitStage stage) {
-  ARROW_ASSIGN_OR_RAISE(auto rows,
-                        Query("SELECT count(*) FROM units WHERE dataset=? AND stage=?",
-                              {dataset_index, static_cast<int64_t>(stage)}));
+  ARROW_ASSIGN_OR_RAISE(auto rows, Query("SELECT count(*) FROM units WHERE dataset=? AND stage=?",
+                                         {dataset_index, static_cast<int64_t>(stage)}));
   return rows[0][0].number;
 }
 

@@ -24,10 +24,10 @@ namespace bulkhaul {
 // Crash points that the ledger passes (base/crash_point.h). "begun" is after the attempt is durable
 // and before it has a file; "done" is after its result is durable.
 inline constexpr const char* kLedgerCrashPoints[] = {
-    "ledger.created",         "ledger.datasets_saved",  "ledger.epoch_saved",
-    "ledger.units_saved",     "ledger.attempt_begun",   "ledger.before_unit_done",
-    "ledger.unit_done",       "ledger.dataset_read",    "ledger.dataset_staged",
-    "ledger.before_journal",  "ledger.journal_saved",   "ledger.before_published",
+    "ledger.created",        "ledger.datasets_saved", "ledger.epoch_saved",
+    "ledger.units_saved",    "ledger.attempt_begun",  "ledger.before_unit_done",
+    "ledger.unit_done",      "ledger.dataset_read",   "ledger.dataset_staged",
+    "ledger.before_journal", "ledger.journal_saved",  "ledger.before_published",
     "ledger.published",
 };
 
@@ -51,9 +51,9 @@ struct DatasetRecord {
   Dataset dataset;
   std::shared_ptr<arrow::Schema> output_schema;  // after the transforms of the read stage
   std::string output_name;
-  int64_t epoch = 0;         // 0: not pinned yet
+  int64_t epoch = 0;          // 0: not pinned yet
   bool intermediate = false;  // the read stage writes rows that the assemble stage reads back
-  std::string decision;      // JSON: job-wide transforms' decisions by name, once made
+  std::string decision;       // JSON: job-wide transforms' decisions by name, once made
   std::string error, error_kind;
   std::optional<std::string> journal;  // the sink's, from kPublishing on
   std::optional<CommitReceipt> receipt;
@@ -126,8 +126,8 @@ class Ledger {
   // area.
   Status BeginAttempt(const AttemptRecord& attempt);
   // The first attempt to finish a unit of the dataset's epoch wins: false for every other, whose
-  // staged bytes the caller discards. `then_staged`: the same transaction marks the dataset as staged
-  // if this was its last unit.
+  // staged bytes the caller discards. `then_staged`: the same transaction marks the dataset as
+  // staged if this was its last unit.
   Result<bool> FinishAttempt(const AttemptRecord& attempt, const StagedResult& result,
                              bool then_staged = false);
   // As durable as BeginAttempt().
@@ -187,7 +187,7 @@ class Ledger {
 
   const std::string folder_;
   const std::unique_ptr<JobLock> lock_;
-  JobId job_;               // constant after Create or Load, as the three below
+  JobId job_;  // constant after Create or Load, as the three below
   std::string instance_;
   std::string spec_json_;
   std::string created_at_;

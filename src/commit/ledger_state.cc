@@ -13,7 +13,8 @@ namespace bulkhaul {
 namespace {
 
 constexpr char kMarkStaged[] =
-    "UPDATE datasets SET state=2 WHERE idx=?1 AND state<2 AND NOT EXISTS (SELECT 1 FROM units WHERE "
+    "UPDATE datasets SET state=2 WHERE idx=?1 AND state<2 AND NOT EXISTS (SELECT 1 FROM units "
+    "WHERE "
     "dataset=?1 AND attempt IS NULL)";
 
 std::string Now() { return FormatUtc(std::chrono::system_clock::now()); }
@@ -30,18 +31,21 @@ std::string PathsJson(const StagedResult& result) {
 
 Status Ledger::BeginAttempt(const AttemptRecord& attempt) {
   const std::string now = Now();
-  ARROW_RETURN_NOT_OK(Change([&](Database& database) -> Status {
-    ARROW_RETURN_NOT_OK(
-        database
-            .Change("UPDATE datasets SET started_at=? WHERE idx=? AND started_at=''",
-                    {now, attempt.dataset_index})
-            .status());
-    return database
-        .Change("INSERT INTO attempts VALUES (?,?,?,?,?,?,'running',?,'','[]',0,0,0,0,'','',NULL)",
+  ARROW_RETURN_NOT_OK(Change(
+      [&](Database& database) -> Status {
+        ARROW_RETURN_NOT_OK(
+            database
+                .Change("UPDATE datasets SET started_at=? WHERE idx=? AND started_at=''",
+                        {now, attempt.dataset_index})
+                .status());
+        return database
+            .Change(
+                "INSERT INTO attempts VALUES (?,?,?,?,?,?,'running',?,'','[]',0,0,0,0,'','',NULL)",
                 {attempt.id, attempt.dataset_index, Number(attempt.stage), attempt.ordinal,
                  attempt.epoch, attempt.worker, now})
-        .status();
-  }, /*durable=*/false));
+            .status();
+      },
+      /*durable=*/false));
   CrashPoint("ledger.attempt_begun");
   return Status::OK();
 }
@@ -64,10 +68,11 @@ Result<bool> Ledger::FinishAttempt(const AttemptRecord& attempt, const StagedRes
       ARROW_RETURN_NOT_OK(database.Change(kMarkStaged, {attempt.dataset_index}).status());
     }
     return database
-        .Change("UPDATE attempts SET state=?, finished_at=?, paths=?, rows=?, bytes=?, "
-                "source_bytes=?, elapsed_ms=?, result=? WHERE id=?",
-                {won ? "done" : "superseded", Now(), paths, result.rows_written,
-                 result.stored_bytes, result.source_bytes, result.elapsed_ms, json, attempt.id})
+        .Change(
+            "UPDATE attempts SET state=?, finished_at=?, paths=?, rows=?, bytes=?, "
+            "source_bytes=?, elapsed_ms=?, result=? WHERE id=?",
+            {won ? "done" : "superseded", Now(), paths, result.rows_written, result.stored_bytes,
+             result.source_bytes, result.elapsed_ms, json, attempt.id})
         .status();
   }));
   if (won) CrashPoint("ledger.unit_done");
@@ -75,28 +80,31 @@ Result<bool> Ledger::FinishAttempt(const AttemptRecord& attempt, const StagedRes
 }
 
 Status Ledger::FailAttempt(const AttemptRecord& attempt, const Status& error) {
-  return Change([&](Database& database) -> Status {
-    ARROW_RETURN_NOT_OK(
-        database
-            .Change("UPDATE attempts SET state='failed', finished_at=?, error=?, error_kind=? "
-                    "WHERE id=?",
-                    {Now(), Redact(MessageOf(error)), ErrorKindName(KindOf(error)), attempt.id})
-            .status());
-    return database
-        .Change("UPDATE units SET failures=failures+1 WHERE dataset=? AND stage=? AND ordinal=? "
+  return Change(
+      [&](Database& database) -> Status {
+        ARROW_RETURN_NOT_OK(
+            database
+                .Change("UPDATE attempts SET state='failed', finished_at=?, error=?, error_kind=? "
+                        "WHERE id=?",
+                        {Now(), Redact(MessageOf(error)), ErrorKindName(KindOf(error)), attempt.id})
+                .status());
+        return database
+            .Change(
+                "UPDATE units SET failures=failures+1 WHERE dataset=? AND stage=? AND ordinal=? "
                 "AND epoch=?",
                 {attempt.dataset_index, Number(attempt.stage), attempt.ordinal, attempt.epoch})
-        .status();
-  }, /*durable=*/false);
+            .status();
+      },
+      /*durable=*/false);
 }
 
 Result<std::vector<StagedResult>> Ledger::Staged(int64_t dataset_index, UnitStage stage,
                                                  int64_t first, int64_t last) {
-  ARROW_ASSIGN_OR_RAISE(
-      auto rows, Query("SELECT attempts.result FROM units JOIN attempts ON attempts.id = "
-                       "units.attempt WHERE units.dataset=? AND units.stage=? AND "
-                       "units.ordinal BETWEEN ? AND ? ORDER BY units.ordinal",
-                       {dataset_index, Number(stage), first, last}));
+  ARROW_ASSIGN_OR_RAISE(auto rows,
+                        Query("SELECT attempts.result FROM units JOIN attempts ON attempts.id = "
+                              "units.attempt WHERE units.dataset=? AND units.stage=? AND "
+                              "units.ordinal BETWEEN ? AND ? ORDER BY units.ordinal",
+                              {dataset_index, Number(stage), first, last}));
   std::vector<StagedResult> results;
   results.reserve(rows.size());
   for (const auto& row : rows) {
@@ -174,9 +182,7 @@ Result<bool> Ledger::BeginAssembly(int64_t dataset_index, const std::string& dec
 Result<bool> Ledger::MarkStaged(int64_t dataset_index) {
   bool advanced = false;
   ARROW_RETURN_NOT_OK(Change([&](Database& database) -> Status {
-    ARROW_ASSIGN_OR_RAISE(
-        const int64_t changed,
-        database.Change(kMarkStaged, {dataset_index}));
+    ARROW_ASSIGN_OR_RAISE(const int64_t changed, database.Change(kMarkStaged, {dataset_index}));
     advanced = changed == 1;
     return Status::OK();
   }));
@@ -187,9 +193,10 @@ Result<bool> Ledger::MarkStaged(int64_t dataset_index) {
 Status Ledger::FailDataset(int64_t dataset_index, const Status& error) {
   return Change([&](Database& database) {
     return database
-        .Change("UPDATE datasets SET failed_from=CASE WHEN state=5 THEN failed_from ELSE state END, "
-                "state=5, error=?, error_kind=? WHERE idx=? AND state<>4",
-                {Redact(MessageOf(error)), ErrorKindName(KindOf(error)), dataset_index})
+        .Change(
+            "UPDATE datasets SET failed_from=CASE WHEN state=5 THEN failed_from ELSE state END, "
+            "state=5, error=?, error_kind=? WHERE idx=? AND state<>4",
+            {Redact(MessageOf(error)), ErrorKindName(KindOf(error)), dataset_index})
         .status();
   });
 }
@@ -197,9 +204,10 @@ Status Ledger::FailDataset(int64_t dataset_index, const Status& error) {
 Status Ledger::Reopen(int64_t dataset_index) {
   return Change([&](Database& database) {
     return database
-        .Change("UPDATE datasets SET error='', error_kind='', state=failed_from WHERE idx=? AND "
-                "state=5",
-                {dataset_index})
+        .Change(
+            "UPDATE datasets SET error='', error_kind='', state=failed_from WHERE idx=? AND "
+            "state=5",
+            {dataset_index})
         .status();
   });
 }
@@ -225,8 +233,8 @@ Status Ledger::SaveJournal(int64_t dataset_index, const std::string& journal) {
         database.Change("UPDATE datasets SET state=3, journal=? WHERE idx=? AND state IN (2, 3)",
                         {journal, dataset_index}));
     if (changed != 1) {
-      return BugError(fmt::format("dataset {} is not staged, so it cannot be published",
-                                  dataset_index));
+      return BugError(
+          fmt::format("dataset {} is not staged, so it cannot be published", dataset_index));
     }
     return Status::OK();
   }));
@@ -272,10 +280,10 @@ Result<DatasetTotals> Ledger::Totals(int64_t dataset_index) {
   totals.stored_bytes = sums[0][1].number;
   totals.source_bytes = sums[0][2].number;
   totals.unit_ms = sums[0][3].number;
-  ARROW_ASSIGN_OR_RAISE(
-      auto running, Query("SELECT count(DISTINCT ordinal) FROM attempts WHERE dataset=? AND "
-                          "state='running'",
-                          {dataset_index}));
+  ARROW_ASSIGN_OR_RAISE(auto running,
+                        Query("SELECT count(DISTINCT ordinal) FROM attempts WHERE dataset=? AND "
+                              "state='running'",
+                              {dataset_index}));
   totals.units_running = running[0][0].number;
   return totals;
 }

@@ -202,8 +202,7 @@ TEST_F(LedgerTest, FailedDatasetGoesBackToWhereItWas) {
   ASSERT_TRUE(ledger->BeginAttempt(attempt).ok());
   ASSERT_TRUE(*ledger->FinishAttempt(attempt, ResultOf(attempt, 1)));
   ASSERT_TRUE(*ledger->MarkStaged(0));
-  ASSERT_TRUE(
-      ledger->FailDataset(0, UserError("postgres://u:geheim@h/db is full")).ok());
+  ASSERT_TRUE(ledger->FailDataset(0, UserError("postgres://u:geheim@h/db is full")).ok());
   auto record = ledger->Datasets().ValueOrDie()[0];
   EXPECT_EQ(record.state, DatasetState::kFailed);
   EXPECT_EQ(record.error_kind, "user");
@@ -313,8 +312,8 @@ TEST_F(LedgerTest, TenThousandUnitsAreOneTransactionUnderASecond) {
             20u << 20);
 }
 
-// The disk of a busy machine may need milliseconds for one fsync, so the bare cost of a unit's two is
-// measured beside it.
+// The disk of a busy machine may need milliseconds for one fsync, so the bare cost of a unit's two
+// is measured beside it.
 TEST_F(LedgerTest, AUnitCostsUnderTwoMillisecondsWhereTheDiskAllowsIt) {
   constexpr int kUnits = 300;
   using Milliseconds = std::chrono::duration<double, std::milli>;

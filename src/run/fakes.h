@@ -57,7 +57,7 @@ class Server {
   friend class ServerSession;
   mutable std::mutex mutex_;
   using Tables = std::map<std::string, Rows>;
-  Tables tables_;                                                   // guarded by mutex_, as below
+  Tables tables_;  // guarded by mutex_, as below
   std::map<std::string, std::shared_ptr<const Tables>> snapshots_;
   int snapshot_number_ = 0;
 };

@@ -229,12 +229,12 @@ Result<std::unique_ptr<UnitWriter>> FaultySink::Begin(const DatasetPlan& plan, c
                                                       WriteStage stage, UnitContext& context) {
   if (on_begin) ARROW_RETURN_NOT_OK(on_begin(unit));
   ARROW_ASSIGN_OR_RAISE(auto writer, sink_->Begin(plan, unit, attempt, schema, stage, context));
-  return std::make_unique<FaultyWriter>(std::move(writer), [this, unit] {
-    return on_finish ? on_finish(unit) : Status::OK();
-  });
+  return std::make_unique<FaultyWriter>(
+      std::move(writer), [this, unit] { return on_finish ? on_finish(unit) : Status::OK(); });
 }
-Result<std::unique_ptr<arrow::RecordBatchReader>> FaultySink::OpenStaged(
-    const DatasetPlan& plan, const StagedResult& staged, UnitContext& context) {
+Result<std::unique_ptr<arrow::RecordBatchReader>> FaultySink::OpenStaged(const DatasetPlan& plan,
+                                                                         const StagedResult& staged,
+                                                                         UnitContext& context) {
   return sink_->OpenStaged(plan, staged, context);
 }
 Result<std::vector<StagedResult>> FaultySink::Recover(const JobId& job,

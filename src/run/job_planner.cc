@@ -260,8 +260,7 @@ Result<std::vector<DatasetRecord>> MakeRecords(const JobSpec& spec, std::vector<
     if (!chain.ok()) return WithContext(chain.status(), name);
     record.output_schema = chain->schema();
     const Options& options = record.dataset.options;
-    ARROW_ASSIGN_OR_RAISE(const bool needs_assembly,
-                          TransformChain::NeedsAssembly(record.dataset));
+    ARROW_ASSIGN_OR_RAISE(const bool needs_assembly, TransformChain::NeedsAssembly(record.dataset));
     record.intermediate = needs_assembly || options.GetBool("single_file") ||
                           options.GetBytes("merge_small_parts") > 0;
     records.push_back(std::move(record));
@@ -346,9 +345,9 @@ Result<std::shared_ptr<Epoch>> PlanEpoch(RunContext& run, std::span<TableRun* co
   return epoch;
 }
 
-Result<std::vector<TableRun*>> TablesOfNewEpoch(
-    const RunContext& run, std::span<const std::unique_ptr<TableRun>> tables,
-    std::vector<TableRun*> lost) {
+Result<std::vector<TableRun*>> TablesOfNewEpoch(const RunContext& run,
+                                                std::span<const std::unique_ptr<TableRun>> tables,
+                                                std::vector<TableRun*> lost) {
   if (!run.spec.options.GetBool("strict") || lost.empty()) return lost;
   std::vector<TableRun*> all;
   for (const auto& table : tables) {

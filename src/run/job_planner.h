@@ -10,8 +10,8 @@
 
 namespace bulkhaul {
 
-// What source and sink cannot do of what the job asks for: kUser, naming the option that would allow
-// the job. Pure.
+// What source and sink cannot do of what the job asks for: kUser, naming the option that would
+// allow the job. Pure.
 Status CheckWishes(const JobSpec& spec, const SourceTraits& source, const SinkTraits& sink);
 
 // What discovery found, as records of a new job: named, with the schema that its writers get. A
@@ -45,8 +45,8 @@ Result<Resumption> Resume(RunContext& run, std::span<const std::unique_ptr<Table
 
 // With strict, a job's tables all come from one view: which tables a new epoch must hold when
 // `lost` must be read again. kSnapshotLost when published ones make that impossible.
-Result<std::vector<TableRun*>> TablesOfNewEpoch(
-    const RunContext& run, std::span<const std::unique_ptr<TableRun>> tables,
-    std::vector<TableRun*> lost);
+Result<std::vector<TableRun*>> TablesOfNewEpoch(const RunContext& run,
+                                                std::span<const std::unique_ptr<TableRun>> tables,
+                                                std::vector<TableRun*> lost);
 
 }  // namespace bulkhaul

@@ -42,8 +42,8 @@ TEST(OutputNames, GivenOnesWinAndMustDiffer) {
   const auto names = OutputNames(JobSpec(), tables).ValueOrDie();
   EXPECT_EQ(names[1], "s_t");
   EXPECT_THAT(names[0], testing::StartsWith("s_t_"));
-  const auto same = OutputNames(JobSpec(), std::vector{Table("a", "b", "Out"),
-                                                       Table("c", "d", "out")});
+  const auto same =
+      OutputNames(JobSpec(), std::vector{Table("a", "b", "Out"), Table("c", "d", "out")});
   ASSERT_FALSE(same.ok());
   EXPECT_THAT(MessageOf(same.status()), HasSubstr("taken by another table"));
 }

@@ -134,9 +134,9 @@ std::string JobStatistics::ToText() const {
       "{} runs: {} done, {} partial, {} failed, {} cancelled\n{} tables ({} failed), {} rows, {} "
       "received, {} stored, {}\nspeed-up {:.1f} on average, {:.1f} at best; workers {:.1f} on "
       "average, {} at most\n",
-      jobs, done, partial, failed, cancelled, FormatCount(tables), tables_failed,
-      FormatCount(rows), FormatBytes(source_bytes), FormatBytes(stored_bytes),
-      FormatDurationMs(wall_ms), speed_up_mean, speed_up_max, workers_mean, workers_max);
+      jobs, done, partial, failed, cancelled, FormatCount(tables), tables_failed, FormatCount(rows),
+      FormatBytes(source_bytes), FormatBytes(stored_bytes), FormatDurationMs(wall_ms),
+      speed_up_mean, speed_up_max, workers_mean, workers_max);
   if (unreadable > 0) text += fmt::format("{} records could not be read\n", unreadable);
   return text;
 }

@@ -17,9 +17,9 @@ namespace {
 
 constexpr int64_t kMemorySampleMs = 100;
 
-// Thousands of small tables wait for fsync, not for a core: with eight workers the waits overlap, and
-// the ledger's transactions share theirs. Measured with 2,000 tables of 100 rows on 2 cores and a
-// disk with slow syncs: 87 tables/s with two workers, 572 with eight.
+// Thousands of small tables wait for fsync, not for a core: with eight workers the waits overlap,
+// and the ledger's transactions share theirs. Measured with 2,000 tables of 100 rows on 2 cores and
+// a disk with slow syncs: 87 tables/s with two workers, 572 with eight.
 constexpr int kWorkersForSmallTables = 8;
 constexpr size_t kManyTables = 64;
 constexpr int64_t kSmallTableBytes = 1 << 20;
@@ -43,8 +43,8 @@ std::string WorkspaceOf(const JobSpec& spec, const JobId& job) {
   std::error_code error;
   std::filesystem::path path = std::filesystem::absolute(root, error).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();
-  const bool beside = spec.options.GetString("layout") == "direct" ||
-                      spec.options.GetString("commit") == "job";
+  const bool beside =
+      spec.options.GetString("layout") == "direct" || spec.options.GetString("commit") == "job";
   if (beside) path = path.parent_path();
   return (path / ".bulkhaul" / job).string();
 }
@@ -97,12 +97,12 @@ JobRun::JobRun(const JobSpec& spec, Source& source, Sink& sink, const RunOptions
       control_(options.stop),
       budget_(std::max<int64_t>(1, memory_limit_bytes_ - ResidentBytes())),
       progress_(options.job_id, options.progress, [this] { return monitor_.resident_bytes(); }),
-      monitor_(budget_, memory_limit_bytes_,
-               [this](const std::string& text) { progress_.Warn(text); }, ResidentBytes,
-               kMemorySampleMs),
-      run_{spec,      options.job_id, source,    sink,     source.Traits(), sink.Traits(),
-           *ledger_,  budget_,        monitor_,  progress_, watchdog_,      control_,
-           {},        {},             Redact(spec.source_uri)},
+      monitor_(
+          budget_, memory_limit_bytes_, [this](const std::string& text) { progress_.Warn(text); },
+          ResidentBytes, kMemorySampleMs),
+      run_{spec,          options.job_id, source,  sink,     source.Traits(),
+           sink.Traits(), *ledger_,       budget_, monitor_, progress_,
+           watchdog_,     control_,       {},      {},       Redact(spec.source_uri)},
       usage_before_(ReadProcessUsage()),
       started_at_(FormatUtc(std::chrono::system_clock::now())) {
   run_.continue_on_error = spec.options.GetString("on_error") == "continue";
@@ -229,15 +229,14 @@ Status JobRun::PlanCapacity() {
   const SchedulerLimits scheduling{run_.parallelism.parallel_tables,
                                    spec_.options.Has("parallel_tables"),
                                    spec_.options.Has("workers_per_table")};
-  scheduler_ = std::make_unique<Scheduler>(scheduling, [this](TableRun& table) {
-    return LoadUnits(table);
-  });
+  scheduler_ =
+      std::make_unique<Scheduler>(scheduling, [this](TableRun& table) { return LoadUnits(table); });
   return Status::OK();
 }
 
 Result<std::vector<UnitRecord>> JobRun::LoadUnits(TableRun& table) {
-  const UnitStage stage = table.record.state == DatasetState::kPlanned ? UnitStage::kRead
-                                                                       : UnitStage::kAssemble;
+  const UnitStage stage =
+      table.record.state == DatasetState::kPlanned ? UnitStage::kRead : UnitStage::kAssemble;
   ARROW_ASSIGN_OR_RAISE(auto units, ledger_->Units(table.record.index, stage));
   std::erase_if(units, [](const UnitRecord& unit) { return unit.done; });
   return units;
@@ -285,9 +284,8 @@ Status JobRun::Execute() {
     if (!status.ok()) break;
     if (!over) continue;
     const bool held_back = !run_.publish_now;
-    const bool failed = std::any_of(tables_.begin(), tables_.end(), [](const auto& table) {
-      return table->stop.stop_requested();
-    });
+    const bool failed = std::any_of(tables_.begin(), tables_.end(),
+                                    [](const auto& table) { return table->stop.stop_requested(); });
     if (!held_back || failed) break;
     run_.publish_now = true;
     for (const auto& table : tables_) Schedule(table.get());
@@ -299,9 +297,10 @@ Status JobRun::Execute() {
 }
 
 Status JobRun::BeginEpoch(std::vector<TableRun*> wanted) {
-  const bool described_before = std::any_of(tables_.begin(), tables_.end(), [](const auto& table) {
-    return table->record.epoch > 0;
-  }) || options_.resume;
+  const bool described_before =
+      std::any_of(tables_.begin(), tables_.end(),
+                  [](const auto& table) { return table->record.epoch > 0; }) ||
+      options_.resume;
   ARROW_ASSIGN_OR_RAISE(auto epoch, PlanEpoch(run_, wanted, described_before));
   std::lock_guard lock(mutex_);
   live_epochs_.push_back(std::move(epoch));
@@ -310,9 +309,10 @@ Status JobRun::BeginEpoch(std::vector<TableRun*> wanted) {
 
 void JobRun::MarkLost(const std::shared_ptr<Epoch>& epoch, const Status& reason) {
   if (epoch->lost.exchange(true)) return;
-  progress_.Warn(fmt::format("the snapshot of epoch {} is lost: {}; tables that are not wholly "
-                             "staged are read again in a new one",
-                             epoch->snapshot.epoch, MessageOf(reason)));
+  progress_.Warn(
+      fmt::format("the snapshot of epoch {} is lost: {}; tables that are not wholly "
+                  "staged are read again in a new one",
+                  epoch->snapshot.epoch, MessageOf(reason)));
   epoch->stop.request_stop();
   scheduler_->Wake();
 }
@@ -332,9 +332,7 @@ Status JobRun::RenewLostEpochs() {
   }
   for (TableRun* table : concerned) scheduler_->Remove(table);
   scheduler_->WaitIdle(
-      [&](const TableRun& table) {
-        return strict || (table.epoch && table.epoch->lost);
-      },
+      [&](const TableRun& table) { return strict || (table.epoch && table.epoch->lost); },
       control_.stop());
   if (control_.stopping()) return control_.reason();
   std::vector<TableRun*> lost;
@@ -357,9 +355,10 @@ Status JobRun::RenewLostEpochs() {
     epochs_lost_in_a_row_ = lost.size() == left_at_last_loss_ ? epochs_lost_in_a_row_ + 1 : 1;
     left_at_last_loss_ = lost.size();
     if (epochs_lost_in_a_row_ > spec_.options.GetInt("retries") + 1) {
-      return SnapshotLostError(fmt::format("the snapshot was lost {} times before another table "
-                                           "was whole; the source does not hold one long enough",
-                                           epochs_lost_in_a_row_));
+      return SnapshotLostError(
+          fmt::format("the snapshot was lost {} times before another table "
+                      "was whole; the source does not hold one long enough",
+                      epochs_lost_in_a_row_));
     }
     ARROW_ASSIGN_OR_RAISE(lost, TablesOfNewEpoch(run_, tables_, std::move(lost)));
     ARROW_RETURN_NOT_OK(BeginEpoch(std::move(lost)));

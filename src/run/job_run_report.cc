@@ -114,8 +114,8 @@ JobReport JobRun::Report(const Status& status) {
     report.files += table.files;
   }
   if (!status.ok()) {
-    report.state = KindOf(status) == ErrorKind::kCancelled ? JobState::kCancelled
-                                                           : JobState::kFailed;
+    report.state =
+        KindOf(status) == ErrorKind::kCancelled ? JobState::kCancelled : JobState::kFailed;
     report.error = Redact(MessageOf(status));
     report.error_kind = ErrorKindName(KindOf(status));
     report.error_code = CodeOf(status);
@@ -161,9 +161,8 @@ Status JobRun::PublishJob(JobReport& report) {
   if (spec_.options.GetBool("job_history")) manifest.history_json = JobRecordJson(report);
   for (const auto& table : tables_) manifest.receipts.push_back(*table->record.receipt);
   CrashPoint("job.before_manifest");
-  ARROW_RETURN_NOT_OK(RetryTransient(run_, "publish the job's manifest", [&] {
-    return run_.sink.CommitJob(manifest);
-  }));
+  ARROW_RETURN_NOT_OK(RetryTransient(run_, "publish the job's manifest",
+                                     [&] { return run_.sink.CommitJob(manifest); }));
   CrashPoint("job.manifest_published");
   if (spec_.options.GetBool("keep_workspace")) return Status::OK();
   // Everything is published; what cannot be cleaned up is no reason to call the job failed.

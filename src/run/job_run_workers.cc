@@ -79,8 +79,8 @@ bool JobRun::ShouldRetire(const Status& status) {
   int alive = workers_alive_;
   while (alive > 1) {
     if (workers_alive_.compare_exchange_weak(alive, alive - 1)) {
-      progress_.Warn(fmt::format("workers lowered to {}: the source has no connection for more",
-                                 alive - 1));
+      progress_.Warn(
+          fmt::format("workers lowered to {}: the source has no connection for more", alive - 1));
       return true;
     }
   }

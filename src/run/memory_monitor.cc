@@ -68,9 +68,10 @@ void MemoryMonitor::Check() {
     throttled_ = true;
     budget_.SetThrottled(true);
     arrow::default_memory_pool()->ReleaseUnused();
-    warn_(fmt::format("memory: {} resident, {:.0f} % of the limit of {}: no unit starts until it "
-                      "is below 85 %; lower workers or batch_bytes, or raise memory_limit",
-                      FormatBytes(resident), share * 100, FormatBytes(limit_bytes_)));
+    warn_(
+        fmt::format("memory: {} resident, {:.0f} % of the limit of {}: no unit starts until it "
+                    "is below 85 %; lower workers or batch_bytes, or raise memory_limit",
+                    FormatBytes(resident), share * 100, FormatBytes(limit_bytes_)));
   } else if (share < 0.85 && throttled_) {
     throttled_ = false;
     budget_.SetThrottled(false);

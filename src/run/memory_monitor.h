@@ -51,7 +51,7 @@ class MemoryMonitor {
   std::array<std::atomic<int>, kMemoryStages> active_{};
   std::array<std::atomic<int64_t>, kMemoryStages> stage_peaks_{};
   std::mutex check_mutex_;
-  bool warned_ = false;     // guarded by check_mutex_, as below
+  bool warned_ = false;  // guarded by check_mutex_, as below
   bool throttled_ = false;
   std::jthread thread_;  // last, so that it stops before what it uses goes
 };

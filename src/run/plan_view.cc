@@ -24,8 +24,8 @@ int64_t EstimatedUnits(Source& source, const DatasetRecord& record, std::stop_to
     return UnitCountFor(record.dataset.estimated_rows, rows);
   }
   const int64_t bytes = record.dataset.estimated_bytes;
-  return UnitCountFor(bytes, UnitBytesFor(bytes, options.GetBytes("unit_bytes"),
-                                          options.GetInt("units_max")));
+  return UnitCountFor(
+      bytes, UnitBytesFor(bytes, options.GetBytes("unit_bytes"), options.GetInt("units_max")));
 }
 
 PlannedTable Describe(Source& source, Sink& sink, const JobId& job, DatasetRecord record,
@@ -134,12 +134,11 @@ std::string JobPlan::ToText() const {
   const auto known = [](int64_t value, auto format) {
     return value < 0 ? std::string("?") : format(value);
   };
-  std::string text =
-      fmt::format("from     {}\nto       {} ({})\nworkers  {} (tables at once {}, a table {})\n"
-                  "memory   {} in all, {} a unit, batches of {}\n\n",
-                  source, destination, format, workers, parallel_tables, workers_per_table,
-                  FormatBytes(memory_limit_bytes), FormatBytes(unit_memory_bytes),
-                  FormatBytes(batch_bytes));
+  std::string text = fmt::format(
+      "from     {}\nto       {} ({})\nworkers  {} (tables at once {}, a table {})\n"
+      "memory   {} in all, {} a unit, batches of {}\n\n",
+      source, destination, format, workers, parallel_tables, workers_per_table,
+      FormatBytes(memory_limit_bytes), FormatBytes(unit_memory_bytes), FormatBytes(batch_bytes));
   for (const auto& table : tables) {
     text += fmt::format("  {:<36} ~{:>14} rows  ~{:>10}  {:>5} units  {}\n",
                         table.dataset.ToString(), known(table.estimated_rows, FormatCount),

@@ -135,11 +135,12 @@ std::string TotalsText(const ProgressTotals& totals, bool detailed) {
   text += fmt::format(" · RSS {} of {}", FormatBytes(totals.rss_bytes),
                       FormatBytes(totals.memory_limit_bytes));
   if (detailed) {
-    text += fmt::format(" · {:.0f} tables/min · {:.0f} units/min · CPU {:.1f} cores · disk {:.1f} "
-                        "MB/s read, {:.1f} MB/s written · {} retries",
-                        totals.tables_per_minute, totals.units_per_minute, totals.cpu_cores,
-                        totals.disk_read_megabytes_per_second,
-                        totals.disk_write_megabytes_per_second, totals.retries);
+    text += fmt::format(
+        " · {:.0f} tables/min · {:.0f} units/min · CPU {:.1f} cores · disk {:.1f} "
+        "MB/s read, {:.1f} MB/s written · {} retries",
+        totals.tables_per_minute, totals.units_per_minute, totals.cpu_cores,
+        totals.disk_read_megabytes_per_second, totals.disk_write_megabytes_per_second,
+        totals.retries);
   }
   return text;
 }
@@ -167,8 +168,8 @@ void LineProgress::OnEvent(const ProgressEvent& event) {
       break;
     case ProgressKind::kTablePublished:
       if (!detailed_) return;
-      line = fmt::format("{}: {} rows, {} at {}", event.dataset.ToString(),
-                         FormatCount(event.rows), FormatBytes(event.bytes), event.location);
+      line = fmt::format("{}: {} rows, {} at {}", event.dataset.ToString(), FormatCount(event.rows),
+                         FormatBytes(event.bytes), event.location);
       break;
     default:
       return;

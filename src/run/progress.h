@@ -33,13 +33,13 @@ struct ProgressTotals {
   int64_t tables = 0, tables_done = 0, tables_failed = 0;
   int64_t units = 0, units_done = 0, units_running = 0;
   int64_t rows = 0, estimated_rows = -1;
-  int64_t bytes = 0;              // received from the source
-  int64_t stored_bytes = 0;       // staged by finished units
-  double fraction = -1;           // of the work, 0 … 1, by estimated bytes of units
+  int64_t bytes = 0;         // received from the source
+  int64_t stored_bytes = 0;  // staged by finished units
+  double fraction = -1;      // of the work, 0 … 1, by estimated bytes of units
   int64_t eta_ms = -1;
   double rows_per_second = 0, megabytes_per_second = 0;
   double tables_per_minute = 0, units_per_minute = 0;
-  double cpu_cores = 0;           // kept busy by this process
+  double cpu_cores = 0;  // kept busy by this process
   double disk_read_megabytes_per_second = 0, disk_write_megabytes_per_second = 0;
   int64_t rss_bytes = 0, memory_limit_bytes = 0;
   int64_t retries = 0;
@@ -56,11 +56,11 @@ struct ProgressEvent {
   ProgressKind kind = ProgressKind::kTick;
   std::string time;  // UTC
   JobId job_id;
-  DatasetId dataset;      // of table and unit events
-  std::string unit_id;    // kUnitDone, kRetry
-  std::string message;    // kRetry, kWarning, kTableFailed, kJobDone; redacted
-  std::string location;   // kTablePublished
-  std::string state;      // kJobDone: JobStateName
+  DatasetId dataset;     // of table and unit events
+  std::string unit_id;   // kUnitDone, kRetry
+  std::string message;   // kRetry, kWarning, kTableFailed, kJobDone; redacted
+  std::string location;  // kTablePublished
+  std::string state;     // kJobDone: JobStateName
   int64_t rows = 0, bytes = 0, units = 0, elapsed_ms = 0, delay_ms = 0;
   ProgressTotals totals;            // kJobStarted, kTick, kJobDone
   std::vector<ActiveTable> active;  // kTick

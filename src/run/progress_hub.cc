@@ -91,8 +91,8 @@ void ProgressHub::AddWork(ProgressTotals& totals) {
     rows_known &= over || expected >= 0;
     double share = units > 0 ? static_cast<double>(units_done) / static_cast<double>(units) : 0;
     if (expected > 0 && units > 0) {
-      share = std::max(share, std::min(0.99, static_cast<double>(rows) /
-                                                 static_cast<double>(expected)));
+      share = std::max(share,
+                       std::min(0.99, static_cast<double>(rows) / static_cast<double>(expected)));
     }
     const double own = static_cast<double>(std::max<int64_t>(table->weight, 1));
     weight += own;

@@ -102,12 +102,12 @@ json Totals(const JobReport& report) {
 }
 
 std::string TableLine(const TableReport& table) {
-  std::string line = fmt::format(
-      "  {:<36} {:>14} rows  {:>10}  {:>9}  {:>12} rows/s  {:>7.1f} MB/s\n",
-      table.dataset.ToString(), FormatCount(table.rows), FormatBytes(table.stored_bytes),
-      FormatDurationMs(table.elapsed_ms),
-      FormatCount(static_cast<int64_t>(Ratio(table.rows * 1000, table.elapsed_ms))),
-      Ratio(table.source_bytes, table.elapsed_ms) / 1000);
+  std::string line =
+      fmt::format("  {:<36} {:>14} rows  {:>10}  {:>9}  {:>12} rows/s  {:>7.1f} MB/s\n",
+                  table.dataset.ToString(), FormatCount(table.rows),
+                  FormatBytes(table.stored_bytes), FormatDurationMs(table.elapsed_ms),
+                  FormatCount(static_cast<int64_t>(Ratio(table.rows * 1000, table.elapsed_ms))),
+                  Ratio(table.source_bytes, table.elapsed_ms) / 1000);
   if (table.state != "published") line += fmt::format("    {}: {}\n", table.state, table.error);
   if (table.earlier_run) line += "    published by an earlier run\n";
   for (const auto& explanation : table.explanations) line += "    " + explanation + "\n";
@@ -186,10 +186,11 @@ std::string JobReport::ToJson() const {
                 {"cpu_cores", CpuUse()},
                 {"disk_read_bytes", disk_read_bytes},
                 {"disk_write_bytes", disk_write_bytes},
-                {"memory", {{"limit_bytes", memory_limit_bytes},
-                            {"peak_rss_bytes", peak_rss_bytes},
-                            {"peak_rss_by_stage", peak_rss_by_stage},
-                            {"peak_reserved_bytes", peak_reserved_bytes}}},
+                {"memory",
+                 {{"limit_bytes", memory_limit_bytes},
+                  {"peak_rss_bytes", peak_rss_bytes},
+                  {"peak_rss_by_stage", peak_rss_by_stage},
+                  {"peak_reserved_bytes", peak_reserved_bytes}}},
                 {"warnings", warnings}};
   value["configuration"] = json::parse(configuration, nullptr, false);
   if (value["configuration"].is_discarded()) value["configuration"] = json::object();
@@ -263,21 +264,20 @@ Result<JobReport> JobReport::FromJson(std::string_view text) {
 }
 
 std::string JobReport::ToText() const {
-  std::string text = fmt::format("job {} {}{}\n", job_id, JobStateName(state),
-                                 error.empty() ? "" : ": " + error);
+  std::string text =
+      fmt::format("job {} {}{}\n", job_id, JobStateName(state), error.empty() ? "" : ": " + error);
   text += fmt::format("  {} → {} ({})\n\n", source, destination, format);
   for (const auto& table : tables) text += TableLine(table);
-  text += fmt::format(
-      "\n  {} of {} tables, {} rows, {} received, {} in {} files, {}\n", tables_published,
-      tables.size(), FormatCount(rows), FormatBytes(source_bytes), FormatBytes(stored_bytes),
-      files, FormatDurationMs(wall_ms));
+  text += fmt::format("\n  {} of {} tables, {} rows, {} received, {} in {} files, {}\n",
+                      tables_published, tables.size(), FormatCount(rows), FormatBytes(source_bytes),
+                      FormatBytes(stored_bytes), files, FormatDurationMs(wall_ms));
   text += fmt::format("  {} rows/s, {:.1f} MB/s, {:.0f} tables/min, {:.0f} units/min\n",
                       FormatCount(static_cast<int64_t>(RowsPerSecond())), MegabytesPerSecond(),
                       TablesPerMinute(), UnitsPerMinute());
-  text += fmt::format("  {} workers, {} units, speed-up {:.1f}, CPU {:.1f} s ({:.1f} cores), "
-                      "{} retries\n",
-                      workers, units, SpeedUp(), static_cast<double>(cpu_ms) / 1000, CpuUse(),
-                      retries);
+  text += fmt::format(
+      "  {} workers, {} units, speed-up {:.1f}, CPU {:.1f} s ({:.1f} cores), "
+      "{} retries\n",
+      workers, units, SpeedUp(), static_cast<double>(cpu_ms) / 1000, CpuUse(), retries);
   text += fmt::format("  memory: peak {} of {}", FormatBytes(peak_rss_bytes),
                       FormatBytes(memory_limit_bytes));
   for (const auto& [stage, bytes] : peak_rss_by_stage) {

@@ -39,10 +39,10 @@ struct TableReport {
   int64_t units = 0;
   int64_t retries = 0;
   int64_t epoch = 0;
-  std::string snapshot;      // its description
-  int64_t elapsed_ms = 0;    // wall, first unit begun to published
-  int64_t unit_ms = 0;       // sum over units
-  bool earlier_run = false;  // was published before this resume began
+  std::string snapshot;                     // its description
+  int64_t elapsed_ms = 0;                   // wall, first unit begun to published
+  int64_t unit_ms = 0;                      // sum over units
+  bool earlier_run = false;                 // was published before this resume began
   std::map<std::string, int64_t> counters;  // values that options changed
   std::vector<std::string> explanations;    // of job-wide transforms
   // Arrow bytes of the rows before and after job-wide transforms; 0: there were none.

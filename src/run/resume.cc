@@ -56,9 +56,10 @@ Status ForgetMissing(RunContext& run, std::span<const std::unique_ptr<TableRun>>
     const DatasetState back =
         stage == UnitStage::kRead ? DatasetState::kPlanned : DatasetState::kRead;
     if (record.state > back && record.state <= DatasetState::kStaged) record.state = back;
-    run.progress.Warn(fmt::format("{}: the staged rows of unit {} are gone or damaged; it is done "
-                                  "again",
-                                  record.dataset.id.ToString(), result.unit_id));
+    run.progress.Warn(
+        fmt::format("{}: the staged rows of unit {} are gone or damaged; it is done "
+                    "again",
+                    record.dataset.id.ToString(), result.unit_id));
   }
   return Status::OK();
 }
@@ -102,8 +103,7 @@ Status TakeOver(RunContext& run, const std::map<int64_t, Snapshot>& snapshots,
   for (auto& [number, tables] : half_read) {
     const auto known = snapshots.find(number);
     if (known == snapshots.end()) {
-      resumption.to_read_again.insert(resumption.to_read_again.end(), tables.begin(),
-                                      tables.end());
+      resumption.to_read_again.insert(resumption.to_read_again.end(), tables.begin(), tables.end());
       continue;
     }
     auto epoch = std::make_shared<Epoch>();
@@ -165,8 +165,7 @@ Result<Resumption> Resume(RunContext& run, std::span<const std::unique_ptr<Table
     }
   }
   ARROW_RETURN_NOT_OK(TakeOver(run, snapshots, half_read, resumption));
-  const std::set<TableRun*> again(resumption.to_read_again.begin(),
-                                  resumption.to_read_again.end());
+  const std::set<TableRun*> again(resumption.to_read_again.begin(), resumption.to_read_again.end());
   // What goes on needs its place at the destination again, and no leftovers of the crash. A table
   // whose commit has begun finds its place in the journal.
   for (const auto& table : tables) {

@@ -70,8 +70,8 @@ struct RunContext {
   MemoryPlan memory;
   std::string source_description;  // without secrets
   bool continue_on_error = false;
-  bool commit_job = false;               // all tables are published at the end
-  std::atomic<bool> publish_now{true};   // false while commit_job holds them back
+  bool commit_job = false;              // all tables are published at the end
+  std::atomic<bool> publish_now{true};  // false while commit_job holds them back
 };
 
 // The table is not published by this run: written down, told, its other units stopped; the job ends

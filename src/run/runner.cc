@@ -37,8 +37,7 @@ Result<JobPlan> Runner::Plan() {
 
 Result<JobReport> Runner::Run() {
   ARROW_RETURN_NOT_OK(CheckJobId(impl_->options.job_id));
-  ARROW_RETURN_NOT_OK(
-      CheckWishes(impl_->spec, impl_->source.Traits(), impl_->sink.Traits()));
+  ARROW_RETURN_NOT_OK(CheckWishes(impl_->spec, impl_->source.Traits(), impl_->sink.Traits()));
   ARROW_ASSIGN_OR_RAISE(auto run,
                         JobRun::Begin(impl_->spec, impl_->source, impl_->sink, impl_->options));
   JobReport report = run->Run();

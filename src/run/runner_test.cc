@@ -100,7 +100,8 @@ class RunnerTest : public testing::Test {
     while (reader.ReadNext(&batch).ok() && batch) {
       const auto& ids = static_cast<const arrow::Int64Array&>(*batch->column(0));
       const auto& values = static_cast<const arrow::Int64Array&>(*batch->column(1));
-      for (int64_t i = 0; i < batch->num_rows(); ++i) rows.emplace_back(ids.Value(i), values.Value(i));
+      for (int64_t i = 0; i < batch->num_rows(); ++i)
+        rows.emplace_back(ids.Value(i), values.Value(i));
     }
     std::sort(rows.begin(), rows.end());
     return rows;

@@ -72,9 +72,8 @@ TableRun* Scheduler::ToLoad() {
   const bool room = active_.size() < static_cast<size_t>(limits_.parallel_tables);
   // Above the number of tables that was not asked for only when the active ones give nothing more.
   const auto idle = [&] {
-    return !loading && std::all_of(active_.begin(), active_.end(), [&](TableRun* table) {
-      return entries_[table].ready.empty();
-    });
+    return !loading && std::all_of(active_.begin(), active_.end(),
+                                   [&](TableRun* table) { return entries_[table].ready.empty(); });
   };
   if (!room && (limits_.parallel_tables_fixed || !idle())) return nullptr;
   return waiting_.begin()->second;

@@ -1,4 +1,5 @@
-// Which unit runs next: largest tables first, at most so many tables and units of one table at once.
+// Which unit runs next: largest tables first, at most so many tables and units of one table at
+// once.
 #pragma once
 
 #include <chrono>
@@ -13,8 +14,8 @@
 #include <vector>
 
 #include "base/backoff.h"
-#include "commit/ledger.h"
 #include "base/error.h"
+#include "commit/ledger.h"
 #include "run/table_run.h"
 
 namespace bulkhaul {
@@ -27,8 +28,8 @@ enum class TaskKind {
 struct Task {
   TaskKind kind = TaskKind::kUnit;
   TableRun* table = nullptr;
-  UnitRecord unit;  // kUnit
-  int tries = 0;    // that failed
+  UnitRecord unit;                   // kUnit
+  int tries = 0;                     // that failed
   std::shared_ptr<Backoff> backoff;  // made at the first failure
 };
 
@@ -86,8 +87,8 @@ class Scheduler {
   struct Entry {
     bool loaded = false, loading = false;
     std::deque<Waiting> ready;
-    int running = 0;             // units and finish
-    int64_t left = 0;            // units not done, running ones included
+    int running = 0;   // units and finish
+    int64_t left = 0;  // units not done, running ones included
     bool removed = false;
   };
 
@@ -107,10 +108,10 @@ class Scheduler {
   const SchedulerLimits limits_;
   const LoadUnits load_;
   std::mutex mutex_;
-  std::condition_variable_any changed_;  // guarded by mutex_, as all below
-  std::map<TableRun*, Entry> entries_;  // tables that are not over
+  std::condition_variable_any changed_;                        // guarded by mutex_, as all below
+  std::map<TableRun*, Entry> entries_;                         // tables that are not over
   std::multimap<int64_t, TableRun*, std::greater<>> waiting_;  // by weight; not active yet
-  std::vector<TableRun*> active_;   // in the order of activation
+  std::vector<TableRun*> active_;                              // in the order of activation
   std::deque<Waiting> finishes_;
   uint64_t version_ = 0;  // raised by each change
   bool closed_ = false;

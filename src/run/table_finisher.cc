@@ -94,9 +94,8 @@ Status PublishTable(RunContext& run, TableRun& table) {
   record.receipt = receipt;
   record.state = DatasetState::kPublished;
   table.finished_ms = run.progress.elapsed_ms();
-  Log(LogLevel::kDetailed,
-      fmt::format("{}: {} rows published at {}", record.dataset.id.ToString(),
-                  FormatCount(receipt.rows), receipt.location));
+  Log(LogLevel::kDetailed, fmt::format("{}: {} rows published at {}", record.dataset.id.ToString(),
+                                       FormatCount(receipt.rows), receipt.location));
   ProgressEvent event;
   event.kind = ProgressKind::kTablePublished;
   event.dataset = record.dataset.id;

@@ -8,9 +8,9 @@
 
 namespace bulkhaul {
 
-// Takes the table's next steps, as far as they go without units: seals the read stage (its view must
-// still be there), plans the assembly, publishes. True: the table has units to run again. Safe to
-// call again after an error. One thread a table at a time.
+// Takes the table's next steps, as far as they go without units: seals the read stage (its view
+// must still be there), plans the assembly, publishes. True: the table has units to run again. Safe
+// to call again after an error. One thread a table at a time.
 Result<bool> FinishStage(RunContext& run, TableRun& table);
 
 // The schema of the published rows; for a table with an assemble stage, once it is decided.

@@ -32,19 +32,19 @@ struct TableRun {
   int64_t limit_rows = 0;        // 0: no limit
   int64_t weight = 0;            // estimated bytes, for the order and the progress
   int workers_max = 1;
-  bool workers_fixed = false;     // false: idle workers may go above workers_max
-  std::stop_source stop;  // requested when the table has failed
+  bool workers_fixed = false;  // false: idle workers may go above workers_max
+  std::stop_source stop;       // requested when the table has failed
 
   // Progress, read by any thread: the record may change under its readers when an epoch begins.
   DatasetId id;  // constant
   std::atomic<int64_t> estimated_rows{-1};
   std::atomic<int64_t> units{0}, units_done{0}, units_running{0};
-  std::atomic<int64_t> rows{0};          // of finished and running attempts
-  std::atomic<int64_t> limit_taken{0};   // rows of the limit that attempts have taken
+  std::atomic<int64_t> rows{0};         // of finished and running attempts
+  std::atomic<int64_t> limit_taken{0};  // rows of the limit that attempts have taken
   std::atomic<int64_t> retries{0};
-  std::atomic<int64_t> started_ms{-1};   // since the run began
+  std::atomic<int64_t> started_ms{-1};  // since the run began
   std::atomic<int64_t> finished_ms{-1};
-  bool published_before = false;  // by an earlier run; constant while workers run
+  bool published_before = false;          // by an earlier run; constant while workers run
   std::vector<std::string> explanations;  // written by the finishing task, read after the workers
 };
 

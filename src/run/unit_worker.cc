@@ -173,12 +173,13 @@ Status UnitWorker::Run(const Task& task) {
   status = RunAttempt(task, attempt);
   if (status.ok()) return status;
   if (watch.expired() && KindOf(status) == ErrorKind::kCancelled && !run_.control.stopping()) {
-    status = TransientError(fmt::format("not finished within unit_timeout of {}",
-                                        FormatDurationMs(timeout_ms)),
-                            "unit_timeout");
+    status = TransientError(
+        fmt::format("not finished within unit_timeout of {}", FormatDurationMs(timeout_ms)),
+        "unit_timeout");
   }
-  status = WithContext(status, fmt::format("{}, unit {}", attempt.table.record.dataset.id.ToString(),
-                                           task.unit.unit.id));
+  status = WithContext(
+      status,
+      fmt::format("{}, unit {}", attempt.table.record.dataset.id.ToString(), task.unit.unit.id));
   // Of a cancelled attempt the ledger knows enough: it never finished.
   if (KindOf(status) != ErrorKind::kCancelled) {
     const Status written = run_.ledger.FailAttempt(attempt.record, status);

@@ -30,8 +30,8 @@ class UnitWorker {
   struct Attempt;
   Status RunAttempt(const Task& task, Attempt& attempt);
   Result<StagedResult> Read(const Task& task, Attempt& attempt);
-  Status ReadRows(const Task& task, Attempt& attempt, UnitReader& reader, class TransformChain& chain,
-                  UnitWriter& writer, StagedResult& result);
+  Status ReadRows(const Task& task, Attempt& attempt, UnitReader& reader,
+                  class TransformChain& chain, UnitWriter& writer, StagedResult& result);
   Result<StagedResult> Assemble(const Task& task, Attempt& attempt);
   Status Connect(const std::shared_ptr<Epoch>& epoch);
   Status FinishAttempt(const Task& task, Attempt& attempt, StagedResult result);

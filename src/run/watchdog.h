@@ -39,7 +39,7 @@ class Watchdog {
   void Run(std::stop_token stop);
 
   std::mutex mutex_;
-  std::condition_variable_any changed_;                         // guarded by mutex_, as below
+  std::condition_variable_any changed_;  // guarded by mutex_, as below
   std::multimap<Clock::time_point, std::stop_source> watches_;
   bool added_ = false;
   std::jthread thread_;

@@ -26,16 +26,16 @@ Result<Compression> ParseCompression(const std::string& text, const std::string&
   if (!arrow::util::Codec::SupportsCompressionLevel(compression.codec)) {
     return UserError(fmt::format("compression: '{}' has no levels", name));
   }
-  ARROW_ASSIGN_OR_RAISE(const int lowest, arrow::util::Codec::MinimumCompressionLevel(
-                                              compression.codec));
-  ARROW_ASSIGN_OR_RAISE(const int highest, arrow::util::Codec::MaximumCompressionLevel(
-                                               compression.codec));
+  ARROW_ASSIGN_OR_RAISE(const int lowest,
+                        arrow::util::Codec::MinimumCompressionLevel(compression.codec));
+  ARROW_ASSIGN_OR_RAISE(const int highest,
+                        arrow::util::Codec::MaximumCompressionLevel(compression.codec));
   int level = 0;
   const char* end = text.data() + text.size();
   const auto parsed = std::from_chars(text.data() + colon + 1, end, level);
   if (parsed.ec != std::errc() || parsed.ptr != end || level < lowest || level > highest) {
-    return UserError(fmt::format("compression: '{}' needs a level from {} to {}", text, lowest,
-                                 highest));
+    return UserError(
+        fmt::format("compression: '{}' needs a level from {} to {}", text, lowest, highest));
   }
   compression.level = level;
   return compression;

@@ -15,9 +15,9 @@ struct Compression {
   std::optional<int> level;  // none: the codec's own default
 };
 
-// "zstd:3", "zstd", "snappy", "gzip:6", "lz4", "none". `allowed` lists what the format can store, as
-// the message shows it: "zstd, snappy, gzip, lz4, none". kUser on anything else and on a level that
-// the codec does not have.
+// "zstd:3", "zstd", "snappy", "gzip:6", "lz4", "none". `allowed` lists what the format can store,
+// as the message shows it: "zstd, snappy, gzip, lz4, none". kUser on anything else and on a level
+// that the codec does not have.
 Result<Compression> ParseCompression(const std::string& text, const std::string& allowed);
 
 }  // namespace bulkhaul

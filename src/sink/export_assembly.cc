@@ -21,13 +21,16 @@ Status CheckPart(const StagedPart& part, const std::string& path) {
   std::error_code error;
   const auto bytes = std::filesystem::file_size(path, error);
   if (error) {
-    return PermanentError(fmt::format("staged part '{}' is gone ({}); resume the job, which reads "
-                                      "its unit again", path, error.message()));
+    return PermanentError(
+        fmt::format("staged part '{}' is gone ({}); resume the job, which reads "
+                    "its unit again",
+                    path, error.message()));
   }
   if (static_cast<int64_t>(bytes) != part.bytes) {
-    return PermanentError(fmt::format("staged part '{}' has {} bytes and not the {} that were "
-                                      "written; resume the job, which reads its unit again",
-                                      path, bytes, part.bytes));
+    return PermanentError(
+        fmt::format("staged part '{}' has {} bytes and not the {} that were "
+                    "written; resume the job, which reads its unit again",
+                    path, bytes, part.bytes));
   }
   return Status::OK();
 }
@@ -50,8 +53,8 @@ Status ValidatePart(const StagedPart& part, const std::string& path, const PartF
 Result<ExportedPart> WriteEmptyPart(const CommitRequest& request, const PartFormat& format,
                                     const std::string& folder, const std::string& name) {
   ARROW_ASSIGN_OR_RAISE(auto file, DurableFile::Create(folder + "/" + name));
-  ARROW_ASSIGN_OR_RAISE(auto encoder, format.Begin(request.plan, request.schema, file,
-                                                   arrow::default_memory_pool()));
+  ARROW_ASSIGN_OR_RAISE(
+      auto encoder, format.Begin(request.plan, request.schema, file, arrow::default_memory_pool()));
   ARROW_RETURN_NOT_OK(encoder->Finish());
   ARROW_RETURN_NOT_OK(file->Close());
   ExportedPart part;
@@ -79,9 +82,8 @@ Result<std::string> AssembleExport(const CommitRequest& request, const PartForma
   const std::string extension = format.Extension(options);
 
   ARROW_RETURN_NOT_OK(MakeFolders(place.assembly));
-  const std::string folder = fmt::format("{}/{}-{}", place.assembly,
-                                         SafeFileName(request.plan.output_name),
-                                         description.export_id);
+  const std::string folder = fmt::format(
+      "{}/{}-{}", place.assembly, SafeFileName(request.plan.output_name), description.export_id);
   // Its name is made durable with everything else, below.
   if (mkdir(folder.c_str(), 0777) != 0) return ErrnoError(errno, "make folder", folder);
   CrashPoint("publish.folder_made");
@@ -109,8 +111,8 @@ Result<std::string> AssembleExport(const CommitRequest& request, const PartForma
                                 request.plan.dataset.id.ToString(), rows, request.rows));
   }
   if (parts == 0) {
-    ARROW_ASSIGN_OR_RAISE(auto part, WriteEmptyPart(request, format, folder,
-                                                    PartName(1, 1, extension)));
+    ARROW_ASSIGN_OR_RAISE(auto part,
+                          WriteEmptyPart(request, format, folder, PartName(1, 1, extension)));
     description.parts.push_back(std::move(part));
   }
   CrashPoint("publish.parts_linked");

@@ -14,8 +14,8 @@ struct AssemblyPlace {
   std::string assembly;  // folder in which the new one is made
 };
 
-// Makes <assembly>/<output name>-<random>/ with the parts as part_0001.<extension>…, in the order of
-// request.staged, and the metadata file, everything durable, and gives its path. With `validate`
+// Makes <assembly>/<output name>-<random>/ with the parts as part_0001.<extension>…, in the order
+// of request.staged, and the metadata file, everything durable, and gives its path. With `validate`
 // each part is read again first: size, checksum, rows. A dataset without parts gets one that holds
 // only the schema. kPermanent when a staged part is missing or differs from what its unit reported;
 // kBug when the rows do not add up to request.rows.

@@ -15,9 +15,8 @@ namespace {
 using nlohmann::json;
 
 json FieldToJson(const arrow::Field& field) {
-  json out = {{"name", field.name()},
-              {"type", field.type()->ToString()},
-              {"nullable", field.nullable()}};
+  json out = {
+      {"name", field.name()}, {"type", field.type()->ToString()}, {"nullable", field.nullable()}};
   if (const auto metadata = field.metadata()) {
     if (auto type = metadata->Get(kSourceTypeKey); type.ok()) out["source_type"] = *type;
     if (auto comment = metadata->Get(kCommentKey); comment.ok()) out["comment"] = *comment;
@@ -81,8 +80,9 @@ Result<ExportMetadata> Parse(const std::string& text) {
   metadata.export_id = root.at("export_id").get<std::string>();
   metadata.job_id = root.at("job_id").get<std::string>();
   const auto& dataset = root.at("dataset");
-  metadata.dataset = DatasetId{dataset.at("schema").get<std::string>(),
-                               dataset.at("name").get<std::string>()}.ToString();
+  metadata.dataset =
+      DatasetId{dataset.at("schema").get<std::string>(), dataset.at("name").get<std::string>()}
+          .ToString();
   metadata.format = root.at("format").get<std::string>();
   metadata.format_options = root.at("format_options").dump();
   metadata.rows = root.at("totals").at("rows").get<int64_t>();
@@ -102,8 +102,7 @@ Result<ExportMetadata> Parse(const std::string& text) {
 
 }  // namespace
 
-std::string ExportMetadataText(const CommitRequest& request,
-                               const ExportDescription& description) {
+std::string ExportMetadataText(const CommitRequest& request, const ExportDescription& description) {
   const Dataset& dataset = request.plan.dataset;
   const Totals totals = AddUp(request);
   json columns = json::array();

@@ -28,8 +28,8 @@ struct ExportedPart {
 struct ExportMetadata {
   std::string export_id;
   std::string job_id;
-  std::string dataset;  // "schema.name"
-  std::string format;   // "parquet"
+  std::string dataset;         // "schema.name"
+  std::string format;          // "parquet"
   std::string format_options;  // JSON object of the format
   std::shared_ptr<arrow::Schema> schema;
   std::vector<ExportedPart> parts;

@@ -17,11 +17,13 @@ Result<std::string> LocalPath(const std::string& uri) {
   if (path.starts_with("file://")) {
     path = path.substr(7);
     if (!path.starts_with("/")) {
-      return UserError("destination '" + uri + "': a file URI needs an absolute path, file:///path");
+      return UserError("destination '" + uri +
+                       "': a file URI needs an absolute path, file:///path");
     }
   } else if (const auto scheme = path.find("://"); scheme != std::string::npos) {
-    return UserError(fmt::format("destination '{}': files are written to local paths only, not to {}",
-                                 Redact(uri), path.substr(0, scheme + 3)));
+    return UserError(
+        fmt::format("destination '{}': files are written to local paths only, not to {}",
+                    Redact(uri), path.substr(0, scheme + 3)));
   }
   if (path.empty()) return UserError("the destination is empty; give a folder");
   if (!IsValidUtf8(path)) return UserError("the destination's name is not valid UTF-8");
@@ -52,13 +54,14 @@ Result<std::unique_ptr<FileLayout>> FileLayout::Make(const JobSpec& spec, const 
   layout->by_schema_ = name == "by-schema";
   layout->job_commit_ = spec.options.GetString("commit") == "job";
   if (layout->direct_ && layout->job_commit_) {
-    return UserError("layout: direct publishes one table's folder and has no use for commit: job; "
-                     "leave out one of them");
+    return UserError(
+        "layout: direct publishes one table's folder and has no use for commit: job; "
+        "leave out one of them");
   }
   const bool beside = layout->direct_ || layout->job_commit_;
   if (beside && layout->root_ == "/") return UserError("the destination '/' cannot be replaced");
-  layout->base_ = beside ? std::filesystem::path(layout->root_).parent_path().string()
-                         : layout->root_;
+  layout->base_ =
+      beside ? std::filesystem::path(layout->root_).parent_path().string() : layout->root_;
   return layout;
 }
 
@@ -90,8 +93,10 @@ Result<std::string> FileLayout::DatasetFolder(const DatasetPlan& plan) const {
   const auto [place, free] = owners_.emplace(Folded(folder), owner);
   if (!free && place->second != owner) {
     if (direct_) {
-      return UserError(fmt::format("layout: direct takes one table only, and '{}' is a second one; "
-                                   "use layout: organized", plan.dataset.id.ToString()));
+      return UserError(
+          fmt::format("layout: direct takes one table only, and '{}' is a second one; "
+                      "use layout: organized",
+                      plan.dataset.id.ToString()));
     }
     folder += "_" + HashText(Xxh3Of(owner)).substr(0, 8);
     owners_.emplace(Folded(folder), owner);

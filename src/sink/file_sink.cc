@@ -41,9 +41,10 @@ constexpr char kJobDestinationFile[] = "job_destination";
 Status CheckReplaceableExport(const std::string& folder) {
   ARROW_ASSIGN_OR_RAISE(const bool empty, IsEmptyFolder(folder));
   if (empty || Exists(folder + "/" + kMetadataFile)) return Status::OK();
-  return UserError(fmt::format("conflict: overwrite replaces only what bulkhaul has written, and "
-                               "'{}' holds no {}; choose another destination or conflict: version",
-                               folder, kMetadataFile));
+  return UserError(
+      fmt::format("conflict: overwrite replaces only what bulkhaul has written, and "
+                  "'{}' holds no {}; choose another destination or conflict: version",
+                  folder, kMetadataFile));
 }
 
 Status CheckReplaceableJob(const std::string& folder) {
@@ -52,9 +53,11 @@ Status CheckReplaceableJob(const std::string& folder) {
   for (const auto& name : names) {
     if (name.starts_with("_bulkhaul_job_")) return Status::OK();
   }
-  return UserError(fmt::format("conflict: overwrite replaces only what bulkhaul has written, and "
-                               "'{}' holds no job manifest; choose another destination or "
-                               "conflict: version", folder));
+  return UserError(
+      fmt::format("conflict: overwrite replaces only what bulkhaul has written, and "
+                  "'{}' holds no job manifest; choose another destination or "
+                  "conflict: version",
+                  folder));
 }
 
 Result<std::unique_ptr<Sink>> FileSink::Make(const JobSpec& spec, const JobId& job,
@@ -98,12 +101,14 @@ Status FileSink::CheckDestination(const std::string& folder, bool dry_run, SinkP
       return Status::OK();
     }
     case ConflictRule::kTimestamp:
-      out->notes.push_back(fmt::format("'{}' exists: will be published as '{}_<UTC time>'", place,
-                                       place));
+      out->notes.push_back(
+          fmt::format("'{}' exists: will be published as '{}_<UTC time>'", place, place));
       return Status::OK();
     case ConflictRule::kFail:
       return UserError(fmt::format("'{}' exists and conflict is 'fail'; use conflict: version, "
-                                   "timestamp or overwrite", place), "EEXIST");
+                                   "timestamp or overwrite",
+                                   place),
+                       "EEXIST");
     case ConflictRule::kOverwrite:
       ARROW_RETURN_NOT_OK(whole_job ? CheckReplaceableJob(place) : CheckReplaceableExport(place));
       out->notes.push_back(fmt::format("'{}' exists: will be replaced by an atomic swap", place));
@@ -112,7 +117,9 @@ Status FileSink::CheckDestination(const std::string& folder, bool dry_run, SinkP
       if (can) return Status::OK();
       return UserError(fmt::format("conflict: overwrite needs a file system that can swap two "
                                    "folders in one step, and the one of '{}' cannot; use "
-                                   "conflict: version", place), "RENAME_EXCHANGE");
+                                   "conflict: version",
+                                   place),
+                       "RENAME_EXCHANGE");
   }
   return BugError("unknown conflict rule");
 }
@@ -120,8 +127,10 @@ Status FileSink::CheckDestination(const std::string& folder, bool dry_run, SinkP
 Result<SinkPlan> FileSink::Prepare(const DatasetPlan& plan, bool dry_run) {
   const std::string name = plan.dataset.id.ToString();
   if (plan.schema->num_fields() == 0) {
-    return UserError(fmt::format("'{}' has no columns, and a file without columns cannot be read "
-                                 "back; leave it out with exclude", name));
+    return UserError(
+        fmt::format("'{}' has no columns, and a file without columns cannot be read "
+                    "back; leave it out with exclude",
+                    name));
   }
   ARROW_RETURN_NOT_OK(format_->Check(plan, *plan.schema));
   SinkPlan out;
@@ -257,8 +266,8 @@ Result<CommitReceipt> FileSink::Commit(const CommitRequest& request, CommitConte
   }
   if (!receipt) {
     const AssemblyPlace place{layout_->staged(), layout_->assembly()};
-    ARROW_ASSIGN_OR_RAISE(publish.source, AssembleExport(request, *format_, place,
-                                                         options_.GetBool("validate")));
+    ARROW_ASSIGN_OR_RAISE(publish.source,
+                          AssembleExport(request, *format_, place, options_.GetBool("validate")));
     ARROW_RETURN_NOT_OK(MakeFolders(ParentOf(publish.destination)));
     ARROW_ASSIGN_OR_RAISE(const auto journal, Publish(publish, record));
     receipt = ReceiptFor(request, journal);
@@ -321,8 +330,8 @@ Status FileSink::WriteHistory(const JobManifest& manifest) const {
   if (manifest.history_json.empty() || !options_.GetBool("job_history")) return Status::OK();
   const std::string folder = layout_->archive() + "/jobs";
   ARROW_RETURN_NOT_OK(MakeFolders(folder));
-  const std::string name = fmt::format("job_{}_{}.json", SafeFileName(manifest.job_id),
-                                       PathTime(manifest.finished_at));
+  const std::string name =
+      fmt::format("job_{}_{}.json", SafeFileName(manifest.job_id), PathTime(manifest.finished_at));
   return WriteFileDurably(folder + "/" + name, layout_->workspace(), manifest.history_json);
 }
 

@@ -92,8 +92,6 @@ void FileUnitWriter::Abort() noexcept {
   }
 }
 
-int64_t FileUnitWriter::buffered_bytes() const {
-  return encoder_ ? encoder_->buffered_bytes() : 0;
-}
+int64_t FileUnitWriter::buffered_bytes() const { return encoder_ ? encoder_->buffered_bytes() : 0; }
 
 }  // namespace bulkhaul

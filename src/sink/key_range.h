@@ -21,8 +21,8 @@ class KeyRange {
   const std::string& max_text() const { return max_text_; }
 
  private:
-  using Value = std::variant<int64_t, uint64_t, double, arrow::Decimal128, arrow::Decimal256,
-                             std::string>;
+  using Value =
+      std::variant<int64_t, uint64_t, double, arrow::Decimal128, arrow::Decimal256, std::string>;
   template <typename Get>
   Status ObserveWith(const arrow::Array& array, Get get);
 

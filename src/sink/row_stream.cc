@@ -59,8 +59,8 @@ class RowStreamsReader : public arrow::RecordBatchReader {
     auto options = arrow::ipc::IpcReadOptions::Defaults();
     options.memory_pool = pool_;
     options.use_threads = false;
-    ARROW_ASSIGN_OR_RAISE(current_, arrow::ipc::RecordBatchStreamReader::Open(std::move(buffered),
-                                                                              options));
+    ARROW_ASSIGN_OR_RAISE(current_,
+                          arrow::ipc::RecordBatchStreamReader::Open(std::move(buffered), options));
     ++next_;
     return Status::OK();
   }
@@ -80,8 +80,7 @@ Result<std::unique_ptr<PartEncoder>> MakeRowStreamEncoder(
   auto options = arrow::ipc::IpcWriteOptions::Defaults();
   options.memory_pool = pool;
   options.use_threads = false;
-  ARROW_ASSIGN_OR_RAISE(options.codec,
-                        arrow::util::Codec::Create(arrow::Compression::LZ4_FRAME));
+  ARROW_ASSIGN_OR_RAISE(options.codec, arrow::util::Codec::Create(arrow::Compression::LZ4_FRAME));
   ARROW_ASSIGN_OR_RAISE(auto writer, arrow::ipc::MakeStreamWriter(stream, schema, options));
   return std::make_unique<RowStreamEncoder>(std::move(writer));
 }

@@ -26,7 +26,8 @@ Status WriteError(int error_number, const std::string& path) {
     return WithContext(status, "the disk is full");
   }
   if (error_number == EFBIG) {
-    return WithContext(status, "the file size limit of the file system or of this process is reached");
+    return WithContext(status,
+                       "the file size limit of the file system or of this process is reached");
   }
   return status;
 }

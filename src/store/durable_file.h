@@ -25,8 +25,8 @@ inline constexpr const char* kPartCrashPoints[] = {
 // Create() refuses an existing file (O_EXCL). Close() makes the content durable in the order that
 // survives a crash: write, fsync, checked close, fsync of the folder. A failed fsync is never tried
 // again (Linux marks the pages clean after it, so that a second one succeeds without having written
-// anything): the stream is then broken and only Abandon() is legal. Destroying a stream that was not
-// closed leaves the file behind, not durable.
+// anything): the stream is then broken and only Abandon() is legal. Destroying a stream that was
+// not closed leaves the file behind, not durable.
 //
 // Errors: ENOSPC, EDQUOT and EFBIG are kPermanent; EROFS, EACCES and EEXIST kUser. Not thread-safe.
 class DurableFile : public arrow::io::OutputStream {
@@ -63,8 +63,9 @@ class DurableFile : public arrow::io::OutputStream {
   bool broken_ = false;
 };
 
-// Writes a whole small file durably, under its final name only when it is complete: a temporary name
-// in `temporary_folder` (same file system), then rename, then fsync of the folder. Replaces a file.
+// Writes a whole small file durably, under its final name only when it is complete: a temporary
+// name in `temporary_folder` (same file system), then rename, then fsync of the folder. Replaces a
+// file.
 Status WriteFileDurably(const std::string& path, const std::string& temporary_folder,
                         std::string_view content);
 

@@ -129,9 +129,11 @@ Result<RenameOutcome> RenameExchange(const std::string& from, const std::string&
     if (source) return RenameOutcome::kDestinationMissing;
   }
   if (FlagsUnsupported(error_number)) {
-    return UserError("conflict: overwrite needs a file system that can swap two folders in one "
-                     "step, and the one of '" + to + "' cannot; use conflict: version",
-                     "RENAME_EXCHANGE");
+    return UserError(
+        "conflict: overwrite needs a file system that can swap two folders in one "
+        "step, and the one of '" +
+            to + "' cannot; use conflict: version",
+        "RENAME_EXCHANGE");
   }
   return ErrnoError(error_number, "swap '" + from + "' with", to);
 }

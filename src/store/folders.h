@@ -36,8 +36,8 @@ Status LinkOrMove(const std::string& from, const std::string& to);
 enum class RenameOutcome { kDone, kDestinationExists, kDestinationMissing };
 
 // renameat2(RENAME_NOREPLACE). Where the file system does not know the flag: claims the name of a
-// folder by mkdir, then renames over the empty folder, which POSIX makes atomic and refuses once the
-// folder is not empty. Source: rename(2).
+// folder by mkdir, then renames over the empty folder, which POSIX makes atomic and refuses once
+// the folder is not empty. Source: rename(2).
 Result<RenameOutcome> RenameNoReplace(const std::string& from, const std::string& to);
 // renameat2(RENAME_EXCHANGE): both names swap in one step. kUser where the file system cannot.
 Result<RenameOutcome> RenameExchange(const std::string& from, const std::string& to);

@@ -62,8 +62,10 @@ Result<Choice> Choose(const PublishRequest& request, int tries) {
       return Choice{std::move(name)};
     }
     case ConflictRule::kFail:
-      return UserError("'" + wished + "' exists and conflict is 'fail'; use conflict: version, "
-                       "timestamp or overwrite", "EEXIST");
+      return UserError("'" + wished +
+                           "' exists and conflict is 'fail'; use conflict: version, "
+                           "timestamp or overwrite",
+                       "EEXIST");
     case ConflictRule::kOverwrite:
       if (request.check_replaceable) ARROW_RETURN_NOT_OK(request.check_replaceable(wished));
       return Choice{wished, Move::kExchange};
@@ -122,8 +124,8 @@ Result<PublishJournal> FinishRenamed(PublishJournal journal, const RecordJournal
 }
 
 Result<std::string> ArchiveName(const PublishRequest& request) {
-  std::string name = request.archive_folder + "/" + NameOf(request.destination) + "_" +
-                     request.timestamp;
+  std::string name =
+      request.archive_folder + "/" + NameOf(request.destination) + "_" + request.timestamp;
   return NextVersion(name);
 }
 

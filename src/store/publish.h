@@ -29,7 +29,7 @@ inline constexpr const char* kPublishCrashPoints[] = {
 };
 
 struct PublishRequest {
-  std::string source;       // the assembled folder, synced bottom up, on the destination's file system
+  std::string source;  // the assembled folder, synced bottom up, on the destination's file system
   std::string destination;  // as wished; `version` and `timestamp` may add to it
   ConflictRule conflict = ConflictRule::kVersion;
   std::string timestamp;       // for kTimestamp and archived names: "2026-11-21T10-15-00Z"
@@ -57,10 +57,10 @@ struct PublishJournal {
 using RecordJournal = std::function<Status(const PublishJournal&)>;
 
 // Journal "publishing" → rename without replacing, or swap → fsync of both parents → journal
-// "published" → archive or remove the old one. Each `record` call returns when the ledger is durable.
-// Gives the last journal. Several jobs may publish to one destination at once: each rename happens
-// whole, and none takes away what another has published except by kOverwrite.
-// kUser when kFail finds the destination taken.
+// "published" → archive or remove the old one. Each `record` call returns when the ledger is
+// durable. Gives the last journal. Several jobs may publish to one destination at once: each rename
+// happens whole, and none takes away what another has published except by kOverwrite. kUser when
+// kFail finds the destination taken.
 Result<PublishJournal> Publish(const PublishRequest& request, const RecordJournal& record);
 
 // Goes on where an earlier try stopped, by asking which name holds the new folder's inode: never

@@ -25,7 +25,9 @@ class Store : public testing::Test {
     std::ofstream(root_ + "/" + name + "/file") << content;
     return root_ + "/" + name;
   }
-  std::string Content(const std::string& folder) { return ReadSmallFile(folder + "/file").ValueOr("-"); }
+  std::string Content(const std::string& folder) {
+    return ReadSmallFile(folder + "/file").ValueOr("-");
+  }
 
   const std::string root_;
 };
@@ -93,8 +95,7 @@ TEST_F(Store, RenamesNeverTakeAwayWhatIsThere) {
   fs::create_directories(root_ + "/empty");
   EXPECT_EQ(RenameNoReplace(from, root_ + "/empty").ValueOrDie(),
             RenameOutcome::kDestinationExists);
-  EXPECT_EQ(RenameExchange(from, root_ + "/none").ValueOrDie(),
-            RenameOutcome::kDestinationMissing);
+  EXPECT_EQ(RenameExchange(from, root_ + "/none").ValueOrDie(), RenameOutcome::kDestinationMissing);
   EXPECT_EQ(RenameExchange(from, to).ValueOrDie(), RenameOutcome::kDone);
   EXPECT_EQ(Content(to), "new");
   EXPECT_EQ(Content(from), "old");

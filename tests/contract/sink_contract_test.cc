@@ -234,8 +234,7 @@ TEST_P(SinkContract, RecoverKeepsWhatIsWhole) {
   ASSERT_OK_AND_ASSIGN(auto gone, job.Stage(plan, 1, 10, 20));
   ASSERT_OK_AND_ASSIGN(auto empty, job.Stage(plan, 2, 20, 20));
   ASSERT_OK(job.sink().Discard(job.id(), std::vector<AttemptId>{gone.attempt_id}));
-  ASSERT_OK_AND_ASSIGN(auto whole,
-                       job.sink().Recover(job.id(), std::vector{kept, gone, empty}));
+  ASSERT_OK_AND_ASSIGN(auto whole, job.sink().Recover(job.id(), std::vector{kept, gone, empty}));
   ASSERT_EQ(whole.size(), 2u);
   EXPECT_EQ(whole[0].attempt_id, kept.attempt_id);
   EXPECT_EQ(whole[1].attempt_id, empty.attempt_id);

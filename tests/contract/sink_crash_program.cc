@@ -84,9 +84,9 @@ Status Run(const std::string& state, const JobSpec& spec, const JobId& job, int6
         continue;
       }
       UnitContext context;
-      ARROW_ASSIGN_OR_RAISE(auto writer,
-                            sink->Begin(plan, unit, fmt::format("{}-{}", unit.id, getpid()),
-                                        plan.schema, {}, context));
+      ARROW_ASSIGN_OR_RAISE(
+          auto writer, sink->Begin(plan, unit, fmt::format("{}-{}", unit.id, getpid()), plan.schema,
+                                   {}, context));
       ARROW_RETURN_NOT_OK(writer->Write(*Rows(plan.schema, first_id + ordinal * kUnitRows)));
       ARROW_ASSIGN_OR_RAISE(auto staged, writer->Finish());
       ARROW_RETURN_NOT_OK(

@@ -45,7 +45,8 @@ std::vector<CrashCase> AllCases() {
     cases.push_back({point, "overwrite", true});
     cases.push_back({point, "version", false, "job"});
     // From "publish.journaled" on, the second passage is that of the job's folder.
-    if (std::string(point) >= "publish.journaled" && std::string(point) != "publish.metadata_written" &&
+    if (std::string(point) >= "publish.journaled" &&
+        std::string(point) != "publish.metadata_written" &&
         std::string(point) != "publish.parts_linked") {
       cases.push_back({fmt::format("{}#2", point), "version", false, "job"});
       cases.push_back({fmt::format("{}#2", point), "overwrite", true, "job"});
@@ -83,10 +84,17 @@ class SinkCrash : public testing::TestWithParam<CrashCase> {
         std::string(std::getenv("BULKHAUL_TEST_BINARY_DIR")) + "/bin/sink_crash_program";
     const std::string state = folder_.path() + "/state_" + job;
     fs::create_directories(state);
-    std::vector<std::string> arguments = {
-        program, state, destination(), job, std::to_string(first_id),
-        "conflict", GetParam().conflict, "archive", GetParam().archive ? "true" : "false",
-        "commit", GetParam().commit};
+    std::vector<std::string> arguments = {program,
+                                          state,
+                                          destination(),
+                                          job,
+                                          std::to_string(first_id),
+                                          "conflict",
+                                          GetParam().conflict,
+                                          "archive",
+                                          GetParam().archive ? "true" : "false",
+                                          "commit",
+                                          GetParam().commit};
     std::vector<char*> argv;
     for (auto& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
@@ -100,8 +108,9 @@ class SinkCrash : public testing::TestWithParam<CrashCase> {
     posix_spawn_file_actions_addopen(&actions, 1, output.c_str(), O_WRONLY | O_CREAT | O_TRUNC,
                                      0600);
     pid_t child = 0;
-    EXPECT_EQ(posix_spawn(&child, program.c_str(), &actions, nullptr, argv.data(),
-                          environment.data()), 0);
+    EXPECT_EQ(
+        posix_spawn(&child, program.c_str(), &actions, nullptr, argv.data(), environment.data()),
+        0);
     posix_spawn_file_actions_destroy(&actions);
     int status = 0;
     EXPECT_EQ(waitpid(child, &status, 0), child);

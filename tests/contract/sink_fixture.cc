@@ -192,8 +192,8 @@ Result<CommitReceipt> Job::Export(const std::string& table, int64_t begin, int64
 }
 
 std::shared_ptr<arrow::Schema> TestSchema() {
-  return arrow::schema({arrow::field("id", arrow::int64(), false),
-                        arrow::field("text", arrow::utf8())});
+  return arrow::schema(
+      {arrow::field("id", arrow::int64(), false), arrow::field("text", arrow::utf8())});
 }
 
 std::shared_ptr<arrow::RecordBatch> TestBatch(int64_t begin, int64_t end) {

@@ -14,9 +14,9 @@
 #include "plan/job_spec.h"
 #include "sink/sink.h"
 
-#define ASSERT_OK(expression)                       \
-  do {                                              \
-    const ::arrow::Status status_ = (expression);   \
+#define ASSERT_OK(expression)                        \
+  do {                                               \
+    const ::arrow::Status status_ = (expression);    \
     ASSERT_TRUE(status_.ok()) << status_.ToString(); \
   } while (false)
 #define CONTRACT_JOIN_(a, b) a##b

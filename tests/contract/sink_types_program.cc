@@ -70,8 +70,9 @@ Result<std::shared_ptr<arrow::RecordBatch>> Rows() {
 }
 
 Result<CommitReceipt> Export(const JobSpec& spec, const std::string& format) {
-  const auto make = format == "csv" ? MakeCsvSink : format == "arrow" ? MakeArrowSink
-                                                                      : MakeParquetSink;
+  const auto make = format == "csv"     ? MakeCsvSink
+                    : format == "arrow" ? MakeArrowSink
+                                        : MakeParquetSink;
   ARROW_ASSIGN_OR_RAISE(auto sink, make(spec, "types"));
   ARROW_ASSIGN_OR_RAISE(const auto rows, Rows());
   DatasetPlan plan;

@@ -47,11 +47,11 @@ std::string Bar(double fraction, int width) {
 }
 
 std::string TableLine(const ActiveTable& table) {
-  const double share = table.estimated_rows > 0
-                           ? static_cast<double>(table.rows) /
-                                 static_cast<double>(table.estimated_rows)
-                           : static_cast<double>(table.units_done) /
-                                 static_cast<double>(std::max<int64_t>(1, table.units));
+  const double share =
+      table.estimated_rows > 0
+          ? static_cast<double>(table.rows) / static_cast<double>(table.estimated_rows)
+          : static_cast<double>(table.units_done) /
+                static_cast<double>(std::max<int64_t>(1, table.units));
   return fmt::format("  {} {:>3.0f} %  {}/{} units  {} rows  {}", Bar(share, 10),
                      std::min(share, 1.0) * 100, table.units_done, table.units,
                      FormatCount(table.rows), Printable(table.dataset.ToString()));
@@ -74,12 +74,10 @@ std::vector<std::string> LiveLines(const ProgressEvent& tick, bool detailed, Ter
   std::vector<std::string> lines;
   const std::string percent =
       totals.fraction < 0 ? "  ? %" : fmt::format("{:>3.0f} %", totals.fraction * 100);
-  const std::string eta =
-      totals.eta_ms < 0 ? "" : "  ETA " + FormatDurationMs(totals.eta_ms);
-  lines.push_back(fmt::format("{} {}  {}/{} tables  {}{}",
-                              Bar(totals.fraction, std::clamp(size.columns / 3, 10, 40)), percent,
-                              totals.tables_done, totals.tables,
-                              FormatDurationMs(totals.elapsed_ms), eta));
+  const std::string eta = totals.eta_ms < 0 ? "" : "  ETA " + FormatDurationMs(totals.eta_ms);
+  lines.push_back(fmt::format(
+      "{} {}  {}/{} tables  {}{}", Bar(totals.fraction, std::clamp(size.columns / 3, 10, 40)),
+      percent, totals.tables_done, totals.tables, FormatDurationMs(totals.elapsed_ms), eta));
   lines.push_back(fmt::format("{} rows  {}  {} rows/s  {:.1f} MB/s  RSS {} of {}",
                               FormatCount(totals.rows), FormatBytes(totals.bytes),
                               FormatCount(static_cast<int64_t>(totals.rows_per_second)),
@@ -94,8 +92,7 @@ std::vector<std::string> LiveLines(const ProgressEvent& tick, bool detailed, Ter
         totals.megabytes_per_second, totals.retries));
   }
   // One line of the terminal stays free for the cursor.
-  const int room =
-      std::clamp(size.rows - static_cast<int>(lines.size()) - 1, 0, kTablesMax);
+  const int room = std::clamp(size.rows - static_cast<int>(lines.size()) - 1, 0, kTablesMax);
   int shown = 0;
   for (const auto& table : tick.active) {
     if (shown == room) break;

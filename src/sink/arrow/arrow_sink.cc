@@ -82,15 +82,14 @@ class ArrowFormat : public PartFormat {
   std::string Extension(const Options&) const override { return "arrow"; }
 
   Status Check(const DatasetPlan& plan, const arrow::Schema&) const override {
-    const auto compression =
-        ParseCompression(CompressionText(plan.dataset.options), kCompressions);
+    const auto compression = ParseCompression(CompressionText(plan.dataset.options), kCompressions);
     return WithContext(compression.status(), "'" + plan.dataset.id.ToString() + "'");
   }
 
-  Result<std::unique_ptr<PartEncoder>> Begin(
-      const DatasetPlan& plan, const std::shared_ptr<arrow::Schema>& schema,
-      const std::shared_ptr<arrow::io::OutputStream>& stream,
-      arrow::MemoryPool* pool) const override {
+  Result<std::unique_ptr<PartEncoder>> Begin(const DatasetPlan& plan,
+                                             const std::shared_ptr<arrow::Schema>& schema,
+                                             const std::shared_ptr<arrow::io::OutputStream>& stream,
+                                             arrow::MemoryPool* pool) const override {
     static const Status initialized = arrow::compute::Initialize();
     ARROW_RETURN_NOT_OK(initialized);
     ARROW_ASSIGN_OR_RAISE(const auto compression,
@@ -100,10 +99,9 @@ class ArrowFormat : public PartFormat {
     options.use_threads = false;
     if (compression.codec != arrow::Compression::UNCOMPRESSED) {
       ARROW_ASSIGN_OR_RAISE(
-          options.codec,
-          arrow::util::Codec::Create(compression.codec,
-                                     compression.level.value_or(
-                                         arrow::util::kUseDefaultCompressionLevel)));
+          options.codec, arrow::util::Codec::Create(
+                             compression.codec,
+                             compression.level.value_or(arrow::util::kUseDefaultCompressionLevel)));
     }
     auto stored = WithoutDictionaries(*schema);
     ARROW_ASSIGN_OR_RAISE(auto writer, arrow::ipc::MakeFileWriter(stream, stored, options));

@@ -30,8 +30,10 @@ Result<CsvFormatOptions> FormatOf(const Options& options) {
   if (delimiter == "tab" || delimiter == "\\t") delimiter = "\t";
   if (delimiter.size() != 1 || delimiter[0] == '"' || delimiter[0] == '\n' ||
       delimiter[0] == '\r' || delimiter[0] == '\0' || static_cast<signed char>(delimiter[0]) < 0) {
-    return UserError(fmt::format("csv_delimiter: '{}' is not one ASCII character that may stand "
-                                 "between fields; use ',', ';', '|' or 'tab'", delimiter));
+    return UserError(
+        fmt::format("csv_delimiter: '{}' is not one ASCII character that may stand "
+                    "between fields; use ',', ';', '|' or 'tab'",
+                    delimiter));
   }
   format.delimiter = delimiter[0];
   const std::string& quote = options.GetString("csv_quote");
@@ -41,8 +43,9 @@ Result<CsvFormatOptions> FormatOf(const Options& options) {
   format.header = options.GetBool("csv_header");
   format.null_text = options.GetString("csv_null");
   if (format.null_text.find_first_of("\"\r\n" + delimiter) != std::string::npos) {
-    return UserError("csv_null: the text of NULL is never quoted, so it must hold no delimiter, "
-                     "quote or line end");
+    return UserError(
+        "csv_null: the text of NULL is never quoted, so it must hold no delimiter, "
+        "quote or line end");
   }
   return format;
 }
@@ -143,17 +146,16 @@ class CsvFormat : public PartFormat {
     return WithContext(encoder.status(), name);
   }
 
-  Result<std::unique_ptr<PartEncoder>> Begin(
-      const DatasetPlan& plan, const std::shared_ptr<arrow::Schema>& schema,
-      const std::shared_ptr<arrow::io::OutputStream>& stream,
-      arrow::MemoryPool* pool) const override {
+  Result<std::unique_ptr<PartEncoder>> Begin(const DatasetPlan& plan,
+                                             const std::shared_ptr<arrow::Schema>& schema,
+                                             const std::shared_ptr<arrow::io::OutputStream>& stream,
+                                             arrow::MemoryPool* pool) const override {
     ARROW_ASSIGN_OR_RAISE(const auto format, FormatOf(plan.dataset.options));
     ARROW_ASSIGN_OR_RAISE(const auto compression, CompressionOf(plan.dataset.options));
     ARROW_ASSIGN_OR_RAISE(auto encoder, CsvEncoder::Make(schema, format));
     std::shared_ptr<arrow::io::CompressedOutputStream> compressed;
     if (compression.codec != arrow::Compression::UNCOMPRESSED) {
-      const int level =
-          compression.level.value_or(arrow::util::kUseDefaultCompressionLevel);
+      const int level = compression.level.value_or(arrow::util::kUseDefaultCompressionLevel);
       ARROW_ASSIGN_OR_RAISE(auto codec, arrow::util::Codec::Create(compression.codec, level));
       ARROW_ASSIGN_OR_RAISE(compressed,
                             arrow::io::CompressedOutputStream::Make(

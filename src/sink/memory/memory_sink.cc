@@ -82,8 +82,8 @@ class MemorySink : public Sink {
     SinkPlan out;
     out.location = uri_ + "/" + name;
     if (name != plan.output_name) {
-      out.notes.push_back(fmt::format("'{}' exists: will be published as '{}'", plan.output_name,
-                                      name));
+      out.notes.push_back(
+          fmt::format("'{}' exists: will be published as '{}'", plan.output_name, name));
     }
     return out;
   }

@@ -71,8 +71,8 @@ double DeltaBits(const std::vector<int64_t>& values) {
 ColumnTuning ChooseForIntegers(const std::vector<int64_t>& values, double width_bits) {
   if (values.empty()) return {ColumnEncoding::kDictionary};
   const std::unordered_set<int64_t> seen(values.begin(), values.end());
-  const double distinct = EstimateDistinct(static_cast<double>(values.size()),
-                                           static_cast<double>(seen.size()));
+  const double distinct =
+      EstimateDistinct(static_cast<double>(values.size()), static_cast<double>(seen.size()));
   const double delta = std::min(DeltaBits(values), width_bits);
   if (distinct * width_bits / 8 < kDictionaryBytesMax) {
     const double dictionary = IndexBits(distinct) + distinct * width_bits / kRowGroupRows;
@@ -127,8 +127,8 @@ ColumnTuning ChooseForTexts(const arrow::Array& array) {
     if (seen.insert(value).second) bytes += static_cast<double>(value.size());
   }
   if (rows == 0) return {ColumnEncoding::kDictionary};
-  const double distinct = EstimateDistinct(static_cast<double>(rows),
-                                           static_cast<double>(seen.size()));
+  const double distinct =
+      EstimateDistinct(static_cast<double>(rows), static_cast<double>(seen.size()));
   const double average = bytes / static_cast<double>(seen.size());
   const bool repeats =
       distinct * (average + 4) < kDictionaryBytesMax && distinct < kRowGroupRows / 4;
@@ -151,8 +151,8 @@ ColumnTuning ChooseForFloats(const arrow::Array& array) {
     ++rows;
     seen.insert(static_cast<double>(typed.Value(i)));
   }
-  const double distinct = EstimateDistinct(static_cast<double>(rows),
-                                           static_cast<double>(seen.size()));
+  const double distinct =
+      EstimateDistinct(static_cast<double>(rows), static_cast<double>(seen.size()));
   return {distinct * sizeof(double) < kDictionaryBytesMax ? ColumnEncoding::kDictionary
                                                           : ColumnEncoding::kPlain};
 }

@@ -25,8 +25,8 @@ struct ColumnTuning {
   ColumnEncoding encoding = ColumnEncoding::kDefault;
   // False where the encoded bytes hardly shrink any more: bit-packed values with little order.
   bool compress = true;
-  // False for texts in no order: each row group then spans them all, and smallest and largest tell a
-  // reader nothing, but cost two comparisons a value. Clustered texts keep theirs.
+  // False for texts in no order: each row group then spans them all, and smallest and largest tell
+  // a reader nothing, but cost two comparisons a value. Clustered texts keep theirs.
   bool statistics = true;
 };
 

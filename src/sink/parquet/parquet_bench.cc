@@ -64,32 +64,30 @@ Batches MakeRows() {
   const char* modes[] = {"AIR", "FOB", "MAIL", "RAIL", "REG AIR", "SHIP", "TRUCK"};
   const char* words[] = {"carefully ", "final ", "deposits ", "sleep ", "quickly ", "regular "};
   Batches batches;
-  const auto schema = arrow::schema({arrow::field("orderkey", arrow::int64()),
-                                     arrow::field("partkey", arrow::int64()),
-                                     arrow::field("linenumber", arrow::int32()),
-                                     arrow::field("quantity", arrow::decimal128(15, 2)),
-                                     arrow::field("price", arrow::decimal128(15, 2)),
-                                     arrow::field("shipdate", arrow::date32()),
-                                     arrow::field("shipmode", arrow::utf8()),
-                                     arrow::field("comment", arrow::utf8())});
+  const auto schema = arrow::schema(
+      {arrow::field("orderkey", arrow::int64()), arrow::field("partkey", arrow::int64()),
+       arrow::field("linenumber", arrow::int32()),
+       arrow::field("quantity", arrow::decimal128(15, 2)),
+       arrow::field("price", arrow::decimal128(15, 2)), arrow::field("shipdate", arrow::date32()),
+       arrow::field("shipmode", arrow::utf8()), arrow::field("comment", arrow::utf8())});
   for (int64_t start = 0; start < kUnitRows; start += kBatchRows) {
     const int64_t rows = kBatchRows;
     const auto decimal = arrow::decimal128(15, 2);
     batches.push_back(arrow::RecordBatch::Make(
         schema, rows,
-        {Column<arrow::Int64Builder>(arrow::int64(), rows, [&](int64_t i) { return (start + i) / 4; }),
+        {Column<arrow::Int64Builder>(arrow::int64(), rows,
+                                     [&](int64_t i) { return (start + i) / 4; }),
          Column<arrow::Int64Builder>(arrow::int64(), rows, [&](int64_t) { return below(200'000); }),
          Column<arrow::Int32Builder>(arrow::int32(), rows, [&](int64_t i) { return i % 7; }),
-         Column<arrow::Decimal128Builder>(decimal, rows, [&](int64_t) {
-           return arrow::Decimal128(100 * (1 + below(50)));
-         }),
-         Column<arrow::Decimal128Builder>(decimal, rows, [&](int64_t) {
-           return arrow::Decimal128(90'000 + below(10'000'000));
-         }),
-         Column<arrow::Date32Builder>(arrow::date32(), rows, [&](int64_t) {
-           return static_cast<int32_t>(8000 + below(2500));
-         }),
-         Column<arrow::StringBuilder>(arrow::utf8(), rows, [&](int64_t) { return modes[below(7)]; }),
+         Column<arrow::Decimal128Builder>(
+             decimal, rows, [&](int64_t) { return arrow::Decimal128(100 * (1 + below(50))); }),
+         Column<arrow::Decimal128Builder>(
+             decimal, rows, [&](int64_t) { return arrow::Decimal128(90'000 + below(10'000'000)); }),
+         Column<arrow::Date32Builder>(
+             arrow::date32(), rows,
+             [&](int64_t) { return static_cast<int32_t>(8000 + below(2500)); }),
+         Column<arrow::StringBuilder>(arrow::utf8(), rows,
+                                      [&](int64_t) { return modes[below(7)]; }),
          Column<arrow::StringBuilder>(arrow::utf8(), rows, [&](int64_t) {
            return std::string(words[below(6)]) + words[below(6)] + words[below(6)];
          })}));
@@ -140,7 +138,8 @@ void Write(benchmark::State& state, const Batches& batches, const Options& optio
   for (auto _ : state) {
     auto stream = arrow::io::BufferOutputStream::Create(64 << 20).ValueOrDie();
     auto encoder = MakeParquetEncoder(settings, schema, stream, arrow::default_memory_pool(),
-                                      &cache, "lineitem").ValueOrDie();
+                                      &cache, "lineitem")
+                       .ValueOrDie();
     for (const auto& batch : batches) {
       ARROW_CHECK_OK(encoder->Write(*batch));
       rows += batch->num_rows();
@@ -169,12 +168,16 @@ void BM_Default(benchmark::State& state) { Write(state, Input(), With({})); }
 void BM_SmallDecimals(benchmark::State& state) {
   Write(state, WithSmallDecimals(Input()), With({}));
 }
-void BM_DictionaryOn(benchmark::State& state) { Write(state, Input(), With({{"dictionary", "on"}})); }
+void BM_DictionaryOn(benchmark::State& state) {
+  Write(state, Input(), With({{"dictionary", "on"}}));
+}
 void BM_DictionaryOff(benchmark::State& state) {
   Write(state, Input(), With({{"dictionary", "off"}}));
 }
 void BM_Zstd1(benchmark::State& state) { Write(state, Input(), With({{"compression", "zstd:1"}})); }
-void BM_Snappy(benchmark::State& state) { Write(state, Input(), With({{"compression", "snappy"}})); }
+void BM_Snappy(benchmark::State& state) {
+  Write(state, Input(), With({{"compression", "snappy"}}));
+}
 void BM_None(benchmark::State& state) { Write(state, Input(), With({{"compression", "none"}})); }
 void BM_NoStatistics(benchmark::State& state) {
   Write(state, Input(), With({{"statistics", "false"}, {"page_index", "false"}}));

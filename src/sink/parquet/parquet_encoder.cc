@@ -119,9 +119,8 @@ Result<std::unique_ptr<parquet::arrow::FileWriter>> OpenWriter(
       parquet::ArrowWriterProperties::Builder().set_use_threads(false)->build();
   ARROW_ASSIGN_OR_RAISE(
       auto writer,
-      parquet::arrow::FileWriter::Open(schema, pool, stream,
-                                       MakeProperties(settings, schema, tuning, pool),
-                                       arrow_properties));
+      parquet::arrow::FileWriter::Open(
+          schema, pool, stream, MakeProperties(settings, schema, tuning, pool), arrow_properties));
   ARROW_ASSIGN_OR_RAISE(const auto serialized,
                         arrow::ipc::SerializeSchema(*ParquetStoredSchema(schema), pool));
   ARROW_RETURN_NOT_OK(writer->AddKeyValueMetadata(arrow::key_value_metadata(
@@ -135,8 +134,7 @@ Status TryCompression(const ParquetSettings& settings, const arrow::RecordBatch&
   ARROW_ASSIGN_OR_RAISE(auto stream, arrow::io::BufferOutputStream::Create(64 << 10, pool));
   ParquetSettings plain = settings;
   plain.bloom_filter.clear();
-  ARROW_ASSIGN_OR_RAISE(auto writer,
-                        OpenWriter(plain, *sample.schema(), tuning, stream, pool));
+  ARROW_ASSIGN_OR_RAISE(auto writer, OpenWriter(plain, *sample.schema(), tuning, stream, pool));
   ARROW_RETURN_NOT_OK(writer->NewBufferedRowGroup());
   ARROW_RETURN_NOT_OK(writer->WriteRecordBatch(sample));
   ARROW_RETURN_NOT_OK(writer->Close());
@@ -165,8 +163,10 @@ Status CheckTimes(const arrow::RecordBatch& batch, const std::vector<int>& time_
     for (int64_t i = 0; i < array.length(); ++i) {
       if (array.Value(i) >= day && !array.IsNull(i)) {
         const auto& name = batch.schema()->field(index)->name();
-        return UserError(fmt::format("column '{0}' holds the time 24:00, which Parquet cannot "
-                                     "store; use cast: {{{0}: string}}", name));
+        return UserError(
+            fmt::format("column '{0}' holds the time 24:00, which Parquet cannot "
+                        "store; use cast: {{{0}: string}}",
+                        name));
       }
     }
   }
@@ -216,8 +216,7 @@ class ParquetEncoder : public PartEncoder {
         tuning = cache_->Keep(dataset_, std::move(chosen));
       }
     }
-    ARROW_ASSIGN_OR_RAISE(writer_,
-                          OpenWriter(settings_, *schema_, tuning.get(), stream_, &pool_));
+    ARROW_ASSIGN_OR_RAISE(writer_, OpenWriter(settings_, *schema_, tuning.get(), stream_, &pool_));
     return Status::OK();
   }
 
@@ -235,8 +234,7 @@ class ParquetEncoder : public PartEncoder {
       const int64_t rows =
           std::min(batch.num_rows() - offset, settings_.row_group_rows - group_rows_);
       const bool whole = rows == batch.num_rows();
-      ARROW_RETURN_NOT_OK(
-          writer_->WriteRecordBatch(whole ? batch : *batch.Slice(offset, rows)));
+      ARROW_RETURN_NOT_OK(writer_->WriteRecordBatch(whole ? batch : *batch.Slice(offset, rows)));
       group_rows_ += rows;
       group_bytes_ += bytes * rows / batch.num_rows();
       offset += rows;
@@ -340,8 +338,8 @@ Result<ParquetSettings> ParquetSettings::FromOptions(const Options& options,
   if (!settings.sort_column.empty()) {
     ARROW_RETURN_NOT_OK(CheckColumn(schema, settings.sort_column, "sort_column"));
     if (schema.GetFieldByName(settings.sort_column)->type()->num_fields() > 0) {
-      return UserError(fmt::format("sort_column: '{}' is nested and has no order",
-                                   settings.sort_column));
+      return UserError(
+          fmt::format("sort_column: '{}' is nested and has no order", settings.sort_column));
     }
     static const Status initialized = arrow::compute::Initialize();
     ARROW_RETURN_NOT_OK(initialized);
@@ -357,8 +355,7 @@ std::shared_ptr<const Tuning> TuningCache::Find(const std::string& dataset) cons
 
 std::shared_ptr<const Tuning> TuningCache::Keep(const std::string& dataset, Tuning tuning) {
   std::lock_guard lock(mutex_);
-  return tunings_.emplace(dataset, std::make_shared<const Tuning>(std::move(tuning)))
-      .first->second;
+  return tunings_.emplace(dataset, std::make_shared<const Tuning>(std::move(tuning))).first->second;
 }
 
 Result<std::unique_ptr<PartEncoder>> MakeParquetEncoder(

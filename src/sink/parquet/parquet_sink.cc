@@ -28,7 +28,8 @@ const char* WhyNoForm(const arrow::DataType& type) {
     case arrow::Type::DECIMAL128:
     case arrow::Type::DECIMAL256:
       return checked_cast<const arrow::DecimalType&>(type).scale() < 0
-                 ? "its decimals have no negative scale" : nullptr;
+                 ? "its decimals have no negative scale"
+                 : nullptr;
     case arrow::Type::STRUCT:
       if (type.num_fields() == 0) return "its structs have at least one field";
       break;
@@ -55,10 +56,10 @@ class ParquetFormat : public PartFormat {
   Status Check(const DatasetPlan& plan, const arrow::Schema& schema) const override {
     for (const auto& field : schema.fields()) {
       if (const char* reason = WhyNoForm(*field->type())) {
-        return UserError(fmt::format("'{0}': column '{1}' of type {2} cannot be stored as Parquet: "
-                                     "{3}; use cast: {{{1}: string}} or leave the column out",
-                                     plan.dataset.id.ToString(), field->name(),
-                                     field->type()->ToString(), reason));
+        return UserError(fmt::format(
+            "'{0}': column '{1}' of type {2} cannot be stored as Parquet: "
+            "{3}; use cast: {{{1}: string}} or leave the column out",
+            plan.dataset.id.ToString(), field->name(), field->type()->ToString(), reason));
       }
       if (schema.GetAllFieldIndices(field->name()).size() > 1) {
         return UserError(fmt::format("'{}': two columns are called '{}'; rename one",
@@ -69,10 +70,10 @@ class ParquetFormat : public PartFormat {
     return WithContext(settings.status(), "'" + plan.dataset.id.ToString() + "'");
   }
 
-  Result<std::unique_ptr<PartEncoder>> Begin(
-      const DatasetPlan& plan, const std::shared_ptr<arrow::Schema>& schema,
-      const std::shared_ptr<arrow::io::OutputStream>& stream,
-      arrow::MemoryPool* pool) const override {
+  Result<std::unique_ptr<PartEncoder>> Begin(const DatasetPlan& plan,
+                                             const std::shared_ptr<arrow::Schema>& schema,
+                                             const std::shared_ptr<arrow::io::OutputStream>& stream,
+                                             arrow::MemoryPool* pool) const override {
     ARROW_ASSIGN_OR_RAISE(const auto settings,
                           ParquetSettings::FromOptions(plan.dataset.options, *schema));
     return MakeParquetEncoder(settings, schema, stream, pool, &tunings_, plan.output_name);

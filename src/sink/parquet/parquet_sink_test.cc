@@ -66,8 +66,8 @@ Result<std::shared_ptr<arrow::Buffer>> Write(
   const auto plan = PlanFor(batches[0]->schema(), options);
   ARROW_RETURN_NOT_OK(format->Check(plan, *plan.schema));
   ARROW_ASSIGN_OR_RAISE(auto stream, arrow::io::BufferOutputStream::Create());
-  ARROW_ASSIGN_OR_RAISE(auto encoder, format->Begin(plan, plan.schema, stream,
-                                                    arrow::default_memory_pool()));
+  ARROW_ASSIGN_OR_RAISE(auto encoder,
+                        format->Begin(plan, plan.schema, stream, arrow::default_memory_pool()));
   for (const auto& batch : batches) ARROW_RETURN_NOT_OK(encoder->Write(*batch));
   ARROW_RETURN_NOT_OK(encoder->Finish());
   return stream->Finish();
@@ -148,10 +148,10 @@ TEST(ParquetSink, UuidAndJsonAreLogicalTypes) {
   const auto json = arrow::extension::json(arrow::utf8());
   const auto storage = Batch({{arrow::fixed_size_binary(16), R"(["0123456789abcdef", null])"},
                               {arrow::utf8(), R"(["{}", null])"}});
-  const auto batch = arrow::RecordBatch::Make(
-      arrow::schema({field("u", uuid), field("j", json)}), 2,
-      {arrow::ExtensionType::WrapArray(uuid, storage->column(0)),
-       arrow::ExtensionType::WrapArray(json, storage->column(1))});
+  const auto batch =
+      arrow::RecordBatch::Make(arrow::schema({field("u", uuid), field("j", json)}), 2,
+                               {arrow::ExtensionType::WrapArray(uuid, storage->column(0)),
+                                arrow::ExtensionType::WrapArray(json, storage->column(1))});
   const auto buffer = Written({batch});
   const auto file = Open(buffer);
   EXPECT_TRUE(file->metadata()->schema()->Column(0)->logical_type()->is_UUID());
@@ -175,8 +175,8 @@ TEST(ParquetSink, DecimalsOfEveryWidthGiveOneFile) {
     EXPECT_EQ(Open(buffer)->metadata()->schema()->Column(0)->physical_type(), physical)
         << type->ToString();
     const auto table = Read(buffer);
-    const auto expected = Batch({{arrow::decimal128(decimal.precision(), 2),
-                                  R"(["1234567.89", "-0.01", null])"}});
+    const auto expected =
+        Batch({{arrow::decimal128(decimal.precision(), 2), R"(["1234567.89", "-0.01", null])"}});
     EXPECT_TRUE(table->column(0)->chunk(0)->Equals(expected->column(0))) << type->ToString();
   }
 }
@@ -228,9 +228,8 @@ TEST(ParquetSink, TimeOfTwentyFourHoursIsRefused) {
 TEST(ParquetSink, OptionsNameTheirMistakes) {
   const auto format = MakeParquetFormat();
   const auto schema = arrow::schema({field("a", arrow::int8()), field("b", arrow::boolean())});
-  for (const auto& options :
-       {With({{"sort_column", "x"}}), With({{"bloom_filter", "x"}}), With({{"bloom_filter", "b"}}),
-        With({{"compression", "zstd:99"}})}) {
+  for (const auto& options : {With({{"sort_column", "x"}}), With({{"bloom_filter", "x"}}),
+                              With({{"bloom_filter", "b"}}), With({{"compression", "zstd:99"}})}) {
     const Status status = format->Check(PlanFor(schema, options), *schema);
     ASSERT_FALSE(status.ok());
     EXPECT_EQ(KindOf(status), ErrorKind::kUser);
@@ -258,7 +257,8 @@ std::shared_ptr<arrow::RecordBatch> ManyRows(int64_t begin, int64_t rows) {
                 {arrow::float64(), "[" + doubles + "]"}});
 }
 
-bool HasEncoding(const parquet::FileMetaData& metadata, int column, parquet::Encoding::type wanted) {
+bool HasEncoding(const parquet::FileMetaData& metadata, int column,
+                 parquet::Encoding::type wanted) {
   const auto chunk = metadata.RowGroup(0)->ColumnChunk(column);
   for (const auto encoding : chunk->encodings()) {
     if (encoding == wanted) return true;
@@ -289,7 +289,8 @@ TEST(ParquetSink, CodecsAndLevels) {
   const auto batch = ManyRows(0, 5'000);
   const auto expected = arrow::Table::FromRecordBatches({batch}).ValueOrDie();
   int64_t plain = 0;
-  for (const char* codec : {"none", "snappy", "gzip", "gzip:9", "lz4", "zstd", "zstd:1", "zstd:19"}) {
+  for (const char* codec :
+       {"none", "snappy", "gzip", "gzip:9", "lz4", "zstd", "zstd:1", "zstd:19"}) {
     const auto buffer = Written({batch}, With({{"compression", codec}}));
     EXPECT_TRUE(Read(buffer)->Equals(*expected)) << codec;
     if (plain == 0) {
@@ -301,8 +302,8 @@ TEST(ParquetSink, CodecsAndLevels) {
 }
 
 TEST(ParquetSink, RowGroupsEndByRowsAndByBytes) {
-  const auto by_rows = Open(Written({ManyRows(0, 1000), ManyRows(1000, 1000)},
-                                    With({{"row_group_rows", "300"}})));
+  const auto by_rows =
+      Open(Written({ManyRows(0, 1000), ManyRows(1000, 1000)}, With({{"row_group_rows", "300"}})));
   ASSERT_EQ(by_rows->metadata()->num_row_groups(), 7);
   EXPECT_EQ(by_rows->metadata()->RowGroup(0)->num_rows(), 300);
   EXPECT_EQ(by_rows->metadata()->RowGroup(6)->num_rows(), 200);
@@ -319,8 +320,7 @@ TEST(ParquetSink, HugeValuesDoNotPileUp) {
   const auto schema = arrow::schema({field("text", arrow::utf8())});
   const auto plan = PlanFor(schema, With({{"compression", "none"}}));
   auto stream = arrow::io::BufferOutputStream::Create().ValueOrDie();
-  auto encoder =
-      format->Begin(plan, schema, stream, arrow::default_memory_pool()).ValueOrDie();
+  auto encoder = format->Begin(plan, schema, stream, arrow::default_memory_pool()).ValueOrDie();
   int64_t held_max = 0;
   for (int i = 0; i < 40; ++i) {
     arrow::StringBuilder builder;
@@ -366,15 +366,16 @@ TEST(ParquetSink, BloomFilterFindsWhatIsThere) {
 }
 
 TEST(ParquetSink, SortColumnOrdersEachRowGroup) {
-  const auto batch = Batch({{arrow::int32(), "[5, null, 3, 9, 1]"},
-                            {arrow::utf8(), R"(["e", "n", "c", "i", "a"])"}});
+  const auto batch = Batch(
+      {{arrow::int32(), "[5, null, 3, 9, 1]"}, {arrow::utf8(), R"(["e", "n", "c", "i", "a"])"}});
   const auto buffer = Written({batch}, With({{"sort_column", "c0"}}));
-  const auto expected = Batch({{arrow::int32(), "[1, 3, 5, 9, null]"},
-                               {arrow::utf8(), R"(["a", "c", "e", "i", "n"])"}});
+  const auto expected = Batch(
+      {{arrow::int32(), "[1, 3, 5, 9, null]"}, {arrow::utf8(), R"(["a", "c", "e", "i", "n"])"}});
   EXPECT_TRUE(Read(buffer)->Equals(*arrow::Table::FromRecordBatches({expected}).ValueOrDie()));
-  const auto nested = Batch({{arrow::struct_({field("x", arrow::int32()), field("y", arrow::int32())}),
-                              R"([{"x": 1, "y": 2}, {"x": 3, "y": 4}])"},
-                             {arrow::int32(), "[2, 1]"}});
+  const auto nested =
+      Batch({{arrow::struct_({field("x", arrow::int32()), field("y", arrow::int32())}),
+              R"([{"x": 1, "y": 2}, {"x": 3, "y": 4}])"},
+             {arrow::int32(), "[2, 1]"}});
   const auto file = Open(Written({nested}, With({{"sort_column", "c1"}})));
   const auto sorting = file->metadata()->RowGroup(0)->sorting_columns();
   ASSERT_EQ(sorting.size(), 1u);

@@ -516,9 +516,7 @@ TEST_F(SqliteSourceTest, ConsistencyNoneReadsTheLatest) {
 // Root may write everywhere: the test goes on as nobody.
 class AsOrdinaryUser {
  public:
-  AsOrdinaryUser() : user_(geteuid()) {
-    EXPECT_TRUE(user_ != 0 || seteuid(65534) == 0);
-  }
+  AsOrdinaryUser() : user_(geteuid()) { EXPECT_TRUE(user_ != 0 || seteuid(65534) == 0); }
   ~AsOrdinaryUser() { EXPECT_EQ(seteuid(user_), 0); }
 
  private:

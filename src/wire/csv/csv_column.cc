@@ -330,10 +330,8 @@ Result<std::unique_ptr<Column>> MakeStruct(const arrow::DataType& type) {
 std::unique_ptr<Column> MakeTemporal(const arrow::DataType& type) {
   switch (type.id()) {
     case arrow::Type::DATE32:
-      return Plain<arrow::Date32Array>(
-          [](const arrow::Date32Array& array, int64_t row, CsvBuffer* out) {
-            AppendDate(array.Value(row), out);
-          });
+      return Plain<arrow::Date32Array>([](const arrow::Date32Array& array, int64_t row,
+                                          CsvBuffer* out) { AppendDate(array.Value(row), out); });
     case arrow::Type::TIME32:
       return Times<arrow::Time32Array>(checked_cast<const arrow::Time32Type&>(type).unit());
     case arrow::Type::TIME64:
@@ -455,8 +453,7 @@ Result<std::unique_ptr<Column>> MakeColumn(const arrow::DataType& type) {
   switch (type.id()) {
     case arrow::Type::DICTIONARY: {
       ARROW_ASSIGN_OR_RAISE(
-          auto values,
-          MakeColumn(*checked_cast<const arrow::DictionaryType&>(type).value_type()));
+          auto values, MakeColumn(*checked_cast<const arrow::DictionaryType&>(type).value_type()));
       return std::make_unique<DictionaryColumn>(std::move(values));
     }
     case arrow::Type::EXTENSION: {

@@ -24,8 +24,8 @@ struct CsvFormatOptions {
   bool header = true;
 };
 
-// Every value exactly: integers and decimals in full, floats as the shortest text that reads back to
-// the same bits (nan, inf, -inf), booleans true and false, dates and times as ISO 8601 with the
+// Every value exactly: integers and decimals in full, floats as the shortest text that reads back
+// to the same bits (nan, inf, -inf), booleans true and false, dates and times as ISO 8601 with the
 // fraction in groups of three digits, none when it is zero; timestamps with a zone are UTC and end
 // in Z; years outside 0 to 9999 have as many digits as they need, and a minus before year 0; time
 // 24:00 is 24:00:00; binary as \x and hexadecimal digits; UUIDs in their usual form; intervals as

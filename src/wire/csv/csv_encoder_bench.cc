@@ -39,33 +39,38 @@ void Encode(benchmark::State& state, const std::shared_ptr<arrow::Array>& column
 }
 
 std::shared_ptr<arrow::Array> Texts() {
-  return Column<arrow::StringBuilder>(arrow::utf8(), [](int64_t i) {
-    return "carefully final deposits " + std::to_string(i);
-  });
+  return Column<arrow::StringBuilder>(
+      arrow::utf8(), [](int64_t i) { return "carefully final deposits " + std::to_string(i); });
 }
 
 void BM_Integers(benchmark::State& state) {
-  Encode(state, Column<arrow::Int64Builder>(arrow::int64(), [](int64_t i) { return i * 7919; }), {});
+  Encode(state, Column<arrow::Int64Builder>(arrow::int64(), [](int64_t i) { return i * 7919; }),
+         {});
 }
 void BM_Decimals(benchmark::State& state) {
-  Encode(state, Column<arrow::Decimal128Builder>(arrow::decimal128(15, 2), [](int64_t i) {
-           return arrow::Decimal128(i * 7919);
-         }), {});
+  Encode(state,
+         Column<arrow::Decimal128Builder>(arrow::decimal128(15, 2),
+                                          [](int64_t i) { return arrow::Decimal128(i * 7919); }),
+         {});
 }
 void BM_Doubles(benchmark::State& state) {
-  Encode(state, Column<arrow::DoubleBuilder>(arrow::float64(), [](int64_t i) {
-           return 1.0 / static_cast<double>(i + 1);
-         }), {});
+  Encode(state,
+         Column<arrow::DoubleBuilder>(arrow::float64(),
+                                      [](int64_t i) { return 1.0 / static_cast<double>(i + 1); }),
+         {});
 }
 void BM_Dates(benchmark::State& state) {
-  Encode(state, Column<arrow::Date32Builder>(arrow::date32(), [](int64_t i) {
-           return static_cast<int32_t>(8000 + i % 2500);
-         }), {});
+  Encode(state,
+         Column<arrow::Date32Builder>(
+             arrow::date32(), [](int64_t i) { return static_cast<int32_t>(8000 + i % 2500); }),
+         {});
 }
 void BM_Timestamps(benchmark::State& state) {
-  Encode(state, Column<arrow::TimestampBuilder>(
+  Encode(state,
+         Column<arrow::TimestampBuilder>(
              arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"),
-             [](int64_t i) { return 1'795'256'100'123'456 + i * 1'000'003; }), {});
+             [](int64_t i) { return 1'795'256'100'123'456 + i * 1'000'003; }),
+         {});
 }
 void BM_Texts(benchmark::State& state) { Encode(state, Texts(), {}); }
 void BM_QuotedTexts(benchmark::State& state) {

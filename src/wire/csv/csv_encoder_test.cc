@@ -85,10 +85,10 @@ TEST(CsvEncoder, DatesAndTimes) {
   EXPECT_EQ(One(arrow::time64(arrow::TimeUnit::MICRO), "[0, 86399999999, 86400000000, 1500000]"),
             "00:00:00\n23:59:59.999999\n24:00:00\n00:00:01.500\n");
   EXPECT_EQ(One(arrow::time32(arrow::TimeUnit::SECOND), "[3661]"), "01:01:01\n");
-  EXPECT_EQ(One(arrow::timestamp(arrow::TimeUnit::MICRO),
-                "[0, -1, 1000000000123456, 1000000000123000]"),
-            "1970-01-01T00:00:00\n1969-12-31T23:59:59.999999\n2001-09-09T01:46:40.123456\n"
-            "2001-09-09T01:46:40.123\n");
+  EXPECT_EQ(
+      One(arrow::timestamp(arrow::TimeUnit::MICRO), "[0, -1, 1000000000123456, 1000000000123000]"),
+      "1970-01-01T00:00:00\n1969-12-31T23:59:59.999999\n2001-09-09T01:46:40.123456\n"
+      "2001-09-09T01:46:40.123\n");
   EXPECT_EQ(One(arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"), "[0]"), "1970-01-01T00:00:00Z\n");
   EXPECT_EQ(One(arrow::timestamp(arrow::TimeUnit::MICRO), "[-9223372036854775808]"),
             "-290308-12-21T19:59:05.224192\n");
@@ -112,9 +112,9 @@ TEST(CsvEncoder, TextIsQuotedWhereNeeded) {
 }
 
 TEST(CsvEncoder, QuotingModes) {
-  const auto columns = std::vector{Values(arrow::int32(), "[1, null]"),
-                                   Values(arrow::utf8(), R"(["x", null])"),
-                                   Values(arrow::list(arrow::int32()), "[[1, 2], null]")};
+  const auto columns =
+      std::vector{Values(arrow::int32(), "[1, null]"), Values(arrow::utf8(), R"(["x", null])"),
+                  Values(arrow::list(arrow::int32()), "[[1, 2], null]")};
   EXPECT_EQ(Encode(columns, {.quote = CsvFormatOptions::Quote::kAll}),
             "\"c0\",\"c1\",\"c2\"\n\"1\",\"x\",\"[1,2]\"\n,,\n");
   EXPECT_EQ(Encode(columns, {.quote = CsvFormatOptions::Quote::kStrings}),
@@ -139,10 +139,13 @@ TEST(CsvEncoder, BinaryAndUuid) {
   ASSERT_TRUE(builder.Append(std::string("\x00\xff\x7f", 3)).ok());
   EXPECT_EQ(Encode({builder.Finish().ValueOrDie()}), "\\x00ff7f\n");
   arrow::FixedSizeBinaryBuilder bytes(arrow::fixed_size_binary(16));
-  ASSERT_TRUE(bytes.Append(std::string("\x12\x3e\x45\x67\xe8\x9b\x12\xd3\xa4\x56\x42\x66\x14\x17"
-                                       "\x40\x00", 16)).ok());
-  const auto uuid = arrow::ExtensionType::WrapArray(arrow::extension::uuid(),
-                                                    bytes.Finish().ValueOrDie());
+  ASSERT_TRUE(bytes
+                  .Append(std::string("\x12\x3e\x45\x67\xe8\x9b\x12\xd3\xa4\x56\x42\x66\x14\x17"
+                                      "\x40\x00",
+                                      16))
+                  .ok());
+  const auto uuid =
+      arrow::ExtensionType::WrapArray(arrow::extension::uuid(), bytes.Finish().ValueOrDie());
   EXPECT_EQ(Encode({uuid}), "123e4567-e89b-12d3-a456-426614174000\n");
 }
 
@@ -150,15 +153,16 @@ TEST(CsvEncoder, NestedValuesAreJson) {
   const auto list = arrow::list(arrow::utf8());
   EXPECT_EQ(One(list, R"([["a", null, "q\"\n"], [], null])"),
             "\"[\"\"a\"\",null,\"\"q\\\"\"\\n\"\"]\"\n[]\n\n");
-  const auto type = arrow::struct_({arrow::field("n", arrow::decimal128(10, 2)),
-                                    arrow::field("d", arrow::date32()),
-                                    arrow::field("f", arrow::float64())});
+  const auto type =
+      arrow::struct_({arrow::field("n", arrow::decimal128(10, 2)),
+                      arrow::field("d", arrow::date32()), arrow::field("f", arrow::float64())});
   EXPECT_EQ(Encode({Values(type, R"([{"n": "1.50", "d": 0, "f": NaN}, null])")},
                    {.delimiter = '|', .header = false}),
             "\"{\"\"n\"\":1.50,\"\"d\"\":\"\"1970-01-01\"\",\"\"f\"\":\"\"nan\"\"}\"\n\n");
-  EXPECT_EQ(Encode({Values(arrow::map(arrow::utf8(), arrow::int32()), R"([[["k", 1], ["l", null]]])")},
-                   {.delimiter = '|', .header = false}),
-            "\"{\"\"k\"\":1,\"\"l\"\":null}\"\n");
+  EXPECT_EQ(
+      Encode({Values(arrow::map(arrow::utf8(), arrow::int32()), R"([[["k", 1], ["l", null]]])")},
+             {.delimiter = '|', .header = false}),
+      "\"{\"\"k\"\":1,\"\"l\"\":null}\"\n");
   EXPECT_EQ(Encode({Values(arrow::list(arrow::list(arrow::int32())), "[[[1], [2, 3]]]")},
                    {.delimiter = '|', .header = false}),
             "[[1],[2,3]]\n");
@@ -174,8 +178,8 @@ TEST(CsvEncoder, DictionariesAndSlices) {
 }
 
 TEST(CsvEncoder, HeaderIsQuotedLikeText) {
-  const auto schema = arrow::schema({arrow::field("a,b", arrow::int32()),
-                                     arrow::field("", arrow::int32())});
+  const auto schema =
+      arrow::schema({arrow::field("a,b", arrow::int32()), arrow::field("", arrow::int32())});
   auto encoder = CsvEncoder::Make(schema, {}).ValueOrDie();
   CsvBuffer out;
   encoder->AppendHeader(&out);
@@ -183,7 +187,8 @@ TEST(CsvEncoder, HeaderIsQuotedLikeText) {
 }
 
 TEST(CsvEncoder, TypeWithoutTextIsAnErrorOfTheUser) {
-  const auto schema = arrow::schema({arrow::field("u", arrow::dense_union({arrow::field("a", arrow::int8())}))});
+  const auto schema =
+      arrow::schema({arrow::field("u", arrow::dense_union({arrow::field("a", arrow::int8())}))});
   const auto made = CsvEncoder::Make(schema, {});
   ASSERT_FALSE(made.ok());
   EXPECT_EQ(KindOf(made.status()), ErrorKind::kUser);

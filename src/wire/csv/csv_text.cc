@@ -103,7 +103,8 @@ void AppendClockDuration(int64_t value, int64_t per_second, CsvBuffer* out) {
   out->Append('T');
   const bool negative = value < 0;
   // The smallest int64 has no positive counterpart.
-  const uint64_t magnitude = negative ? 0 - static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
+  const uint64_t magnitude =
+      negative ? 0 - static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
   const auto per = static_cast<uint64_t>(per_second);
   const uint64_t seconds = magnitude / per;
   const auto part = [&](uint64_t count, char letter) {
@@ -119,8 +120,8 @@ void AppendClockDuration(int64_t value, int64_t per_second, CsvBuffer* out) {
   if (negative) out->Append('-');
   AppendUnsigned(seconds % 60, out);
   char* room = out->Room(16);
-  out->Advance(static_cast<size_t>(
-      PutFraction(static_cast<int64_t>(fraction), per_second, room) - room));
+  out->Advance(
+      static_cast<size_t>(PutFraction(static_cast<int64_t>(fraction), per_second, room) - room));
   out->Append('S');
 }
 
