@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import statistics
 import subprocess
+import tempfile
 import time
 
 
@@ -39,12 +40,13 @@ def measure(words: list, output: pathlib.Path | None = None, environment: dict |
     """
     if output is not None:
         remove(output)
+    # Files, not pipes: nobody reads while the program runs, and a full pipe would stop it.
+    out_file, err_file = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")
     begin = time.perf_counter()
     process = subprocess.Popen(
-        [str(word) for word in words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})},
+        [str(word) for word in words], stdin=subprocess.DEVNULL, stdout=out_file,
+        stderr=err_file, env={**os.environ, **(environment or {})},
     )
-    # Small outputs only: both pipes hold what these programs say.
     deadline = begin + seconds_max
     while True:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
@@ -55,7 +57,10 @@ def measure(words: list, output: pathlib.Path | None = None, environment: dict |
         time.sleep(0.002)
     wall = time.perf_counter() - begin
     process.returncode = os.waitstatus_to_exitcode(status)
-    out, err = process.communicate()
+    with out_file, err_file:
+        out_file.seek(0)
+        err_file.seek(0)
+        out, err = out_file.read(), err_file.read()
     if process.returncode != 0:
         raise RuntimeError(f"{words} ended with {process.returncode}\n{out}\n{err}")
     figures = {
