@@ -241,7 +241,7 @@ def main() -> int:
     report = {
         "at": f"{now:%Y-%m-%dT%H:%M:%SZ}", "cores": os.cpu_count(), "machine": platform.machine(),
         "server": server.scalar("postgres", "SHOW server_version"), "versions": versions(),
-        "rounds": arguments.rounds, "scenarios": {},
+        "load_before": os.getloadavg()[0], "rounds": arguments.rounds, "scenarios": {},
     }
     failed = []
     try:
