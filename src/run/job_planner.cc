@@ -110,7 +110,8 @@ Status DescribeAgain(RunContext& run, std::vector<TableRun*>& tables) {
     Status status;
     if (now == by_id.end()) {
       status = UserError(before.id.ToString() + " is not there any more", "table_gone");
-    } else if (!now->second->schema->Equals(*before.schema, false)) {
+    } else if (before.schema->num_fields() > 0 &&  // none: it could not be read then
+               !now->second->schema->Equals(*before.schema, false)) {
       status = UserError(fmt::format("{} has changed since it was planned; start a new job. Then: "
                                      "{}. Now: {}",
                                      before.id.ToString(), before.schema->ToString(),

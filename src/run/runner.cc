@@ -27,7 +27,9 @@ class Runner::Impl {
 };
 
 Runner::Runner(JobSpec spec, Source& source, Sink& sink, RunOptions options)
-    : impl_(std::make_unique<Impl>(std::move(spec), source, sink, std::move(options))) {}
+    : impl_(std::make_unique<Impl>(std::move(spec), source, sink, std::move(options))) {
+  impl_->source.StopOn(impl_->options.stop);
+}
 Runner::~Runner() = default;
 
 Result<JobPlan> Runner::Plan() {

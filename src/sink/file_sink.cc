@@ -269,8 +269,17 @@ Result<CommitReceipt> FileSink::Commit(const CommitRequest& request, CommitConte
     ARROW_ASSIGN_OR_RAISE(publish.source,
                           AssembleExport(request, *format_, place, options_.GetBool("validate")));
     ARROW_RETURN_NOT_OK(MakeFolders(ParentOf(publish.destination)));
-    ARROW_ASSIGN_OR_RAISE(const auto journal, Publish(publish, record));
-    receipt = ReceiptFor(request, journal);
+    ARROW_ASSIGN_OR_RAISE(const auto assembled, FindFileId(publish.source));
+    const auto journal = Publish(publish, record);
+    if (!journal.ok()) {
+      // Not left under names that other programs' globs take for data; the staged parts stay.
+      const auto at_source = FindFileId(publish.source);
+      if (at_source.ok() && *at_source && *at_source == assembled) {
+        (void)RemoveTree(publish.source);
+      }
+      return journal.status();
+    }
+    receipt = ReceiptFor(request, *journal);
   }
   if (layout_->job_commit()) {
     ARROW_ASSIGN_OR_RAISE(const auto destination, JobDestination());

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,6 +69,9 @@ class Source {
  public:
   virtual ~Source() = default;
   virtual SourceTraits Traits() const = 0;
+  // Called at most once, before the other calls: Discover, Pin and Split end with kCancelled soon
+  // after a stop is requested. A source that never waits for anybody may ignore it.
+  virtual void StopOn(std::stop_token stop) {}
   // Schema, keys and sizes of everything selected, in one round trip for thousands, ordered by id.
   // kUser when a table named without a glob is not there.
   virtual Result<std::vector<Dataset>> Discover(const Selector& selector) = 0;

@@ -50,7 +50,7 @@ def test_server_goes_down_in_the_middle(bulkhaul, frail_postgres, frail_proxy, e
     frail_proxy.release()
     bulkhaul.finish(process).check(0)
     assert exports.checksum(tmp_path / "out" / "public_events") == events_checksum
-    assert json.loads(report.read_text())["epochs"] >= 2
+    assert json.loads(report.read_text())["totals"]["epochs"] >= 2
 
 
 def test_server_that_stays_down_is_a_clear_error_and_resumable(
@@ -102,7 +102,7 @@ def test_holder_terminated_begins_a_new_epoch(bulkhaul, postgres, events_proxy, 
     events_proxy.release()
     bulkhaul.finish(process).check(0)
     assert exports.checksum(tmp_path / "out" / "public_events") == events_checksum
-    assert json.loads(report.read_text())["epochs"] == 2
+    assert json.loads(report.read_text())["totals"]["epochs"] == 2
 
 
 def test_strict_refuses_two_epochs(bulkhaul, postgres, database, tmp_path):
@@ -144,8 +144,8 @@ def test_connection_breaks_in_the_middle_of_copy(bulkhaul, events_proxy, events_
 
 def test_connection_that_always_breaks_is_an_error(bulkhaul, events_proxy, events_words, tmp_path):
     events_proxy.inject("reset", 100_000, times=1_000_000)
-    outcome = bulkhaul(*events_words(tmp_path / "out", events_proxy.events_uri, "--retries", "2"),
-                       code=1)
+    outcome = bulkhaul(*events_words(tmp_path / "out", events_proxy.events_uri, "--retries", "2",
+                                     "--unit-bytes", "512KiB"), code=1)
     assert "events" in outcome.err + outcome.out
     assert exports.visible(tmp_path / "out") == []
 

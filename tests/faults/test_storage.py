@@ -132,7 +132,7 @@ def test_staged_part_damaged_before_resume(bulkhaul, events_words, events_checks
     """Resume in a kept snapshot believes checksums, not the ledger alone."""
     destination = tmp_path / "out"
     words = events_words() + ["--keep-snapshot", "1m"]
-    bulkhaul(*words, env={"BULKHAUL_CRASH_AT": late_point()}, code=faults.SIGKILLED)
+    bulkhaul(*words, env={"BULKHAUL_CRASH_AT": "ledger.unit_done#200"}, code=faults.SIGKILLED)
     staged = [path for path in (destination / ".bulkhaul" / "job").rglob("*")
               if path.is_file() and path.stat().st_size > 1000]
     assert len(staged) > 20
@@ -149,13 +149,8 @@ def test_staged_part_damaged_before_resume(bulkhaul, events_words, events_checks
     bulkhaul("verify", destination)
 
 
-def late_point() -> str:
-    points = [name for name in faults.crash_points() if "unit" in name]
-    return f"{points[-1]}#200"
-
-
 def test_ledger_damaged_is_an_error(bulkhaul, events_words, tmp_path):
-    bulkhaul(*events_words(), env={"BULKHAUL_CRASH_AT": late_point()}, code=faults.SIGKILLED)
+    bulkhaul(*events_words(), env={"BULKHAUL_CRASH_AT": "ledger.unit_done#200"}, code=faults.SIGKILLED)
     ledgers = list((bulkhaul.state / "bulkhaul" / "jobs" / "job").glob("*.db*")) + list(
         (bulkhaul.state / "bulkhaul" / "jobs" / "job").glob("*.sqlite*"))
     assert ledgers, list((bulkhaul.state / "bulkhaul" / "jobs" / "job").iterdir())

@@ -17,7 +17,7 @@ def test_decimals_to_38_digits(export):
         INSERT INTO t VALUES ({WIDE}, 9999999999999999.99, -999999999, 1234500, 0.001234),
         (-{WIDE}, -0.01, 0, -100, -0.000001), (NULL, NULL, NULL, NULL, NULL)""")
     row = table.to_pylist()
-    assert row[0]["a"] == Decimal(WIDE) and row[1]["a"] == -Decimal(WIDE)
+    assert row[0]["a"] == Decimal(WIDE) and row[1]["a"] == Decimal("-" + WIDE)
     assert row[0]["b"] == Decimal("9999999999999999.99") and row[1]["b"] == Decimal("-0.01")
     assert int(row[0]["c"]) == -999999999
     assert Decimal(row[0]["d"]) == 1234500 and Decimal(row[1]["d"]) == -100

@@ -33,7 +33,7 @@ def test_dates_that_python_does_not_have(export):
     table = export("""CREATE TABLE t (day date, at timestamp); INSERT INTO t VALUES
         ('4713-01-01 BC', '4713-01-01 00:00 BC'), ('5874897-12-31', '250000-12-31 00:00')""")
     assert table["day"][0].value == -2440550  # days of julian day 38 before 1970
-    assert table["day"][1].value == 2145031948
+    assert table["day"][1].value == 2147483493 - 2440588  # julian days
     assert table["at"][1].value > 0 > table["at"][0].value
 
 

@@ -67,13 +67,16 @@ def read(folder: pathlib.Path) -> pyarrow.Table:
 def assert_whole(folder: pathlib.Path) -> None:
     """The folder is a complete export: its metadata is there and agrees with its files."""
     found = metadata(folder)
-    assert found["rows"] == checksum(folder).rows
+    assert found["totals"]["rows"] == checksum(folder).rows
 
 
-def leftovers(destination: pathlib.Path) -> list[str]:
-    """What a `**` glob of another program would take for data outside of published tables."""
+def leftovers(destination: pathlib.Path, while_publishing: bool = False) -> list[str]:
+    """What a `**` glob of another program would take for data outside of published tables. A folder
+    that is about to be renamed into its place has its final names already; `while_publishing`
+    allows it."""
     published = {str(folder) for folder in table_folders(destination)}
     return [
         str(path) for path in destination.rglob("*")
         if path.suffix in (".parquet", ".csv", ".arrow") and str(path.parent) not in published
+        and not (while_publishing and path.parent.parent.name == "publish")
     ]

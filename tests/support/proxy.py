@@ -32,8 +32,10 @@ class Link:
         for side in (self.client, self.server):
             try:
                 if reset:
+                    # Only a close() without lingering sends RST, and it waits for the recv() that
+                    # the other thread is in, which the one-sided shutdown ends.
                     side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                side.shutdown(socket.SHUT_RDWR) if not reset else None
+                side.shutdown(socket.SHUT_RD if reset else socket.SHUT_RDWR)
             except OSError:
                 pass
             side.close()
@@ -50,6 +52,7 @@ class FaultProxy:
         self._links: list[Link] = []
         self._faults: list[Fault] = []
         self._hold_after = -1
+        self._hold_at_connection = -1
         self._sent = 0
         self._closed = False
         self.held = threading.Event()  # the gate has stopped the first byte
@@ -73,6 +76,10 @@ class FaultProxy:
         with self._mutex:
             self._hold_after = self._sent + sent_bytes
 
+    def hold_at_connection(self, number: int) -> None:
+        """Lets nothing through from the moment that connection `number`, from 1, is asked for."""
+        self._hold_at_connection = number
+
     def release(self) -> None:
         with self._mutex:
             self._hold_after = -1
@@ -94,6 +101,10 @@ class FaultProxy:
             if self.refuse:
                 client.close()
                 continue
+            if self.connections + 1 == self._hold_at_connection:
+                self._gate.clear()
+                self.held.set()
+                self._gate.wait()
             try:
                 server = socket.create_connection(("127.0.0.1", self._target_port))
             except OSError:

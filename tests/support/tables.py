@@ -13,7 +13,7 @@ CREATE TABLE events (
   id bigint PRIMARY KEY, small int2, big int8, ratio float8, price numeric(12,2), day date,
   at timestamptz, flag boolean, name text, payload bytea);
 INSERT INTO events
-SELECT i, (i % 100)::int2, i * 1000003, i / 7.0, (i % 10000) / 100.0, date '2020-01-01' + i % 1000,
+SELECT i, (i % 100)::int2, i::int8 * 1000003, i / 7.0, (i % 10000) / 100.0, date '2020-01-01' + i % 1000,
   timestamptz '2024-02-29 12:00+00' + i * interval '1 second', i % 3 = 0,
   CASE WHEN i % 11 > 0 THEN 'name ' || i END, decode(md5(i::text), 'hex')
 FROM generate_series(1, {ROWS}) AS i;

@@ -43,7 +43,10 @@ class Writers:
                     connection = self._cluster.connect(self._database)
                 giver, taker = chance.sample(range(1, ACCOUNTS + 1), 2)
                 with connection.transaction():
-                    connection.execute(TRANSFER, {"giver": giver, "taker": taker})
+                    done = connection.execute(TRANSFER, {"giver": giver, "taker": taker})
+                    if done.rowcount != 2:
+                        # The other writer had just moved one of them: READ COMMITTED skips it.
+                        raise psycopg.Rollback
                     ids = [chance.randint(1, ACCOUNTS) for _ in range(10)]
                     connection.execute(MOVE, {"ids": ids})
                 with self._mutex:

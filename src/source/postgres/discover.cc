@@ -40,9 +40,12 @@ const char* KindName(char kind) {
   }
 }
 
-std::string Begin(const Connection& connection) {
-  return "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; " +
-         TransactionSettings(connection.server_version(), IsRawEncoding(connection)) + "; ";
+// Asking for a table's size waits for whoever holds it exclusively.
+std::string Begin(const Connection& connection, const Options& options) {
+  return fmt::format(
+      "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}; SET LOCAL lock_timeout = {}; ",
+      TransactionSettings(connection.server_version(), IsRawEncoding(connection)),
+      options.GetDurationMs("lock_timeout"));
 }
 
 std::vector<Listed> ReadList(const ResultSet& rows) {
@@ -382,7 +385,8 @@ Result<Discovered> DiscoverDatasets(Connection& connection, const Selector& sele
     return status;
   };
   auto list = connection.Query(
-      Begin(connection) + ListRelationsSql() + "; " + ServerFactsSql(connection.server_version()),
+      Begin(connection, selector.options) + ListRelationsSql() + "; " +
+          ServerFactsSql(connection.server_version()),
       limit, kWhat);
   if (!list.ok()) return finish(list.status());
   answers.facts = ReadServerFacts(list->back());
@@ -431,7 +435,7 @@ Result<Dataset> DescribeQuery(Connection& connection, const QuerySpec& query,
     if (connection.ok()) (void)connection.Execute("ROLLBACK", limit, what);
     return status;
   };
-  RETURN_NOT_OK(connection.Execute(Begin(connection) + "SELECT 1", limit, what));
+  RETURN_NOT_OK(connection.Execute(Begin(connection, job_options) + "SELECT 1", limit, what));
   const std::string text = WithoutTerminator(query.sql);
   auto described =
       connection.Describe(fmt::format("SELECT * FROM (\n{}\n) AS q", text), limit, what);

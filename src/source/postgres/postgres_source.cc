@@ -34,6 +34,7 @@ class PostgresSource final : public Source {
       : options_(spec.options), job_(std::move(job)), conninfo_(spec.source_uri) {}
 
   SourceTraits Traits() const override;
+  void StopOn(std::stop_token stop) override { stop_ = std::move(stop); }
   Result<std::vector<Dataset>> Discover(const Selector& selector) override;
   Result<Snapshot> Pin(std::span<const Dataset> datasets) override;
   Status Adopt(const Snapshot& snapshot) override;
@@ -59,6 +60,7 @@ class PostgresSource final : public Source {
   const Options options_;
   const JobId job_;
   const Secret conninfo_;
+  std::stop_token stop_;  // constant after StopOn()
   mutable std::mutex mutex_;
   int64_t connections_free_ = -1;  // guarded by mutex_, as the next three
   std::map<std::string, std::shared_ptr<SnapshotLease>> leases_;  // by snapshot id
@@ -86,10 +88,10 @@ SourceTraits PostgresSource::Traits() const {
 }
 
 Result<std::vector<Dataset>> PostgresSource::Discover(const Selector& selector) {
-  ARROW_ASSIGN_OR_RAISE(auto connection, Connection::Open(Settings("discover"), {}));
+  ARROW_ASSIGN_OR_RAISE(auto connection, Connection::Open(Settings("discover"), stop_));
   ARROW_ASSIGN_OR_RAISE(
       auto discovered,
-      DiscoverDatasets(*connection, selector, {.deadline = DeadlineIn(kCatalogMs), .stop = {}}));
+      DiscoverDatasets(*connection, selector, {.deadline = DeadlineIn(kCatalogMs), .stop = stop_}));
   std::lock_guard lock(mutex_);
   // This connection is closed again, and the one that holds the snapshot takes its place.
   connections_free_ = discovered.facts.connections_free;
@@ -111,12 +113,12 @@ Result<Snapshot> PostgresSource::Pin(std::span<const Dataset> datasets) {
   std::string holder_socket;
   if (keep_ms > 0) {
     ARROW_ASSIGN_OR_RAISE(auto process,
-                          HolderProcess::Start(Settings("snapshot"), plan, keep_ms, {}));
+                          HolderProcess::Start(Settings("snapshot"), plan, keep_ms, stop_));
     held = process->snapshot();
     holder_socket = process->socket_name();
     lease = std::move(process);
   } else {
-    ARROW_ASSIGN_OR_RAISE(auto holder, SnapshotHolder::Take(Settings("snapshot"), plan, {}));
+    ARROW_ASSIGN_OR_RAISE(auto holder, SnapshotHolder::Take(Settings("snapshot"), plan, stop_));
     held = holder->snapshot();
     lease = std::move(holder);
   }
@@ -178,12 +180,12 @@ Status PostgresSource::UsePlanner(const Snapshot& snapshot,
     ARROW_ASSIGN_OR_RAISE(const auto state, SnapshotState::FromJson(snapshot.source_state));
     ConnectionSettings settings = Settings("plan");
     settings.address = state.address;
-    ARROW_ASSIGN_OR_RAISE(auto connection, Connection::Open(settings, {}));
+    ARROW_ASSIGN_OR_RAISE(auto connection, Connection::Open(settings, stop_));
     ARROW_ASSIGN_OR_RAISE(
         const auto sql, SessionStartSql(snapshot.consistent ? snapshot.id : "", options_,
                                         connection->server_version(), IsRawEncoding(*connection)));
     connection->situation.importing_snapshot = snapshot.consistent;
-    RETURN_NOT_OK(connection->Execute(sql, {.deadline = DeadlineIn(kCatalogMs)}, "planning"));
+    RETURN_NOT_OK(connection->Execute(sql, {.deadline = DeadlineIn(kCatalogMs), .stop = stop_}, "planning"));
     connection->situation.importing_snapshot = false;
     planner_ = {.snapshot_id = snapshot.id, .connection = std::move(connection)};
   }
@@ -199,7 +201,8 @@ Result<std::vector<WorkUnit>> PostgresSource::MakeKeyUnits(const Snapshot& snaps
                                                            const UnitSize& size) {
   std::vector<WorkUnit> units;
   RETURN_NOT_OK(UsePlanner(snapshot, [&](Connection& connection) -> Status {
-    const WaitLimit limit{.deadline = DeadlineIn(dataset->options.GetDurationMs("unit_timeout"))};
+    const WaitLimit limit{.deadline = DeadlineIn(dataset->options.GetDurationMs("unit_timeout")),
+                          .stop = stop_};
     RETURN_NOT_OK(CheckSplittable(connection, *dataset, state, limit));
     if (dataset->estimated_rows < 0 || dataset->estimated_bytes < 0) {
       RETURN_NOT_OK(EstimateByPlanner(connection, state, dataset, limit));
@@ -232,7 +235,7 @@ Result<std::vector<WorkUnit>> PostgresSource::MakeUnits(const Snapshot& snapshot
       if (size.rows > 0 && dataset.estimated_rows < 0) {
         RETURN_NOT_OK(UsePlanner(snapshot, [&](Connection& connection) {
           return EstimateByPlanner(connection, state, &dataset,
-                                   {.deadline = DeadlineIn(kCatalogMs)});
+                                   {.deadline = DeadlineIn(kCatalogMs), .stop = stop_});
         }));
       }
       return PageUnits(dataset, state, size);
