@@ -94,6 +94,23 @@ Selector SelectorFor(const JobSpec& spec, std::span<TableRun* const> tables) {
   return selector;
 }
 
+// What the transforms make of the dataset's schema, and whether its units are only a first stage.
+Status BindTransforms(DatasetRecord& record) {
+  auto chain = TransformChain::ForReading(record.dataset);
+  if (!chain.ok()) return WithContext(chain.status(), record.dataset.id.ToString());
+  record.output_schema = chain->schema();
+  const Options& options = record.dataset.options;
+  ARROW_ASSIGN_OR_RAISE(const bool needs_assembly, TransformChain::NeedsAssembly(record.dataset));
+  record.intermediate = needs_assembly || options.GetBool("single_file") ||
+                        options.GetBytes("merge_small_parts") > 0;
+  return Status::OK();
+}
+
+std::string SplitKeyOf(const DatasetRecord& record) {
+  const std::string& split_by = record.dataset.options.GetString("split_by");
+  return record.output_schema->GetFieldIndex(split_by) >= 0 ? split_by : std::string();
+}
+
 // Looks at the tables again; those that are gone or look different fail.
 Status DescribeAgain(RunContext& run, std::vector<TableRun*>& tables) {
   std::vector<Dataset> found;
@@ -107,11 +124,12 @@ Status DescribeAgain(RunContext& run, std::vector<TableRun*>& tables) {
   for (TableRun* table : tables) {
     Dataset& before = table->record.dataset;
     const auto now = by_id.find(before.id);
+    // A table without columns could not be read then: nothing was promised of it.
+    const bool unknown = before.schema->num_fields() == 0;
     Status status;
     if (now == by_id.end()) {
       status = UserError(before.id.ToString() + " is not there any more", "table_gone");
-    } else if (before.schema->num_fields() > 0 &&  // none: it could not be read then
-               !now->second->schema->Equals(*before.schema, false)) {
+    } else if (!unknown && !now->second->schema->Equals(*before.schema, false)) {
       status = UserError(fmt::format("{} has changed since it was planned; start a new job. Then: "
                                      "{}. Now: {}",
                                      before.id.ToString(), before.schema->ToString(),
@@ -128,6 +146,11 @@ Status DescribeAgain(RunContext& run, std::vector<TableRun*>& tables) {
     before = std::move(*now->second);
     before.options = std::move(options);
     table->estimated_rows = before.estimated_rows;
+    if (unknown) {
+      ARROW_RETURN_NOT_OK(BindTransforms(table->record));
+      table->plan.schema = table->record.output_schema;
+      table->plan.split_key = SplitKeyOf(table->record);
+    }
     kept.push_back(table);
   }
   tables = std::move(kept);
@@ -256,14 +279,7 @@ Result<std::vector<DatasetRecord>> MakeRecords(const JobSpec& spec, std::vector<
     record.index = static_cast<int64_t>(i);
     record.dataset = std::move(datasets[i]);
     record.output_name = std::move(names[i]);
-    const std::string name = record.dataset.id.ToString();
-    auto chain = TransformChain::ForReading(record.dataset);
-    if (!chain.ok()) return WithContext(chain.status(), name);
-    record.output_schema = chain->schema();
-    const Options& options = record.dataset.options;
-    ARROW_ASSIGN_OR_RAISE(const bool needs_assembly, TransformChain::NeedsAssembly(record.dataset));
-    record.intermediate = needs_assembly || options.GetBool("single_file") ||
-                          options.GetBytes("merge_small_parts") > 0;
+    ARROW_RETURN_NOT_OK(BindTransforms(record));
     records.push_back(std::move(record));
   }
   return records;
@@ -277,8 +293,7 @@ std::unique_ptr<TableRun> MakeTable(const JobId& job, DatasetRecord record) {
   table->plan.schema = record.output_schema;
   table->plan.output_name = record.output_name;
   table->plan.epoch = record.epoch;
-  const std::string& split_by = dataset.options.GetString("split_by");
-  if (record.output_schema->GetFieldIndex(split_by) >= 0) table->plan.split_key = split_by;
+  table->plan.split_key = SplitKeyOf(record);
   table->limit_rows = dataset.options.GetInt("limit");
   // About a hundred bytes a row where only the rows are known.
   table->weight = std::max({dataset.estimated_bytes, dataset.estimated_rows * 100, int64_t{0}});

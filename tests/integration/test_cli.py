@@ -174,6 +174,20 @@ pattern = "customers"
     assert "BULKHAUL_LIMTI is not a setting; did you mean BULKHAUL_LIMIT?" in warned.err
 
 
+@pytest.mark.parametrize("flags", [
+    ["--table", "orders"], ["--unit-rows", "100"], ["--columns", "id"], ["--exclude", "tmp_*"],
+    ["--validate"], ["--format", "csv"],
+])
+def test_flags_may_stand_anywhere(bulkhaul, shop, tmp_path, flags):
+    """Between source and destination, before and after them, with another flag behind."""
+    words = [shop, tmp_path / "out", *flags, "--exclude", "customers", "--job-id", "one"]
+    for order in ([0, 2, 1, 3], [2, 0, 1, 3], [0, 2, 3, 1], [0, 1, 2, 3]):
+        groups = [words[0:1], words[1:2], words[2:-2], words[-2:]]
+        plan = bulkhaul("plan", *[word for number in order for word in groups[number]], "--output",
+                        "json").json
+        assert plan["tables"] and plan["destination"].endswith("out")
+
+
 def test_plan_touches_no_destination(bulkhaul, shop, tmp_path):
     out = tmp_path / "out"
     text = bulkhaul("plan", shop, out).out

@@ -224,7 +224,8 @@ def test_files_are_joined_and_cut(bulkhaul, shop, tmp_path):
     assert 1 <= few < many / 4
     bulkhaul(*words, tmp_path / "one", "--single-file")
     assert len(exports.parts(tmp_path / "one" / "public_orders")) == 1
-    bulkhaul(*words[:-2], tmp_path / "cut", "--max-file-size", "20KiB", "--row-group-rows", "500")
+    bulkhaul(*words[:-2], tmp_path / "cut", "--max-file-size", "20KiB", "--row-group-rows", "500",
+             "--batch-rows", "500")
     assert len(exports.parts(tmp_path / "cut" / "public_orders")) > 1
     same = {exports.checksum(tmp_path / name / "public_orders")
             for name in ("many", "few", "one", "cut")}

@@ -158,6 +158,7 @@ class Program {
           ->type_name(value)
           ->expected(1)
           ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+          ->allow_extra_args(false)  // the word after the value is not a second value
           ->group("Tables");
     };
     auto& job = parsed->job;

@@ -52,6 +52,7 @@ void OptionFlags::AddTo(CLI::App* app, const std::function<bool(const OptionSpec
         ->type_name(ValueName(spec))
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->allow_extra_args(false)  // the word after the value is not a second value
         ->group(spec.group);
   }
 }

@@ -177,7 +177,8 @@ Status ReadColumns(const Answers& answers, uint32_t oid, Dataset* dataset, Table
                    std::map<std::string, std::string>* comments) {
   const ResultSet& rows = *answers.column_rows;
   const auto found = answers.columns.find(oid);
-  int denied = 0, granted = 0;
+  int granted = 0;
+  std::vector<std::string_view> denied;
   // A child may lack its parent's NOT NULL before PostgreSQL 18, and a foreign server promises
   // nothing.
   bool proven = state->kind == 'r' || state->kind == 'p';
@@ -186,7 +187,7 @@ Status ReadColumns(const Answers& answers, uint32_t oid, Dataset* dataset, Table
   }
   for (const int i : found == answers.columns.end() ? std::vector<int>() : found->second) {
     if (!rows.boolean(i, kColumnReadable)) {
-      ++denied;
+      denied.push_back(rows.text(i, kColumnName));
       continue;
     }
     ++granted;
@@ -210,10 +211,10 @@ Status ReadColumns(const Answers& answers, uint32_t oid, Dataset* dataset, Table
   const bool table_granted = !state->relations.empty() && state->relations[0].readable;
   state->denied = !table_granted && granted == 0;
   state->column_grants = !table_granted && granted > 0;
-  if (state->column_grants && denied > 0) {
+  if (state->column_grants && !denied.empty()) {
     dataset->warnings.push_back(
-        fmt::format("only {} of {} columns are granted to this role; the others are left out",
-                    granted, granted + denied));
+        fmt::format("only {} of {} columns are granted to this role; left out: {}", granted,
+                    granted + static_cast<int>(denied.size()), fmt::join(denied, ", ")));
   }
   return Status::OK();
 }

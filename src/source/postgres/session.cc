@@ -1,11 +1,13 @@
 #include "source/postgres/session.h"
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/units.h"
 #include "source/postgres/catalog.h"
 #include "source/postgres/copy_stream.h"
 #include "source/postgres/discover.h"
@@ -274,6 +276,23 @@ Status LockAtStart(Connection& connection, std::span<const Dataset> datasets,
   return Status::OK();
 }
 
+// A pooler lets clients log in and keeps their first statement until it has a server connection.
+// With every one of them in our own transactions that is never: as good as a server that says it
+// has no connection for more.
+Status JoinSnapshot(Connection& connection, const std::string& sql, int64_t connect_timeout_ms,
+                    std::stop_token stop) {
+  const WaitLimit limit{.deadline = DeadlineIn(connect_timeout_ms), .stop = stop};
+  const Status joined = connection.Execute(sql, limit, "joining the snapshot");
+  if (joined.ok() || KindOf(joined) != ErrorKind::kTransient || !CodeOf(joined).empty() ||
+      std::chrono::steady_clock::now() < limit.deadline) {
+    return joined;
+  }
+  return TransientError(
+      fmt::format("{} within connect_timeout ({}); has a pooler no server connection left?",
+                  MessageOf(joined), FormatDurationMs(connect_timeout_ms)),
+      "53300");
+}
+
 }  // namespace
 
 Result<std::string> SessionStartSql(const std::string& snapshot_id, const Options& options,
@@ -303,8 +322,7 @@ Result<std::unique_ptr<Session>> OpenSession(const ConnectionSettings& settings,
                         SessionStartSql(snapshot.consistent ? snapshot.id : "", options,
                                         connection->server_version(), IsRawEncoding(*connection)));
   connection->situation.importing_snapshot = snapshot.consistent;
-  RETURN_NOT_OK(connection->Execute(sql, {.deadline = DeadlineIn(kStartMs), .stop = context.stop},
-                                    "joining the snapshot"));
+  RETURN_NOT_OK(JoinSnapshot(*connection, sql, settings.connect_timeout_ms, context.stop));
   connection->situation.importing_snapshot = false;
   connection->situation.in_snapshot = snapshot.consistent;
   if (snapshot.consistent) RETURN_NOT_OK(LockAtStart(*connection, datasets, options, context.stop));
