@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <limits>
 #include <string>
@@ -57,6 +58,14 @@ inline std::string PlaceScale(std::string digits, int32_t scale) {
   return (negative ? "-" : "") + digits;
 }
 
+// "1.50e+22" as "1.5e+22".
+inline std::string WithoutEndingZeros(std::string scientific) {
+  const size_t exponent = scientific.find('e');
+  size_t last = scientific.find_last_not_of('0', exponent - 1);
+  if (scientific[last] == '.') --last;
+  return scientific.erase(last + 1, exponent - last - 1);
+}
+
 // As float4out() and float8out() with extra_float_digits 1: the shortest digits, an exponent below
 // -4 and from `exponent_from` on.
 template <typename T>
@@ -70,10 +79,15 @@ std::string FloatText(T value, int exponent_from) {
   // Digits right in the middle of two numbers are read back rightly, yet PostgreSQL (its Ryu does
   // not accept bounds) prints one more.
   const auto is_middle = [&](const std::string& digits) {
-    const long double number = std::strtold(digits.c_str(), nullptr);
-    const long double lower = std::nextafter(value, -std::numeric_limits<T>::infinity());
-    const long double upper = std::nextafter(value, std::numeric_limits<T>::infinity());
-    return number == (value + lower) / 2 || number == (value + upper) / 2;
+    for (const T direction :
+         {-std::numeric_limits<T>::infinity(), std::numeric_limits<T>::infinity()}) {
+      const long double other = std::nextafter(value, direction);
+      // Compared as text: a long double would round the digits, and find middles that are none.
+      char middle[128];
+      std::snprintf(middle, sizeof(middle), "%.60Le", (value + other) / 2);
+      if (WithoutEndingZeros(middle) == WithoutEndingZeros(digits)) return true;
+    }
+    return false;
   };
   for (int places = static_cast<int>(mark); value != 0 && is_middle(result); ++places) {
     const auto longer =
