@@ -101,8 +101,8 @@ Status BindTransforms(DatasetRecord& record) {
   record.output_schema = chain->schema();
   const Options& options = record.dataset.options;
   ARROW_ASSIGN_OR_RAISE(const bool needs_assembly, TransformChain::NeedsAssembly(record.dataset));
-  record.intermediate = needs_assembly || options.GetBool("single_file") ||
-                        options.GetBytes("merge_small_parts") > 0;
+  record.intermediate =
+      needs_assembly || options.GetBool("single_file") || options.GetBytes("merge_small_parts") > 0;
   return Status::OK();
 }
 
