@@ -113,15 +113,16 @@ def test_killed_under_concurrent_writers(bulkhaul, postgres, database, tmp_path,
     destination = tmp_path / "out"
     words = [
         "copy", postgres.uri_of(database), destination, "--table", "public.accounts",
-        "--unit-bytes", tables.UNIT_BYTES, "--workers", "2", "--job-id", "job", "--progress",
+        "--unit-bytes", "16KiB", "--workers", "2", "--job-id", "job", "--progress",
         "none", *keep,
     ]
     chance = random.Random(11)
-    rounds = faults.rounds(12)
+    rounds = faults.rounds()
     with Writers(postgres, database) as writers:
         whole_run = time_of(bulkhaul, words)
         for turn in range(rounds):
             forget(bulkhaul, destination)
+            postgres.sql("VACUUM accounts", database)
             faults.kill_after(bulkhaul, words, whole_run * (turn + chance.random()) / rounds)
             for folder in exports.table_folders(destination):
                 assert_invariant(folder)

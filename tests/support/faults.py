@@ -54,11 +54,13 @@ def job_states(bulkhaul) -> dict[str, str]:
 
 def finish_job(bulkhaul, words, job: str):
     """Resumes a killed job; runs it again when it died before it was a job at all."""
-    state = job_states(bulkhaul).get(job)
-    if state is None:
+    if job_states(bulkhaul).get(job) == "done":
+        return
+    outcome = bulkhaul("resume", job, code=None)
+    if "there is no job" in outcome.err:
         bulkhaul(*words)
-    elif state != "done":
-        bulkhaul("resume", job)
+    else:
+        outcome.check(0)
 
 
 def crash_points() -> list[str]:

@@ -51,6 +51,8 @@ class Writers:
                     connection.execute(MOVE, {"ids": ids})
                 with self._mutex:
                     self.transactions += 1
+                # Not faster than the vacuum between two rounds can clear up.
+                self._stop.wait(0.01)
             except psycopg.Error:
                 # A deadlock between writers, or a server that a test has just killed.
                 self._stop.wait(0.01)

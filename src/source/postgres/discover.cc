@@ -385,10 +385,9 @@ Result<Discovered> DiscoverDatasets(Connection& connection, const Selector& sele
     if (connection.ok()) (void)connection.Execute("ROLLBACK", limit, kWhat);
     return status;
   };
-  auto list = connection.Query(
-      Begin(connection, selector.options) + ListRelationsSql() + "; " +
-          ServerFactsSql(connection.server_version()),
-      limit, kWhat);
+  auto list = connection.Query(Begin(connection, selector.options) + ListRelationsSql() + "; " +
+                                   ServerFactsSql(connection.server_version()),
+                               limit, kWhat);
   if (!list.ok()) return finish(list.status());
   answers.facts = ReadServerFacts(list->back());
   auto chosen = Choose(ReadList((*list)[list->size() - 2]), selector);

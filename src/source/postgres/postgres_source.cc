@@ -185,7 +185,8 @@ Status PostgresSource::UsePlanner(const Snapshot& snapshot,
         const auto sql, SessionStartSql(snapshot.consistent ? snapshot.id : "", options_,
                                         connection->server_version(), IsRawEncoding(*connection)));
     connection->situation.importing_snapshot = snapshot.consistent;
-    RETURN_NOT_OK(connection->Execute(sql, {.deadline = DeadlineIn(kCatalogMs), .stop = stop_}, "planning"));
+    RETURN_NOT_OK(
+        connection->Execute(sql, {.deadline = DeadlineIn(kCatalogMs), .stop = stop_}, "planning"));
     connection->situation.importing_snapshot = false;
     planner_ = {.snapshot_id = snapshot.id, .connection = std::move(connection)};
   }
