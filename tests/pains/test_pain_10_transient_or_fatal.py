@@ -29,14 +29,12 @@ def test_fatal_errors_are_not_retried(bulkhaul, postgres, database, tmp_path):
 
 
 def test_wrong_password_is_tried_once(bulkhaul, postgres_factory, tmp_path):
-    hba = tmp_path / "hba"
-    hba.write_text("local all all trust\nhost all keyless 127.0.0.1/32 scram-sha-256\n"
-                   "host all all 127.0.0.1/32 trust\n")
-    hba.chmod(0o644)
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    cluster = postgres_factory(f"hba_file = '{hba}'")
+    cluster = postgres_factory()
+    (cluster.folder / "data" / "pg_hba.conf").write_text(
+        "local all all trust\nhost all keyless 127.0.0.1/32 scram-sha-256\n"
+        "host all all 127.0.0.1/32 trust\n")
     cluster.sql("CREATE ROLE keyless LOGIN PASSWORD 'right'")
+    cluster.restart()
     with FaultProxy(cluster.port) as between:
         outcome = bulkhaul("copy", between.uri("postgres", "keyless:wrong") + "?sslmode=disable",
                            tmp_path / "out", "--all", "--retry-delay", "30s", code=None, timeout=25)
