@@ -40,6 +40,7 @@ def measure(words: list, output: pathlib.Path | None = None, environment: dict |
     """
     if output is not None:
         remove(output)
+    os.sync()  # what the program before has left to write is not this one's load
     # Files, not pipes: nobody reads while the program runs, and a full pipe would stop it.
     out_file, err_file = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")
     begin = time.perf_counter()

@@ -6,7 +6,6 @@
 #include <string>
 #include <utility>
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 namespace bulkhaul {
@@ -21,8 +20,9 @@ int64_t NumberIn(const std::string& path) {
   return file >> number ? number : kUnlimited;
 }
 
-int64_t MeminfoBytes(const std::string& key) {
-  std::ifstream file("/proc/meminfo");
+// The number of kibibytes behind `key` in a file of /proc, in bytes; kUnlimited when not there.
+int64_t ProcBytes(const char* path, const std::string& key) {
+  std::ifstream file(path);
   std::string word;
   int64_t kibibytes = 0;
   while (file >> word) {
@@ -61,7 +61,7 @@ int64_t CgroupRoomBytes() {
 }  // namespace
 
 int64_t AvailableMemoryBytes() {
-  const int64_t available = std::min(MeminfoBytes("MemAvailable:"), CgroupRoomBytes());
+  const int64_t available = std::min(ProcBytes("/proc/meminfo", "MemAvailable:"), CgroupRoomBytes());
   return available == kUnlimited ? int64_t{1} << 30 : available;
 }
 
@@ -74,9 +74,9 @@ int64_t ResidentBytes() {
 }
 
 int64_t PeakResidentBytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return int64_t{usage.ru_maxrss} * 1024;
+  // Not getrusage's ru_maxrss: that keeps what the parent held before exec.
+  const int64_t bytes = ProcBytes("/proc/self/status", "VmHWM:");
+  return bytes == kUnlimited ? ResidentBytes() : bytes;
 }
 
 Reservation::Reservation(Reservation&& other) noexcept

@@ -136,7 +136,7 @@ constexpr OptionSpec kOptions[] = {
     {"compression", kString, "", kBoth, "Format",
      "Codec and level. Parquet: zstd:3 (default), snappy, gzip, lz4, none. CSV: none (default), "
      "gzip, zstd. Arrow: none, lz4, zstd."},
-    {"row_group_bytes", kBytes, "64MiB", kBoth, "Format",
+    {"row_group_bytes", kBytes, "20MiB", kBoth, "Format",
      "Parquet: a row group ends near this many bytes of Arrow data.", "", 1 << 16},
     {"row_group_rows", kInt, "1048576", kBoth, "Format", "Parquet: most rows in a row group.", "",
      1},

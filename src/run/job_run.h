@@ -50,7 +50,7 @@ class JobRun {
   // False: this worker ends, because there is no connection for it.
   bool RunTask(UnitWorker& worker, const Task& task);
   bool HandleFailure(Task task, const Status& status);
-  void NoteUnit(const Task& task, int64_t elapsed_ms);
+  void NoteUnit(const Task& task, int64_t rows, int64_t elapsed_ms);
   bool ShouldRetire(const Status& status);
   void WatchViews(std::stop_token stop);
   void Tick(std::stop_token stop);
@@ -73,6 +73,7 @@ class JobRun {
   MemoryMonitor monitor_;
   RunContext run_;
   const ProcessUsage usage_before_;
+  const int64_t peak_before_bytes_ = PeakResidentBytes();
   const std::string started_at_;
   std::vector<std::unique_ptr<TableRun>> tables_;  // constant after Prepare()
   std::unique_ptr<Scheduler> scheduler_;

@@ -141,6 +141,11 @@ JobReport JobRun::Report(const Status& status) {
   report.memory_limit_bytes = memory_limit_bytes_;
   monitor_.Check();
   report.peak_rss_bytes = monitor_.peak_bytes();
+  // Between two samples the kernel saw more; its peak is of the whole process, so it counts when
+  // this job raised it.
+  if (const int64_t peak = PeakResidentBytes(); peak > peak_before_bytes_) {
+    report.peak_rss_bytes = std::max(report.peak_rss_bytes, peak);
+  }
   report.peak_rss_by_stage = monitor_.PeakByStage();
   report.peak_reserved_bytes = budget_.peak_reserved_bytes();
   {

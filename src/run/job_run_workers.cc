@@ -52,21 +52,21 @@ bool JobRun::RunTask(UnitWorker& worker, const Task& task) {
   const auto before = std::chrono::steady_clock::now();
   int64_t never = -1;
   table.started_ms.compare_exchange_strong(never, progress_.elapsed_ms());
-  const Status status = worker.Run(task);
-  if (!status.ok()) return HandleFailure(task, status);
-  NoteUnit(task, std::chrono::duration_cast<std::chrono::milliseconds>(
+  const auto rows = worker.Run(task);
+  if (!rows.ok()) return HandleFailure(task, rows.status());
+  NoteUnit(task, *rows, std::chrono::duration_cast<std::chrono::milliseconds>(
                      std::chrono::steady_clock::now() - before)
                      .count());
   scheduler_->UnitDone(task);
   return true;
 }
 
-void JobRun::NoteUnit(const Task& task, int64_t elapsed_ms) {
+void JobRun::NoteUnit(const Task& task, int64_t rows, int64_t elapsed_ms) {
   unit_ms_ += elapsed_ms;
   ++units_run_;
   std::lock_guard lock(mutex_);
   if (slowest_.size() == kSlowestUnits && slowest_.back().elapsed_ms >= elapsed_ms) return;
-  slowest_.push_back({task.unit.unit.id, task.table->record.dataset.id, elapsed_ms, 0});
+  slowest_.push_back({task.unit.unit.id, task.table->record.dataset.id, elapsed_ms, rows});
   std::stable_sort(slowest_.begin(), slowest_.end(), [](const SlowUnit& a, const SlowUnit& b) {
     return a.elapsed_ms > b.elapsed_ms;
   });

@@ -116,6 +116,7 @@ struct UnitWorker::Attempt {
   UnitContext context;
   std::atomic<int64_t> rows{0}, bytes{0};  // what the unit context points to
   int64_t shown_rows = 0, shown_bytes = 0;
+  int64_t rows_written = 0;  // of the result that the ledger has
   bool kept = false;
   const Clock::time_point started;
 };
@@ -140,7 +141,7 @@ Status UnitWorker::Connect(const std::shared_ptr<Epoch>& epoch) {
   return Status::OK();
 }
 
-Status UnitWorker::Run(const Task& task) {
+Result<int64_t> UnitWorker::Run(const Task& task) {
   Attempt attempt(run_, task, context_.worker);
   const bool reads = task.unit.stage == UnitStage::kRead;
   std::stop_callback on_job(run_.control.stop(), StopLink{attempt.stop});
@@ -171,7 +172,7 @@ Status UnitWorker::Run(const Task& task) {
     return status;
   }
   status = RunAttempt(task, attempt);
-  if (status.ok()) return status;
+  if (status.ok()) return attempt.rows_written;
   if (watch.expired() && KindOf(status) == ErrorKind::kCancelled && !run_.control.stopping()) {
     status = TransientError(
         fmt::format("not finished within unit_timeout of {}", FormatDurationMs(timeout_ms)),
@@ -219,6 +220,7 @@ Status UnitWorker::FinishAttempt(const Task& task, Attempt& attempt, StagedResul
     return run_.sink.Discard(run_.job, ids);
   }
   attempt.kept = true;
+  attempt.rows_written = result.rows_written;
   attempt.limit.Keep();
   if (only_unit) table.record.state = DatasetState::kStaged;
   if (task.unit.stage == UnitStage::kRead) ++table.units_done;

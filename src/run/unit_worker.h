@@ -19,9 +19,9 @@ class UnitWorker {
  public:
   UnitWorker(RunContext& run, int number);
 
-  // Runs one attempt of the task's unit: OK when the ledger has its result. After an error nothing
-  // of the attempt counts, and its staged bytes are gone or will be discarded.
-  Status Run(const Task& task);
+  // Runs one attempt of the task's unit. Once the ledger has its result: the rows written. After an
+  // error nothing of the attempt counts, and its staged bytes are gone or will be discarded.
+  Result<int64_t> Run(const Task& task);
   // Whether a connection is open; the last worker with one must not retire.
   bool connected() const { return session_ != nullptr; }
   void Disconnect();

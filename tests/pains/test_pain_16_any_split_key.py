@@ -55,7 +55,7 @@ def test_query_is_split(bulkhaul, postgres, database, tmp_path):
     """Also one that ends in a comment or a semicolon."""
     postgres.sql(f"CREATE TABLE t AS SELECT i AS id FROM generate_series(1, {ROWS}) AS i; ANALYZE t",
                  database)
-    for turn, tail in enumerate(("", " ;\n", " -- all of them", "\n-- end\n")):
+    for turn, tail in enumerate(("", " ;\n", " -- all of them", "\n-- end\n", "; -- end\n")):
         bulkhaul("copy", postgres.uri_of(database), tmp_path / f"out{turn}", "--query",
                  "SELECT id, id * 2 AS double FROM t WHERE id % 2 = 0" + tail, "--split-by", "id",
                  "--unit-rows", "500")

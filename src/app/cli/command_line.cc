@@ -365,10 +365,10 @@ class Program {
 
   void AddOthers() {
     auto* schema = Add("schema",
-                       "Prints what is published about job files: job (a JSON Schema), "
-                       "job-reference (the page).",
+                       "Prints a published JSON Schema: of job files (job), of reports (report), of "
+                       "_export_metadata.json (metadata); or the page on job files (job-reference).",
                        "  bulkhaul schema job > job.schema.json");
-    last()->add_option("what", schema->word, "job or job-reference.")->required();
+    last()->add_option("what", schema->word, "job, report, metadata or job-reference.")->required();
     SetRun([schema] { return RunSchema(schema->word); });
 
     auto* completion = Add("completion", "Prints a completion script for bash or zsh.",

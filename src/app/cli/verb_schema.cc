@@ -7,6 +7,7 @@
 #include "app/cli/verbs.h"
 #include "app/registry.h"
 #include "plan/job_schema.h"
+#include "published_schemas.h"
 
 namespace bulkhaul {
 
@@ -19,7 +20,16 @@ Result<int> RunSchema(const std::string& what) {
     fmt::print("{}", JobFileReference());
     return kExitDone;
   }
-  return UsageError(fmt::format("there is no schema '{}': job or job-reference", what));
+  if (what == "report") {
+    fmt::print("{}", kReportSchema);
+    return kExitDone;
+  }
+  if (what == "metadata") {
+    fmt::print("{}", kMetadataSchema);
+    return kExitDone;
+  }
+  return UsageError(
+      fmt::format("there is no schema '{}': job, job-reference, report or metadata", what));
 }
 
 Result<int> RunVersion(OutputForm form) {

@@ -18,6 +18,8 @@
 #include <parquet/file_writer.h>
 #include <parquet/metadata.h>
 
+#include "sink/parquet/narrow_decimals.h"
+
 namespace bulkhaul {
 namespace {
 
@@ -180,10 +182,12 @@ class ParquetEncoder : public PartEncoder {
                  TuningCache* cache, std::string dataset)
       : settings_(settings),
         schema_(std::move(schema)),
+        narrow_schema_(NarrowDecimalSchema(*schema_)),
         stream_(std::move(stream)),
         pool_(pool),
         cache_(cache),
         dataset_(std::move(dataset)) {
+    narrows_ = !narrow_schema_->Equals(*schema_);
     for (int i = 0; i < schema_->num_fields(); ++i) {
       if (schema_->field(i)->type()->id() == arrow::Type::TIME64) time_columns_.push_back(i);
     }
@@ -193,7 +197,7 @@ class ParquetEncoder : public PartEncoder {
     if (batch.num_rows() == 0) return Status::OK();
     ARROW_RETURN_NOT_OK(CheckTimes(batch, time_columns_));
     if (!settings_.sort_column.empty()) return WriteSorted(batch);
-    return WriteRows(batch);
+    return WriteNarrow(batch);
   }
 
   Status Finish() override {
@@ -216,8 +220,15 @@ class ParquetEncoder : public PartEncoder {
         tuning = cache_->Keep(dataset_, std::move(chosen));
       }
     }
-    ARROW_ASSIGN_OR_RAISE(writer_, OpenWriter(settings_, *schema_, tuning.get(), stream_, &pool_));
+    ARROW_ASSIGN_OR_RAISE(writer_, OpenWriter(settings_, *narrow_schema_, tuning.get(), stream_, &pool_));
     return Status::OK();
+  }
+
+  Status WriteNarrow(const arrow::RecordBatch& batch) {
+    if (!narrows_) return WriteRows(batch);
+    ARROW_ASSIGN_OR_RAISE(const auto narrow,
+                          NarrowDecimals(batch, narrow_schema_, arrow::default_memory_pool()));
+    return WriteRows(*narrow);
   }
 
   Status WriteRows(const arrow::RecordBatch& batch) {
@@ -269,7 +280,7 @@ class ParquetEncoder : public PartEncoder {
     while (true) {
       ARROW_RETURN_NOT_OK(batches.ReadNext(&batch));
       if (batch == nullptr) break;
-      ARROW_RETURN_NOT_OK(WriteRows(*batch));
+      ARROW_RETURN_NOT_OK(WriteNarrow(*batch));
     }
     held_bytes_ = held_rows_ = 0;
     return Status::OK();
@@ -283,6 +294,8 @@ class ParquetEncoder : public PartEncoder {
 
   const ParquetSettings settings_;
   const std::shared_ptr<arrow::Schema> schema_;
+  const std::shared_ptr<arrow::Schema> narrow_schema_;  // what the writer sees
+  bool narrows_ = false;
   const std::shared_ptr<arrow::io::OutputStream> stream_;
   arrow::ProxyMemoryPool pool_;
   TuningCache* const cache_;

@@ -41,6 +41,28 @@ class Lexer {
     return words;
   }
 
+  // Where the last thing ends that is neither white space, a comment nor a semicolon.
+  size_t EndOfStatement() {
+    constexpr std::string_view kNothing = "; \t\r\n\f\v";
+    size_t end = 0;
+    while (at_ < sql_.size()) {
+      if (SkipComment()) continue;
+      const char byte = sql_[at_];
+      if (SkipDollarQuoted()) {
+      } else if (byte == '\'' || byte == '"') {
+        SkipQuoted(byte, false);
+      } else if (IsWordStart(byte)) {
+        std::vector<Word> unused;
+        TakeWord(&unused);
+      } else {
+        ++at_;
+        if (kNothing.find(byte) != std::string_view::npos) continue;
+      }
+      end = at_;
+    }
+    return end;
+  }
+
  private:
   char Peek(size_t ahead) const { return at_ + ahead < sql_.size() ? sql_[at_ + ahead] : '\0'; }
 
@@ -143,8 +165,7 @@ std::string QuoteLiteral(std::string_view text) {
 std::vector<Word> WordsOf(std::string_view sql) { return Lexer(sql).Words(); }
 
 std::string WithoutTerminator(std::string_view sql) {
-  const size_t last = sql.find_last_not_of("; \t\r\n\f\v");
-  return std::string(last == std::string_view::npos ? "" : sql.substr(0, last + 1));
+  return std::string(sql.substr(0, Lexer(sql).EndOfStatement()));
 }
 
 }  // namespace bulkhaul::postgres

@@ -22,7 +22,7 @@ struct Word {
   bool called = false;  // an opening parenthesis follows
 };
 std::vector<Word> WordsOf(std::string_view sql);
-// The statement without the white space and semicolons at its end.
+// The statement without the white space, comments and semicolons at its end.
 std::string WithoutTerminator(std::string_view sql);
 
 }  // namespace bulkhaul::postgres

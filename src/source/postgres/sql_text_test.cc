@@ -51,6 +51,10 @@ TEST(SqlTextTest, CallsAreFound) {
 TEST(SqlTextTest, TerminatorsGo) {
   EXPECT_EQ(WithoutTerminator("SELECT 1 ;\n ; "), "SELECT 1");
   EXPECT_EQ(WithoutTerminator(" ; "), "");
+  EXPECT_EQ(WithoutTerminator("SELECT 1; -- the end;\n/* and /* so */ on */"), "SELECT 1");
+  EXPECT_EQ(WithoutTerminator("SELECT '--;', $a$;--$a$ -- no"), "SELECT '--;', $a$;--$a$");
+  EXPECT_EQ(WithoutTerminator("SELECT E'\\'--;'; --"), "SELECT E'\\'--;'");
+  EXPECT_EQ(WithoutTerminator("SELECT 1 AS \"--\";"), "SELECT 1 AS \"--\"");
 }
 
 }  // namespace

@@ -16,7 +16,7 @@
 namespace bulkhaul::postgres {
 namespace {
 
-constexpr int kBulkBytes = 128 << 10;
+constexpr int kBulkBytes = 256 << 10;
 constexpr int kGatherMs = 2;
 
 Status LostBy(int error_number) {

@@ -24,11 +24,11 @@ constexpr uint64_t kBase = 10'000;
 using uint128_t = unsigned __int128;
 
 struct NumericHeader {
-  int32_t groups;
-  int32_t weight;  // of the first group, in groups; 0: it stands right before the point
-  uint16_t sign;
-  int32_t display_scale;
-  const uint8_t* digits;
+  int32_t groups = 0;
+  int32_t weight = 0;  // of the first group, in groups; 0: it stands right before the point
+  uint16_t sign = 0;
+  int32_t display_scale = 0;
+  const uint8_t* digits = nullptr;
 };
 
 constexpr uint64_t kPowersOfTen[] = {1ULL,
