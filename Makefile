@@ -6,7 +6,7 @@ BULKHAUL_BENCH_ROUNDS ?= 5
 export BULKHAUL_FUZZ_SECONDS
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test test-all bench lint format fuzz coverage docs install clean
+.PHONY: help deps build demo test bench lint format fuzz coverage docs install clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,13 +21,10 @@ build: deps ## The program, at build/release/bulkhaul
 demo: build ## Exports 2 million orders from a SQLite database, verifies them, shows the report
 	@scripts/demo
 
-test: ## Every suite, and the suites of the engine again under ASan+UBSan and TSan
+test: ## Every suite; unit, contract and fault suites again under ASan+UBSan and TSan
 	@scripts/install-packages build test lint fuzz
 	@scripts/setup-python test
 	@build/deps/venv/bin/python scripts/run-tests
-
-test-all: ## `make test`, and the fault suites again with the ASan+UBSan and TSan programs
-	@BULKHAUL_SANITIZED_FAULTS=1 $(MAKE) test
 
 bench: build ## Measures bulkhaul against DuckDB, connectorx, ADBC and the raw protocol; draws pictures
 	@scripts/install-packages build bench

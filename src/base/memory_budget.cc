@@ -61,7 +61,8 @@ int64_t CgroupRoomBytes() {
 }  // namespace
 
 int64_t AvailableMemoryBytes() {
-  const int64_t available = std::min(ProcBytes("/proc/meminfo", "MemAvailable:"), CgroupRoomBytes());
+  const int64_t available =
+      std::min(ProcBytes("/proc/meminfo", "MemAvailable:"), CgroupRoomBytes());
   return available == kUnlimited ? int64_t{1} << 30 : available;
 }
 

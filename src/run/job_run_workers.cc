@@ -54,9 +54,10 @@ bool JobRun::RunTask(UnitWorker& worker, const Task& task) {
   table.started_ms.compare_exchange_strong(never, progress_.elapsed_ms());
   const auto rows = worker.Run(task);
   if (!rows.ok()) return HandleFailure(task, rows.status());
-  NoteUnit(task, *rows, std::chrono::duration_cast<std::chrono::milliseconds>(
-                     std::chrono::steady_clock::now() - before)
-                     .count());
+  NoteUnit(task, *rows,
+           std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                                 before)
+               .count());
   scheduler_->UnitDone(task);
   return true;
 }

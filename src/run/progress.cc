@@ -155,7 +155,7 @@ void LineProgress::OnEvent(const ProgressEvent& event) {
     case ProgressKind::kTick:
       if (event.totals.elapsed_ms - last_line_ms_ < interval_ms_) return;
       last_line_ms_ = event.totals.elapsed_ms;
-      line = TotalsText(event.totals, detailed_);
+      line = event.totals.tables == 0 ? "planning" : TotalsText(event.totals, detailed_);
       break;
     case ProgressKind::kRetry:
       line = fmt::format("retry in {}: {}", FormatDurationMs(event.delay_ms), event.message);

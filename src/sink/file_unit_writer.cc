@@ -1,13 +1,21 @@
 #include "sink/file_unit_writer.h"
 
+#include <algorithm>
+
 #include <unistd.h>
 
+#include <arrow/util/byte_size.h>
 #include <fmt/format.h>
 
 #include "base/text.h"
 #include "sink/row_stream.h"
 
 namespace bulkhaul {
+namespace {
+
+constexpr int64_t kPiecesOfPart = 8;
+
+}  // namespace
 
 std::string StagedPartName(const AttemptId& attempt, int64_t part) {
   return fmt::format("{}.{}.part", SafeFileName(attempt), part);
@@ -67,8 +75,26 @@ Status FileUnitWriter::ObserveKey(const arrow::RecordBatch& batch) {
   return key_range_.Observe(*batch.column(key_column_));
 }
 
+int64_t FileUnitWriter::PieceRows(const arrow::RecordBatch& batch) const {
+  if (part_bytes_max_ == 0) return batch.num_rows();
+  const auto referenced = arrow::util::ReferencedBufferSize(batch);
+  const int64_t bytes = referenced.ok() ? *referenced : arrow::util::TotalBufferSize(batch);
+  // A part may pass its limit by a piece, so a piece is a small share of it.
+  const int64_t pieces = bytes / std::max<int64_t>(1, part_bytes_max_ / kPiecesOfPart) + 1;
+  return (batch.num_rows() + pieces - 1) / pieces;
+}
+
 Status FileUnitWriter::Write(const arrow::RecordBatch& batch) {
   if (batch.num_rows() == 0) return Status::OK();
+  const int64_t rows = PieceRows(batch);
+  if (rows == batch.num_rows()) return WritePiece(batch);
+  for (int64_t offset = 0; offset < batch.num_rows(); offset += rows) {
+    ARROW_RETURN_NOT_OK(WritePiece(*batch.Slice(offset, rows)));
+  }
+  return Status::OK();
+}
+
+Status FileUnitWriter::WritePiece(const arrow::RecordBatch& batch) {
   if (file_ != nullptr && part_bytes_max_ > 0 &&
       file_->bytes() + encoder_->buffered_bytes() >= part_bytes_max_) {
     ARROW_RETURN_NOT_OK(FinishPart());

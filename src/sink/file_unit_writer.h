@@ -34,6 +34,9 @@ class FileUnitWriter : public UnitWriter {
   Status OpenPart();
   Status FinishPart();
   Status ObserveKey(const arrow::RecordBatch& batch);
+  // Rows after which the open part may have reached its limit.
+  int64_t PieceRows(const arrow::RecordBatch& batch) const;
+  Status WritePiece(const arrow::RecordBatch& batch);
 
   const PartFormat* const format_;
   const std::string staged_folder_;

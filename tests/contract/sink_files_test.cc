@@ -290,6 +290,24 @@ TEST_P(FileSinkContract, LargeFilesAreSplit) {
   EXPECT_EQ(ReadRows(receipt.location), ExpectedRows(0, 20'000));
 }
 
+TEST_P(FileSinkContract, OneLargeBatchIsSplitNearTheLimit) {
+  constexpr int64_t kLimitBytes = 64 << 10;
+  Job job = MakeJob("job", {{"max_file_size", "64KiB"}, {"compression", "none"}});
+  const auto plan = job.Plan("t");
+  UnitContext context;
+  WorkUnit unit;
+  unit.id = "0.0";
+  unit.dataset = plan.dataset.id;
+  ASSERT_OK_AND_ASSIGN(auto writer,
+                       job.sink().Begin(plan, unit, "0.0-a", plan.schema, {}, context));
+  ASSERT_OK(writer->Write(*TestBatch(0, 50'000)));
+  ASSERT_OK_AND_ASSIGN(auto staged, writer->Finish());
+  EXPECT_GT(staged.parts.size(), 1u);
+  for (const auto& part : staged.parts) EXPECT_LE(part.bytes, kLimitBytes * 3 / 2);
+  const auto receipt = Ok(job.Commit(job.Request(plan, {staged})));
+  EXPECT_EQ(ReadRows(receipt.location), ExpectedRows(0, 50'000));
+}
+
 TEST_P(FileSinkContract, NoColumnsIsAnErrorOfTheUser) {
   Job job = MakeJob("job");
   auto plan = job.Plan("t");

@@ -5,7 +5,9 @@
 #include <sqlite3.h>
 
 #include "source/generator/generator_source.h"
+#include "source/postgres/postgres_source.h"
 #include "source/sqlite/sqlite_source.h"
+#include "tests/support/postgres_server.h"
 
 namespace bulkhaul {
 namespace {
@@ -78,6 +80,50 @@ SourceCase Generator() {
   return source;
 }
 
+// About 40 rows a page, so that units of pages can be small.
+const std::string kPostgresColumns =
+    ", name text, value float8, data bytea, made timestamptz, padding text";
+const std::string kPostgresValues =
+    ", CASE WHEN i % 10 > 0 THEN 'name ' || i END, i / 3.0, CASE WHEN i % 7 > 0 THEN "
+    "decode(repeat('00', i % 30), 'hex') END, to_timestamp(i * 1000), repeat('x', 150) "
+    "FROM generate_series(1, 5000) AS i;";
+
+JobSpec PreparePostgres(const std::string& table_sql, const std::string& split_by) {
+  auto& server = test::PostgresServer::Shared();
+  const std::string database = server.NewDatabase();
+  test::PostgresClient client(server.Uri(database));
+  client.Execute(table_sql);
+  client.Execute("CREATE TABLE empty (id int PRIMARY KEY, name text)");
+  for (const auto& name : kOddNames) {
+    client.Execute("CREATE TABLE " + Quoted(name) + " (" + Quoted(name) + " int, b text)");
+    client.Execute("INSERT INTO " + Quoted(name) + " VALUES (1, 'x'), (2, NULL), (3, 'z')");
+  }
+  client.Execute("ANALYZE");
+  JobSpec job;
+  job.source_uri = server.Uri(database);
+  if (!split_by.empty()) {
+    if (!job.options.SetFromText("split", "key").ok()) throw std::runtime_error("split");
+    if (!job.options.SetFromText("split_by", split_by).ok()) throw std::runtime_error("split_by");
+  }
+  return job;
+}
+
+SourceCase Postgres(const std::string& name, std::string sql, std::string split_by = "") {
+  SourceCase source;
+  source.name = name;
+  const bool by_pages = split_by.empty();
+  source.prepare = [sql = std::move(sql), split_by = std::move(split_by)](const std::string&) {
+    return PreparePostgres(sql, split_by);
+  };
+  source.make = [](const JobSpec& job) { return MakePostgresSource(job, "contract"); };
+  source.table = "things";
+  source.rows = 5000;
+  source.column = "name";
+  source.empty_table = "empty";
+  if (by_pages) source.odd_names = kOddNames;  // they have no such key
+  return source;
+}
+
 SourceCase EmptyGenerator() {
   SourceCase source = Generator();
   source.name = "empty_generator";
@@ -101,6 +147,22 @@ std::vector<SourceCase> SourceCases() {
   return {
       Generator(),
       EmptyGenerator(),
+      Postgres("postgres_pages", "CREATE TABLE things (id int PRIMARY KEY" + kPostgresColumns +
+                                     "); INSERT INTO things SELECT i" + kPostgresValues),
+      Postgres("postgres_partitions",
+               "CREATE TABLE things (id int" + kPostgresColumns +
+                   ") PARTITION BY RANGE (id); CREATE TABLE low PARTITION OF things FOR VALUES "
+                   "FROM (MINVALUE) TO (1700); CREATE TABLE high PARTITION OF things DEFAULT; "
+                   "INSERT INTO things SELECT i" +
+                   kPostgresValues),
+      // A key in clusters, with NULLs and one value that repeats.
+      Postgres("postgres_key",
+               "CREATE TABLE things (id bigint" + kPostgresColumns +
+                   "); INSERT INTO things SELECT CASE i % 20 WHEN 0 THEN NULL WHEN 1 THEN 7 WHEN 2 "
+                   "THEN i "
+                   "- 9000000000 ELSE i * 1000007::bigint END" +
+                   kPostgresValues,
+               "id"),
       Sqlite("sqlite_rowid",
              "CREATE TABLE things (id INTEGER PRIMARY KEY" + columns + ");" + kRowsSql +
                  "INSERT INTO things SELECT i" + values,

@@ -113,7 +113,7 @@ class SourceContract : public testing::TestWithParam<SourceCase> {
       sum.Add(SumOf(*batch));
     }
     EXPECT_EQ(reader->covered(), unit.range);
-    EXPECT_EQ(reader->bytes_read() > 0, sum.rows > 0);
+    EXPECT_GE(reader->bytes_read(), sum.rows);  // of no rows there may be a header
     return sum;
   }
 
@@ -282,6 +282,8 @@ TEST_P(SourceContract, CancelStopsAndLeavesTheSessionUsable) {
   const Snapshot snapshot = Pinned(dataset);
   const auto units = SplitAll(snapshot, dataset, Rows(1'000'000));
   auto session = source_->Open(snapshot, {&dataset, 1}, worker_).ValueOrDie();
+  auto before = ContextFor();
+  const Sum unit = ReadUnit(*session, dataset, units[0], before).ValueOrDie();
   {
     std::stop_source stop;
     auto context = ContextFor(stop.get_token());
@@ -296,7 +298,7 @@ TEST_P(SourceContract, CancelStopsAndLeavesTheSessionUsable) {
   }
   ASSERT_TRUE(session->ok());
   auto context = ContextFor();
-  EXPECT_EQ(ReadUnit(*session, dataset, units[0], context).ValueOrDie().rows, GetParam().rows);
+  EXPECT_EQ(ReadUnit(*session, dataset, units[0], context).ValueOrDie(), unit);
 }
 
 TEST_P(SourceContract, AReaderMayBeLeftHalfWay) {
@@ -305,6 +307,8 @@ TEST_P(SourceContract, AReaderMayBeLeftHalfWay) {
   const Snapshot snapshot = Pinned(dataset);
   const auto units = SplitAll(snapshot, dataset, Rows(1'000'000));
   auto session = source_->Open(snapshot, {&dataset, 1}, worker_).ValueOrDie();
+  auto before = ContextFor();
+  const Sum unit = ReadUnit(*session, dataset, units[0], before).ValueOrDie();
   for (int i = 0; i < 3; ++i) {
     auto context = ContextFor();
     context.batch_rows_max = 10;
@@ -314,7 +318,7 @@ TEST_P(SourceContract, AReaderMayBeLeftHalfWay) {
     EXPECT_EQ(batch->num_rows(), 10);
   }
   auto context = ContextFor();
-  EXPECT_EQ(ReadUnit(*session, dataset, units[0], context).ValueOrDie().rows, GetParam().rows);
+  EXPECT_EQ(ReadUnit(*session, dataset, units[0], context).ValueOrDie(), unit);
 }
 
 TEST_P(SourceContract, AnEmptyTableHasASchemaAndUnitsWithoutRows) {

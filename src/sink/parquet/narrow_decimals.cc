@@ -51,8 +51,8 @@ Result<std::shared_ptr<arrow::Array>> Narrowed(const arrow::ArrayData& wide,
   }
   std::shared_ptr<arrow::Buffer> validity = wide.buffers[0];
   if (validity != nullptr && wide.offset != 0) {
-    ARROW_ASSIGN_OR_RAISE(validity, arrow::internal::CopyBitmap(pool, validity->data(), wide.offset,
-                                                                wide.length));
+    ARROW_ASSIGN_OR_RAISE(
+        validity, arrow::internal::CopyBitmap(pool, validity->data(), wide.offset, wide.length));
   }
   return arrow::MakeArray(arrow::ArrayData::Make(
       type, wide.length, {std::move(validity), std::move(values)}, wide.null_count.load()));

@@ -21,8 +21,8 @@ TEST(NarrowDecimals, ValuesAndNullsStayInSlicesToo) {
   const arrow::FieldVector fields = {arrow::field("p9", arrow::decimal128(9, 2)),
                                      arrow::field("p18", arrow::decimal128(18, 2)),
                                      arrow::field("p19", arrow::decimal128(19, 2))};
-  const auto whole = arrow::RecordBatch::Make(arrow::schema(fields), 7,
-                                              {Decimals(9), Decimals(18), Decimals(19)});
+  const auto whole =
+      arrow::RecordBatch::Make(arrow::schema(fields), 7, {Decimals(9), Decimals(18), Decimals(19)});
   const auto narrow_schema = NarrowDecimalSchema(*whole->schema());
   EXPECT_EQ(narrow_schema->field(0)->type()->ToString(), "decimal32(9, 2)");
   EXPECT_EQ(narrow_schema->field(1)->type()->ToString(), "decimal64(18, 2)");

@@ -220,7 +220,8 @@ class ParquetEncoder : public PartEncoder {
         tuning = cache_->Keep(dataset_, std::move(chosen));
       }
     }
-    ARROW_ASSIGN_OR_RAISE(writer_, OpenWriter(settings_, *narrow_schema_, tuning.get(), stream_, &pool_));
+    ARROW_ASSIGN_OR_RAISE(writer_,
+                          OpenWriter(settings_, *narrow_schema_, tuning.get(), stream_, &pool_));
     return Status::OK();
   }
 

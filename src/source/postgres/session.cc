@@ -128,7 +128,8 @@ Status CopyReader::ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) {
   batch->reset();
   if (!failure_.ok()) return failure_;
   if (done_) return Status::OK();
-  failure_ = Explain(Read(batch));
+  // Also when the rows are here already.
+  failure_ = context_.stop.stop_requested() ? CancelledError() : Explain(Read(batch));
   if (failure_.ok() && *batch != nullptr) {
     rows_given_ += (*batch)->num_rows();
     if (context_.rows_read != nullptr) *context_.rows_read += (*batch)->num_rows();
