@@ -232,6 +232,9 @@ def test_verify_finds_what_is_wrong(bulkhaul, shop, tmp_path):
 def test_schema_is_the_published_one(bulkhaul):
     published = (REPOSITORY / "docs" / "schemas" / "job.schema.json").read_text()
     assert bulkhaul("schema", "job").out == published
+    for what, name in (("report", "report"), ("metadata", "export_metadata")):
+        text = (REPOSITORY / "docs" / "schemas" / f"{name}.schema.json").read_text()
+        assert bulkhaul("schema", what).out == text
     assert bulkhaul("schema", "job-reference").out == (REPOSITORY / "docs" / "job-file.md").read_text()
 
 

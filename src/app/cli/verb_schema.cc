@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "app/cli/published_schemas.h"
 #include "app/cli/terminal.h"
 #include "app/cli/verbs.h"
 #include "app/registry.h"
 #include "plan/job_schema.h"
-#include "published_schemas.h"
 
 namespace bulkhaul {
 
