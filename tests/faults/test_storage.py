@@ -117,7 +117,9 @@ def test_workspace_deleted_in_the_middle(bulkhaul, events_proxy, events_words, e
     assert events_proxy.held.wait(60 * faults.slowness())
     workspace = destination / ".bulkhaul" / "job"
     faults.wait_until(workspace.exists, what="the workspace")
-    shutil.rmtree(destination / ".bulkhaul")
+    # First out of the way: the program still writes there.
+    (destination / ".bulkhaul").rename(tmp_path / "gone")
+    shutil.rmtree(tmp_path / "gone")
     events_proxy.release()
     outcome = bulkhaul.finish(process)
     assert outcome.code in (0, 1), outcome.err
