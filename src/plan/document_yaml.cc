@@ -1,3 +1,4 @@
+#include <optional>
 #include <sstream>
 
 #include <fmt/format.h>
