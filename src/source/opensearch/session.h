@@ -29,7 +29,7 @@ struct DatasetReading {
   // {"_source":{"includes":[…]},"seq_no_primary_term":true,"runtime_mappings":{…}}. "": none.
   std::string body;
   // A decoder of its own for each reader.
-  std::function<Result<std::unique_ptr<wire::SearchPageDecoder>>(UnitContext&)> make_decoder;
+  std::function<Result<std::unique_ptr<search::SearchPageDecoder>>(UnitContext&)> make_decoder;
 };
 
 // Thread-safe; gives what a dataset of the session needs. kBug for a dataset that it does not know.
