@@ -32,6 +32,8 @@ enum class OnExcessDigits {
 };                                        // of a second; kTruncate: as the server does, counted
 enum class OnConflict { kError, kJson };  // kJson: the column becomes JSON text
 
+// Error messages call the choices below by the names of job options: arrays, type_mismatch
+// (misfit), dates, date_unit, excess_digits, mapping_conflict (conflicts), include and exclude.
 struct LayoutOptions {
   // Wildcards ('*' also across dots) and paths; a path takes the fields below it along. Empty:
   // all. Names without '*' that no mapping has are refused with the nearest name.
@@ -87,6 +89,13 @@ struct ColumnSpec {
   std::map<std::string, std::string> constants;  // index → value where a document has none
 };
 
+// Columns by the objects that they are in.
+struct StructGroup {
+  std::string name;
+  int column = -1;  // of a leaf
+  std::vector<StructGroup> children;
+};
+
 struct PageLayout {
   std::vector<ColumnSpec> columns;
   // Mapped paths that are no column; a value in them is neither lost nor unmapped.
@@ -103,6 +112,9 @@ struct PageLayout {
   // and format, "" where the field has none.
   std::vector<std::pair<std::string, std::string>> RequestedFields() const;
   bool needs_seq_no() const;  // the request must say seq_no_primary_term: true
+  std::shared_ptr<arrow::DataType> TypeOf(const ColumnSpec& column) const;
+  // The root of the schema; without objects: struct, one level.
+  StructGroup Groups() const;
 
   std::string ToJson() const;
   static Result<PageLayout> FromJson(std::string_view json);

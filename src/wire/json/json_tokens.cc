@@ -1,0 +1,216 @@
+#include "wire/json/json_tokens.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include "wire/json/search_page.h"
+
+namespace bulkhaul::search {
+
+static_assert(kPagePaddingBytes >= simdjson::SIMDJSON_PADDING);
+
+namespace {
+
+// A parser that one huge page has grown is given up for pages of less than a quarter.
+constexpr size_t kCapacityKeptBytes = size_t{16} << 20;
+constexpr size_t kTextBytesMax = size_t{2} << 30;
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+bool IsHexDigit(char c) { return IsDigit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
+
+size_t SkipDigits(std::string_view text, size_t at) {
+  while (at < text.size() && IsDigit(text[at])) ++at;
+  return at;
+}
+
+}  // namespace
+
+struct TokenIndex::Stage {
+  std::unique_ptr<simdjson::internal::dom_parser_implementation> parser;
+};
+
+TokenIndex::TokenIndex() : stage_(std::make_unique<Stage>()) {}
+TokenIndex::~TokenIndex() = default;
+
+Status TokenIndex::Build(std::string_view text) {
+  if (text.size() > kTextBytesMax) {
+    return PermanentError(fmt::format("the answer has {} bytes, more than 2 GiB", text.size()));
+  }
+  const bool too_large = capacity_ > kCapacityKeptBytes && text.size() < capacity_ / 4;
+  if (stage_->parser == nullptr || capacity_ < text.size() || too_large) {
+    stage_->parser.reset();
+    capacity_ = 0;
+    // A tenth more, so that pages of about one size settle.
+    const size_t capacity = std::max<size_t>(text.size() + text.size() / 10, 64 << 10);
+    // The depth concerns a stage that is not used here.
+    const auto error = simdjson::get_active_implementation()->create_dom_parser_implementation(
+        capacity, 1, stage_->parser);
+    if (error)
+      return Status::OutOfMemory("no memory to parse an answer of ", text.size(), " bytes");
+    capacity_ = capacity;
+  }
+  const auto error = stage_->parser->stage1(reinterpret_cast<const uint8_t*>(text.data()),
+                                            text.size(), simdjson::stage1_mode::regular);
+  if (error) {
+    return TransientError(fmt::format("the answer of {} bytes is no JSON: {}", text.size(),
+                                      simdjson::error_message(error)));
+  }
+  return Status::OK();
+}
+
+const uint32_t* TokenIndex::positions() const { return stage_->parser->structural_indexes.get(); }
+uint32_t TokenIndex::count() const { return stage_->parser->n_structural_indexes; }
+
+uint8_t* TokenIndex::Unescape(const char* source, uint8_t* destination) const {
+  return stage_->parser->parse_string(reinterpret_cast<const uint8_t*>(source), destination);
+}
+
+Status BrokenJson(const std::string& what, int64_t position) {
+  return TransientError(fmt::format("the answer is broken JSON: {} at byte {}", what, position));
+}
+
+bool IsJsonNumber(std::string_view text) {
+  size_t at = !text.empty() && text[0] == '-' ? 1 : 0;
+  const size_t digits = SkipDigits(text, at);
+  if (digits == at || (text[at] == '0' && digits > at + 1)) return false;
+  at = digits;
+  if (at < text.size() && text[at] == '.') {
+    const size_t fraction = SkipDigits(text, at + 1);
+    if (fraction == at + 1) return false;
+    at = fraction;
+  }
+  if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
+    ++at;
+    if (at < text.size() && (text[at] == '+' || text[at] == '-')) ++at;
+    const size_t exponent = SkipDigits(text, at);
+    if (exponent == at) return false;
+    at = exponent;
+  }
+  return at == text.size();
+}
+
+bool EscapesAreValid(std::string_view text) {
+  for (size_t at = text.find('\\'); at != text.npos; at = text.find('\\', at)) {
+    if (at + 1 >= text.size()) return false;
+    const char escape = text[at + 1];
+    at += 2;
+    if (escape == 'u') {
+      if (at + 4 > text.size()) return false;
+      if (!std::all_of(text.begin() + at, text.begin() + at + 4, IsHexDigit)) return false;
+      at += 4;
+    } else if (escape == '\0' || std::strchr("\"\\/bfnrt", escape) == nullptr) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Status TokenCursor::Error(const char* expected) const {
+  if (next_ >= count_) {
+    return BrokenJson(fmt::format("it ends where {} should stand", expected),
+                      static_cast<int64_t>(text_.size()));
+  }
+  return BrokenJson(fmt::format("{} should stand", expected), position());
+}
+
+Status TokenCursor::TakeScalar(std::string_view* token) {
+  const char first = peek();
+  if (next_ >= count_ || std::strchr("{}[]:,", first) != nullptr) return Error("a value");
+  const std::string_view text = TokenAt(next_);
+  if (first == '"') {
+    if (text.size() < 2 || text.back() != '"') return Error("a string");
+  } else if (first == 't' || first == 'f' || first == 'n') {
+    if (text != "true" && text != "false" && text != "null") return Error("a value");
+  } else if (!IsJsonNumber(text)) {
+    return Error("a value");
+  }
+  *token = text;
+  ++next_;
+  return Status::OK();
+}
+
+Status TokenCursor::Skip() {
+  int64_t depth = 0;
+  do {
+    switch (peek()) {
+      case '\0':
+        if (next_ >= count_) return Error("a value");
+        break;
+      case '{':
+      case '[':
+        ++depth;
+        break;
+      case '}':
+      case ']':
+        if (--depth < 0) return Error("a value");
+        break;
+      case ':':
+      case ',':
+        if (depth == 0) return Error("a value");
+        break;
+      default:
+        break;
+    }
+    ++next_;
+  } while (depth > 0);
+  return Status::OK();
+}
+
+Status TokenCursor::TakeRaw(std::string_view* raw) {
+  const uint32_t begin = position();
+  ARROW_RETURN_NOT_OK(Skip());
+  const std::string_view last = TokenAt(next_ - 1);
+  *raw = text_.substr(begin, static_cast<size_t>(last.data() + last.size() - text_.data()) - begin);
+  return Status::OK();
+}
+
+Status TokenCursor::CopyCompact(std::string* out) {
+  std::string open;  // the brackets around this place
+  for (;;) {
+    // A value.
+    const char first = peek();
+    if (first == '{' || first == '[') {
+      if (open.size() >= kDepthMax) return Error("a value at less than 1000 levels");
+      open += first;
+      *out += first;
+      ++next_;
+      if (peek() != (first == '{' ? '}' : ']')) {
+        if (first == '[') continue;
+        std::string_view key;
+        ARROW_RETURN_NOT_OK(TakeKey(&key));
+        if (!EscapesAreValid(key)) return Error("a key");
+        out->append("\"").append(key).append("\":");
+        continue;
+      }
+    } else {
+      std::string_view token;
+      ARROW_RETURN_NOT_OK(TakeScalar(&token));
+      if (first == '"' && !EscapesAreValid(token.substr(1, token.size() - 2))) {
+        return --next_, Error("a string with valid escapes");
+      }
+      *out += token;
+    }
+    // What closes behind it.
+    while (!open.empty() && peek() == (open.back() == '{' ? '}' : ']')) {
+      *out += peek();
+      open.pop_back();
+      ++next_;
+    }
+    if (open.empty()) return Status::OK();
+    if (peek() != ',') return Error("',' or the end of an object or array");
+    *out += ',';
+    ++next_;
+    if (open.back() == '{') {
+      std::string_view key;
+      ARROW_RETURN_NOT_OK(TakeKey(&key));
+      if (!EscapesAreValid(key)) return Error("a key");
+      out->append("\"").append(key).append("\":");
+    }
+  }
+}
+
+}  // namespace bulkhaul::search
