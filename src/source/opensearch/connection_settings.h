@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/secret.h"
 
 namespace bulkhaul::opensearch {
@@ -61,5 +62,9 @@ struct ConnectionSettings {
   int64_t host_pause_ms = 30'000;        // a host that failed is not tried first for so long
   int64_t response_bytes_max = int64_t{1} << 30;
 };
+
+// kUser when settings contradict each other, a file cannot be read, or a secret that goes into a
+// header holds a line break.
+Status CheckConnectionSettings(const ConnectionSettings& settings);
 
 }  // namespace bulkhaul::opensearch

@@ -24,27 +24,31 @@ struct HttpRequest {
   // May be sent to the next host, or once more on a fresh connection, after the server may have
   // seen it. Never for a scroll's next page: a repeat would skip a page.
   bool repeatable = true;
+  // The answer goes to a third buffer: bodies of other requests stay valid.
+  bool aside = false;
 };
 
 struct HttpResponse {
   int status = 0;
   // In the client's buffer, with kBodyPaddingBytes zeros behind it; valid until the second Start()
-  // or Request() after this one (the client has two buffers), or the client's end.
+  // or Request() after this one (the client has two buffers, and one for `aside`).
   std::string_view body;
-  size_t body_capacity = 0;     // bytes that may be read from body.data(): size + padding at least
-  std::string content_type;     // "application/json; charset=UTF-8"
-  int64_t wire_bytes = 0;       // received, before decompression, headers included
+  size_t body_capacity = 0;  // bytes that may be read from body.data(): size + padding at least
+  std::string content_type;  // "application/json; charset=UTF-8"
+  int64_t wire_bytes = 0;    // received, before decompression, headers included
   int64_t elapsed_ms = 0;
   HostAddress host;
 };
 
-// Not thread-safe: one client a thread. Errors carry a kind (see ClassifyHttp and ClassifyCurl) and
-// never a secret; the message names host, method and path.
+// Not thread-safe: one client a thread. Errors carry a kind (classify.h) and never a secret; the
+// message names host, method and path.
 class HttpClient {
  public:
-  // Opens no connection. kUser when a certificate file cannot be read, or a setting contradicts
-  // another.
-  static Result<std::unique_ptr<HttpClient>> Make(const ConnectionSettings& settings);
+  // Opens no connection. kUser when a certificate file cannot be read, or a setting is malformed.
+  // `first_host`: which of the hosts is tried first, modulo their number; a source spreads its
+  // sessions over them.
+  static Result<std::unique_ptr<HttpClient>> Make(const ConnectionSettings& settings,
+                                                  size_t first_host = 0);
   ~HttpClient();
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
@@ -55,11 +59,12 @@ class HttpClient {
   Result<HttpResponse> Request(const HttpRequest& request, std::stop_token stop = {});
 
   // Request() in two halves, so that the server works while the caller does: Start() sends what
-  // the socket takes at once, Poll() moves what has arrived, Finish() waits for the rest. One
-  // request at a time; the request's stop belongs to Finish().
+  // the socket takes at once, Finish() waits for the rest. One request at a time. After kCancelled
+  // the request is still started: Finish() it once more or Abandon() it.
   Status Start(HttpRequest request);
-  void Poll();
-  Result<HttpResponse> Finish(std::stop_token stop = {});
+  // `patience_ms` > 0: kTransient when the answer is not there by then, and the request is given
+  // up.
+  Result<HttpResponse> Finish(std::stop_token stop = {}, int64_t patience_ms = 0);
   bool started() const;
   // Gives up a started request and closes its connection, so that the server stops working on it.
   void Abandon();
@@ -72,21 +77,6 @@ class HttpClient {
   explicit HttpClient(std::unique_ptr<Impl> impl);
   const std::unique_ptr<Impl> impl_;
 };
-
-// What a server's answer that is not 2xx means. Pure. `request_line` ("POST /logs/_search on
-// host:9200") goes into the message, with the server's own type and reason.
-//   400, 401, 403, 404 (index), 405, 413: kUser; the code is "HTTP <status>"
-//   404 search_context_missing, 408, 409, 429, 500 with a shard that failed, 502, 503, 504:
-//   kTransient
-// Source: "status" of RestStatus, opensearch-core; measured on OpenSearch 3.6.0, 2.19.6 and
-// Elasticsearch 8.19.
-Status ClassifyHttp(int status, std::string_view body, std::string_view content_type,
-                    std::string_view request_line);
-// "type: reason" of an error body, with the first root cause; "" when it is not one. Pure.
-std::string ErrorReason(std::string_view body);
-// The server's own name of the error ("index_not_found_exception"), of the root cause when there is
-// one; "" when it is not an error body. Pure.
-std::string ErrorType(std::string_view body);
 
 // Percent-encodes one segment of a path or one value of a query string. Pure.
 std::string PercentEncode(std::string_view text);

@@ -27,7 +27,7 @@ class RateLimiter {
   using Clock = std::chrono::steady_clock;
   const int64_t documents_per_second_, bytes_per_second_;
   std::mutex mutex_;
-  std::condition_variable_any wake_;    // guarded by mutex_, as below
+  std::condition_variable_any wake_;  // guarded by mutex_, as below
   Clock::time_point free_at_ = {};
 };
 

@@ -17,13 +17,13 @@ struct UnitToken {
   // The index's uuid when it was planned: an index of the same name with another uuid is not the
   // one that was asked for. "": not checked.
   std::string uuid;
-  std::vector<int> shards;  // "" preference=_shards:…; empty: all
+  std::vector<int> shards;  // preference=_shards:…; empty: all
   std::string routing;      // "routing" parameter of an alias; "": none
-  std::string query;        // query DSL, a JSON object; "": match_all
+  std::string query;        // query DSL, a JSON object as text; "": match_all
   std::string slice_field;  // "": the server's own slicing
   int slice_id = 0;
-  int slice_max = 0;          // 0: not sliced
-  int64_t expected = -1;      // documents that a count said, for page sizes only; -1: unknown
+  int slice_max = 0;           // 0: not sliced
+  int64_t expected = -1;       // documents that a count said, for page sizes only; -1: unknown
   int64_t document_bytes = 0;  // mean size of a document's JSON, an estimate; 0: unknown
   bool operator==(const UnitToken&) const = default;
 
