@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "source/opensearch/classify.h"
+
 namespace bulkhaul::opensearch {
 namespace {
 
