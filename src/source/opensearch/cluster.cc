@@ -119,11 +119,42 @@ void AddShard(const Json& shard, const std::string& number, IndexFacts* facts) {
       IntAt(shard.value("seq_no", Json::object()), "max_seq_no", -1));
 }
 
+// The objects that are walked have names of their own: items() does not keep a temporary alive.
+void AddStats(const Json& indices, std::map<std::string, IndexFacts>* facts) {
+  for (const auto& [index, value] : indices.items()) {
+    const Json shards = value.value("shards", Json::object());
+    for (const auto& [number, copies] : shards.items()) {
+      for (const auto& copy : copies) AddShard(copy, number, &(*facts)[index]);
+    }
+  }
+}
+
+void AddAliases(const std::string& index, const Json& aliases,
+                std::map<std::string, std::map<std::string, AliasEntry>>* entries) {
+  for (const auto& [alias, entry] : aliases.items()) {
+    AliasEntry found;
+    if (entry.contains("filter")) found.filter = entry["filter"].dump();
+    found.search_routing = entry.value("search_routing", "");
+    (*entries)[alias][index] = std::move(found);
+  }
+}
+
+// Takes an answer apart. One of another form is an error of the answer, not of the program.
+template <typename Read>
+Status Understand(const char* what, const Read& read) {
+  try {
+    return read();
+  } catch (const Json::exception& error) {
+    return TransientError(
+        fmt::format("the answer to {} is not understood: {}", what, error.what()), "bad_answer");
+  }
+}
+
 }  // namespace
 
 Status CheckWhole(std::string_view answer, const std::string& index) {
   ARROW_ASSIGN_OR_RAISE(const Json value, Parse(answer, "a search"));
-  return CheckWholeJson(value, index);
+  return Understand("a search", [&] { return CheckWholeJson(value, index); });
 }
 
 Result<std::unique_ptr<Cluster>> Cluster::Make(const ConnectionSettings& settings) {
@@ -167,27 +198,28 @@ Result<ResolvedPattern> Cluster::ResolveAll() {
 }
 
 Result<std::map<std::string, IndexFacts>> Cluster::Describe(std::span<const std::string> indices) {
-  std::map<std::string, IndexFacts> facts;
-  for (const auto& list : NameLists(indices)) {
-    ARROW_ASSIGN_OR_RAISE(const auto text, Call("GET", "/" + list + "/_settings"));
-    ARROW_ASSIGN_OR_RAISE(const Json settings, Parse(text, "_settings"));
-    for (const auto& [index, value] : settings.items()) {
-      const Json own = value.value("settings", Json::object()).value("index", Json::object());
-      facts[index].uuid = own.value("uuid", "");
-      facts[index].shards = std::max(1, std::atoi(own.value("number_of_shards", "1").c_str()));
-    }
-    auto stats_text = Call("GET", "/" + list + "/_stats/docs,store?level=shards");
-    // Whoever may read need not be allowed to monitor.
-    if (!stats_text.ok() && KindOf(stats_text.status()) == ErrorKind::kUser) continue;
-    ARROW_RETURN_NOT_OK(stats_text);
-    ARROW_ASSIGN_OR_RAISE(const Json stats, Parse(*stats_text, "_stats"));
-    for (const auto& [index, value] : stats.value("indices", Json::object()).items()) {
-      for (const auto& [number, copies] : value.value("shards", Json::object()).items()) {
-        for (const auto& copy : copies) AddShard(copy, number, &facts[index]);
+  std::map<std::string, IndexFacts> result{};
+  ARROW_RETURN_NOT_OK(Understand("_settings or _stats", [&]() -> Status {
+    std::map<std::string, IndexFacts> facts;
+    for (const auto& list : NameLists(indices)) {
+      ARROW_ASSIGN_OR_RAISE(const auto text, Call("GET", "/" + list + "/_settings"));
+      ARROW_ASSIGN_OR_RAISE(const Json settings, Parse(text, "_settings"));
+      for (const auto& [index, value] : settings.items()) {
+        const Json own = value.value("settings", Json::object()).value("index", Json::object());
+        facts[index].uuid = own.value("uuid", "");
+        facts[index].shards = std::max(1, std::atoi(own.value("number_of_shards", "1").c_str()));
       }
+      auto stats_text = Call("GET", "/" + list + "/_stats/docs,store?level=shards");
+      // Whoever may read need not be allowed to monitor.
+      if (!stats_text.ok() && KindOf(stats_text.status()) == ErrorKind::kUser) continue;
+      ARROW_RETURN_NOT_OK(stats_text);
+      ARROW_ASSIGN_OR_RAISE(const Json stats, Parse(*stats_text, "_stats"));
+      AddStats(stats.value("indices", Json::object()), &facts);
     }
-  }
-  return facts;
+    result = facts;
+    return Status::OK();
+  }));
+  return result;
 }
 
 Result<std::vector<search::IndexMapping>> Cluster::Mappings(std::span<const std::string> indices) {
@@ -202,83 +234,98 @@ Result<std::vector<search::IndexMapping>> Cluster::Mappings(std::span<const std:
 
 Result<std::map<std::string, std::map<std::string, AliasEntry>>> Cluster::Aliases(
     std::span<const std::string> aliases) {
-  std::map<std::string, std::map<std::string, AliasEntry>> entries;
-  for (const auto& list : NameLists(aliases)) {
-    ARROW_ASSIGN_OR_RAISE(const auto text, Call("GET", "/_alias/" + list));
-    ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(text, "_alias"));
-    for (const auto& [index, value] : answer.items()) {
-      for (const auto& [alias, entry] : value.value("aliases", Json::object()).items()) {
-        AliasEntry found;
-        if (entry.contains("filter")) found.filter = entry["filter"].dump();
-        found.search_routing = entry.value("search_routing", "");
-        entries[alias][index] = std::move(found);
+  std::map<std::string, std::map<std::string, AliasEntry>> result{};
+  ARROW_RETURN_NOT_OK(Understand("_alias", [&]() -> Status {
+    std::map<std::string, std::map<std::string, AliasEntry>> entries;
+    for (const auto& list : NameLists(aliases)) {
+      ARROW_ASSIGN_OR_RAISE(const auto text, Call("GET", "/_alias/" + list));
+      ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(text, "_alias"));
+      for (const auto& [index, value] : answer.items()) {
+        AddAliases(index, value.value("aliases", Json::object()), &entries);
       }
     }
-  }
-  return entries;
+    result = entries;
+    return Status::OK();
+  }));
+  return result;
 }
 
 Result<std::vector<Probe>> Cluster::ProbeIndices(std::span<const ProbeRequest> requests,
                                                  const std::string& time_field) {
-  std::vector<Probe> probes;
-  while (probes.size() < requests.size()) {
-    const auto part = requests.subspan(probes.size()).first(
-        std::min(kProbesPerCall, requests.size() - probes.size()));
-    std::string body;
-    for (const auto& request : part) {
-      body += Json{{"index", request.index}}.dump() + "\n" +
-              ProbeBody(request.query, time_field).dump() + "\n";
-    }
-    ARROW_ASSIGN_OR_RAISE(const auto text, Call("POST", "/_msearch", body));
-    ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(text, "_msearch"));
-    const Json answers = answer.value("responses", Json::array());
-    if (answers.size() != part.size()) {
-      return TransientError("_msearch gave another number of answers than it was asked");
-    }
-    for (size_t i = 0; i < part.size(); ++i) {
-      const int status = static_cast<int>(IntAt(answers[i], "status", 200));
-      if (status != 200) {
-        return ClassifyHttp(status, answers[i].dump(), "application/json",
-                            "_msearch on " + part[i].index);
+  std::vector<Probe> result{};
+  ARROW_RETURN_NOT_OK(Understand("_msearch", [&]() -> Status {
+    std::vector<Probe> probes;
+    while (probes.size() < requests.size()) {
+      const auto part = requests.subspan(probes.size()).first(
+          std::min(kProbesPerCall, requests.size() - probes.size()));
+      std::string body;
+      for (const auto& request : part) {
+        body += Json{{"index", request.index}}.dump() + "\n" +
+                ProbeBody(request.query, time_field).dump() + "\n";
       }
-      ARROW_RETURN_NOT_OK(CheckWholeJson(answers[i], part[i].index));
-      probes.push_back(ProbeOf(answers[i]));
+      ARROW_ASSIGN_OR_RAISE(const auto text, Call("POST", "/_msearch", body));
+      ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(text, "_msearch"));
+      const Json answers = answer.value("responses", Json::array());
+      if (answers.size() != part.size()) {
+        return TransientError("_msearch gave another number of answers than it was asked");
+      }
+      for (size_t i = 0; i < part.size(); ++i) {
+        const int status = static_cast<int>(IntAt(answers[i], "status", 200));
+        if (status != 200) {
+          return ClassifyHttp(status, answers[i].dump(), "application/json",
+                              "_msearch on " + part[i].index);
+        }
+        ARROW_RETURN_NOT_OK(CheckWholeJson(answers[i], part[i].index));
+        probes.push_back(ProbeOf(answers[i]));
+      }
     }
-  }
-  return probes;
+    result = probes;
+    return Status::OK();
+  }));
+  return result;
 }
 
 Result<int64_t> Cluster::Count(const std::string& index, const std::string& query) {
-  ARROW_ASSIGN_OR_RAISE(const auto text, Call("POST", "/" + PercentEncode(index) + "/_count",
-                                              Json{{"query", QueryOf(query)}}.dump()));
-  ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(text, "_count"));
-  ARROW_RETURN_NOT_OK(CheckWholeJson(answer, index));
-  return IntAt(answer, "count", -1);
+  int64_t result{};
+  ARROW_RETURN_NOT_OK(Understand("_count", [&]() -> Status {
+    ARROW_ASSIGN_OR_RAISE(const auto text, Call("POST", "/" + PercentEncode(index) + "/_count",
+                                                Json{{"query", QueryOf(query)}}.dump()));
+    ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(text, "_count"));
+    ARROW_RETURN_NOT_OK(CheckWholeJson(answer, index));
+    result = IntAt(answer, "count", -1);
+    return Status::OK();
+  }));
+  return result;
 }
 
 Result<std::vector<TimeBucket>> Cluster::Histogram(const std::string& index,
                                                    const std::string& query,
                                                    const std::string& time_field,
                                                    int64_t interval_ms) {
-  const Json body{{"size", 0},
-                  {"query", QueryOf(query)},
-                  {"aggs",
-                   {{"slices",
-                     {{"date_histogram",
-                       {{"field", time_field},
-                        {"fixed_interval", fmt::format("{}ms", interval_ms)},
-                        {"min_doc_count", 1}}}}}}}};
-  ARROW_ASSIGN_OR_RAISE(const auto text,
-                        Call("POST", "/" + PercentEncode(index) + "/_search", body.dump()));
-  ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(text, "_search"));
-  ARROW_RETURN_NOT_OK(CheckWholeJson(answer, index));
-  std::vector<TimeBucket> buckets;
-  const Json aggregations = answer.value("aggregations", Json::object());
-  for (const auto& bucket :
-       aggregations.value("slices", Json::object()).value("buckets", Json::array())) {
-    buckets.push_back({IntAt(bucket, "key", 0), IntAt(bucket, "doc_count", 0)});
-  }
-  return buckets;
+  std::vector<TimeBucket> result{};
+  ARROW_RETURN_NOT_OK(Understand("_search", [&]() -> Status {
+    const Json body{{"size", 0},
+                    {"query", QueryOf(query)},
+                    {"aggs",
+                     {{"slices",
+                       {{"date_histogram",
+                         {{"field", time_field},
+                          {"fixed_interval", fmt::format("{}ms", interval_ms)},
+                          {"min_doc_count", 1}}}}}}}};
+    ARROW_ASSIGN_OR_RAISE(const auto text,
+                          Call("POST", "/" + PercentEncode(index) + "/_search", body.dump()));
+    ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(text, "_search"));
+    ARROW_RETURN_NOT_OK(CheckWholeJson(answer, index));
+    std::vector<TimeBucket> buckets;
+    const Json aggregations = answer.value("aggregations", Json::object());
+    for (const auto& bucket :
+         aggregations.value("slices", Json::object()).value("buckets", Json::array())) {
+      buckets.push_back({IntAt(bucket, "key", 0), IntAt(bucket, "doc_count", 0)});
+    }
+    result = buckets;
+    return Status::OK();
+  }));
+  return result;
 }
 
 Status Cluster::Validate(const std::string& index, const std::string& query) {
@@ -286,12 +333,14 @@ Status Cluster::Validate(const std::string& index, const std::string& query) {
                    Json{{"query", QueryOf(query)}}.dump());
   if (!text.ok()) return WithContext(text.status(), "the query");
   ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(*text, "_validate/query"));
-  if (answer.value("valid", false)) return Status::OK();
-  std::string reason = answer.value("error", "");
-  for (const auto& explanation : answer.value("explanations", Json::array())) {
-    if (reason.empty()) reason = explanation.value("error", "");
-  }
-  return UserError(fmt::format("the server refuses the query: {}", reason), "bad_query");
+  return Understand("_validate/query", [&] {
+    if (answer.value("valid", false)) return Status::OK();
+    std::string reason = answer.value("error", "");
+    for (const auto& explanation : answer.value("explanations", Json::array())) {
+      if (reason.empty()) reason = explanation.value("error", "");
+    }
+    return UserError(fmt::format("the server refuses the query: {}", reason), "bad_query");
+  });
 }
 
 Result<std::string> Cluster::Search(const std::string& index, const std::string& body) {

@@ -105,7 +105,9 @@ class TableDescriber {
   Status ResolveIndices() {
     ARROW_ASSIGN_OR_RAISE(const auto patterns, ParseExpression(request_.expression));
     ARROW_ASSIGN_OR_RAISE(const auto resolved, cluster_.Resolve(patterns));
-    ARROW_ASSIGN_OR_RAISE(auto names, JoinNames(patterns, resolved, state_.ranges));
+    auto joined = JoinNames(patterns, resolved, state_.ranges);
+    if (!joined.ok()) return WithNearest(joined.status(), patterns, resolved);
+    ResolvedNames names = *std::move(joined);
     for (auto& note : names.notes) Warn(std::move(note));
     const bool skip = options_.GetString("closed_indices") == "skip";
     if (!names.closed.empty() && (!skip || names.spans.empty())) {
@@ -138,6 +140,28 @@ class TableDescriber {
       state_.indices.push_back(std::move(index));
     }
     return FilterByAliases(names.spans);
+  }
+
+  // The names of the cluster that are like one that is not there.
+  Status WithNearest(const Status& status, const std::vector<NamePattern>& patterns,
+                     const std::vector<ResolvedPattern>& resolved) {
+    const auto all = cluster_.ResolveAll();
+    if (!all.ok()) return status;
+    std::vector<std::string> names;
+    for (const auto& index : all->indices) names.push_back(index.name);
+    for (const auto& [alias, indices] : all->aliases) names.push_back(alias);
+    for (const auto& [stream, indices] : all->data_streams) names.push_back(stream);
+    for (size_t i = 0; i < patterns.size(); ++i) {
+      const bool found = !resolved[i].indices.empty() || !resolved[i].aliases.empty() ||
+                         !resolved[i].data_streams.empty();
+      if (found || patterns[i].has_wildcard()) continue;
+      if (const auto nearest = NearestName(patterns[i].written, names)) {
+        return MakeError(KindOf(status),
+                         fmt::format("{}; did you mean '{}'?", MessageOf(status), *nearest),
+                         CodeOf(status));
+      }
+    }
+    return status;
   }
 
   // An index that only aliases name is read through their filters: what any of them lets pass.
@@ -411,7 +435,6 @@ class TableDescriber {
       dataset_.comment = fmt::format("{} of {} indices hold documents of it",
                                      state_.indices.size(), names_.size());
     }
-    Warn("a search index has no snapshot: each unit reads its index as it is when the unit starts");
     dataset_.source_state = state_.ToJson();
   }
 

@@ -337,19 +337,23 @@ Result<ResolvedPattern> ParseResolved(std::string_view answer) {
     return PermanentError("the cluster's answer to _resolve/index is not understood");
   }
   ResolvedPattern resolved;
-  for (const auto& index : root["indices"]) {
-    const auto attributes = TextList(index.value("attributes", Json::array()));
-    const auto has = [&](const char* name) {
-      return std::find(attributes.begin(), attributes.end(), name) != attributes.end();
-    };
-    resolved.indices.push_back({index.value("name", ""), !has("closed"), has("system")});
-  }
-  for (const auto& alias : root.value("aliases", Json::array())) {
-    resolved.aliases[alias.value("name", "")] = TextList(alias.value("indices", Json::array()));
-  }
-  for (const auto& stream : root.value("data_streams", Json::array())) {
-    resolved.data_streams[stream.value("name", "")] =
-        TextList(stream.value("backing_indices", Json::array()));
+  try {
+    for (const auto& index : root["indices"]) {
+      const auto attributes = TextList(index.value("attributes", Json::array()));
+      const auto has = [&](const char* name) {
+        return std::find(attributes.begin(), attributes.end(), name) != attributes.end();
+      };
+      resolved.indices.push_back({index.value("name", ""), !has("closed"), has("system")});
+    }
+    for (const auto& alias : root.value("aliases", Json::array())) {
+      resolved.aliases[alias.value("name", "")] = TextList(alias.value("indices", Json::array()));
+    }
+    for (const auto& stream : root.value("data_streams", Json::array())) {
+      resolved.data_streams[stream.value("name", "")] =
+          TextList(stream.value("backing_indices", Json::array()));
+    }
+  } catch (const Json::exception& error) {
+    return PermanentError(fmt::format("the cluster's answer to _resolve/index: {}", error.what()));
   }
   return resolved;
 }
