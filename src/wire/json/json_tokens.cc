@@ -1,6 +1,7 @@
 #include "wire/json/json_tokens.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <new>
 
@@ -25,6 +26,35 @@ bool IsHexDigit(char c) { return IsDigit(c) || (c >= 'a' && c <= 'f') || (c >= '
 size_t SkipDigits(std::string_view text, size_t at) {
   while (at < text.size() && IsDigit(text[at])) ++at;
   return at;
+}
+
+// The number that four hexadecimal digits write, or -1.
+int64_t HexDigits(std::string_view text) {
+  uint32_t value = 0;
+  if (text.size() != 4 || !std::all_of(text.begin(), text.end(), IsHexDigit)) return -1;
+  std::from_chars(text.data(), text.data() + 4, value, 16);
+  return value;
+}
+
+// No more bytes than the escape has: \u0800 and above take three of six, pairs four of twelve.
+char* WriteUtf8(uint32_t code, char* out) {
+  if (code < 0x80) {
+    *out++ = static_cast<char>(code);
+    return out;
+  }
+  if (code < 0x800) {
+    *out++ = static_cast<char>(0xC0 | code >> 6);
+  } else {
+    if (code < 0x10000) {
+      *out++ = static_cast<char>(0xE0 | code >> 12);
+    } else {
+      *out++ = static_cast<char>(0xF0 | code >> 18);
+      *out++ = static_cast<char>(0x80 | (code >> 12 & 0x3F));
+    }
+    *out++ = static_cast<char>(0x80 | (code >> 6 & 0x3F));
+  }
+  *out++ = static_cast<char>(0x80 | (code & 0x3F));
+  return out;
 }
 
 }  // namespace
@@ -65,10 +95,6 @@ Status TokenIndex::Build(std::string_view text) {
 const uint32_t* TokenIndex::positions() const { return stage_->parser->structural_indexes.get(); }
 uint32_t TokenIndex::count() const { return stage_->parser->n_structural_indexes; }
 
-uint8_t* TokenIndex::Unescape(const char* source, uint8_t* destination) const {
-  return stage_->parser->parse_string(reinterpret_cast<const uint8_t*>(source), destination);
-}
-
 Status BrokenJson(const std::string& what, int64_t position) {
   return TransientError(fmt::format("the answer is broken JSON: {} at byte {}", what, position));
 }
@@ -107,6 +133,36 @@ bool EscapesAreValid(std::string_view text) {
     }
   }
   return true;
+}
+
+int64_t Unescape(std::string_view text, char* out) {
+  const char* const begin = out;
+  for (size_t at = 0;;) {
+    const size_t escape = std::min(text.find('\\', at), text.size());
+    std::memcpy(out, text.data() + at, escape - at);
+    out += escape - at;
+    if (escape == text.size()) return out - begin;
+    if (escape + 1 == text.size()) return -1;
+    at = escape + 2;
+    const char kind = text[escape + 1];
+    if (kind != 'u') {
+      constexpr std::string_view kEscapes = "\"\\/bfnrt", kMeanings = "\"\\/\b\f\n\r\t";
+      const size_t place = kEscapes.find(kind);
+      if (place == kEscapes.npos) return -1;
+      *out++ = kMeanings[place];
+      continue;
+    }
+    int64_t code = HexDigits(text.substr(at, 4));
+    at += 4;
+    if (code >= 0xD800 && code <= 0xDBFF && text.substr(at, 2) == "\\u") {
+      const int64_t low = HexDigits(text.substr(at + 2, 4));
+      if (low < 0xDC00 || low > 0xDFFF) return -1;
+      code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+      at += 6;
+    }
+    if (code < 0 || (code >= 0xD800 && code <= 0xDFFF)) return -1;
+    out = WriteUtf8(static_cast<uint32_t>(code), out);
+  }
 }
 
 Status TokenCursor::Error(const char* expected) const {

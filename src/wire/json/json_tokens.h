@@ -21,10 +21,6 @@ class TokenIndex {
   const uint32_t* positions() const;
   uint32_t count() const;
   int64_t buffered_bytes() const { return static_cast<int64_t>(capacity_) * 5; }
-  // Writes the text of a string whose characters begin at `source` (behind the quote) to
-  // `destination`, which has room for its escaped length and kPagePaddingBytes more. The end of
-  // what was written, or nullptr for escapes that are none or give no character.
-  uint8_t* Unescape(const char* source, uint8_t* destination) const;
 
  private:
   struct Stage;
@@ -39,6 +35,10 @@ Status BrokenJson(const std::string& what, int64_t position);
 bool IsJsonNumber(std::string_view text);
 // Whether every backslash in the text of a string begins an escape of JSON.
 bool EscapesAreValid(std::string_view text);
+
+// Writes what the inside of a JSON string means to `out`, which has room for text.size() bytes. The
+// number of bytes, or -1 for escapes that are none, or half of a character beyond U+FFFF.
+int64_t Unescape(std::string_view text, char* out);
 
 // A place among the tokens. Every step checks its bounds and the grammar, so that no text, however
 // broken, is read beyond its end.

@@ -24,7 +24,7 @@ class SearchPageDecoder::Impl {
 
   Status Init() {
     ARROW_ASSIGN_OR_RAISE(schema_, layout_.Schema());
-    ARROW_ASSIGN_OR_RAISE(ValueDecoder values, ValueDecoder::Make(layout_, index_));
+    ARROW_ASSIGN_OR_RAISE(ValueDecoder values, ValueDecoder::Make(layout_));
     values_ = std::make_unique<ValueDecoder>(std::move(values));
     source_tree_ = MakeFieldTree(layout_, false);
     fields_tree_ = MakeFieldTree(layout_, true);

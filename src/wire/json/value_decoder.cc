@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "wire/json/number_text.h"
-#include "wire/json/search_page.h"
 
 namespace bulkhaul::search {
 
@@ -37,8 +36,8 @@ bool IsValueError(const Status& status) {
   return code == kValueCode || code == kSurplusCode;
 }
 
-Result<ValueDecoder> ValueDecoder::Make(const PageLayout& layout, const TokenIndex& index) {
-  ValueDecoder decoder(layout, index);
+Result<ValueDecoder> ValueDecoder::Make(const PageLayout& layout) {
+  ValueDecoder decoder(layout);
   for (size_t column = 0; column < layout.columns.size(); ++column) {
     const ColumnSpec& spec = layout.columns[column];
     if (spec.kind != ColumnKind::kTimestamp) continue;
@@ -149,11 +148,10 @@ Status ValueDecoder::DecodeText(std::string_view token, std::string_view* text) 
     *text = inner;
     return Status::OK();
   }
-  scratch_.resize(inner.size() + kPagePaddingBytes);
-  auto* out = reinterpret_cast<uint8_t*>(scratch_.data());
-  const uint8_t* end = index_.Unescape(inner.data(), out);
-  if (end == nullptr) return Misfit(token, "holds escapes that give no text");
-  *text = std::string_view(scratch_.data(), static_cast<size_t>(end - out));
+  scratch_.resize(inner.size());
+  const int64_t bytes = Unescape(inner, scratch_.data());
+  if (bytes < 0) return Misfit(token, "holds escapes that give no text");
+  *text = std::string_view(scratch_.data(), static_cast<size_t>(bytes));
   return Status::OK();
 }
 
@@ -247,11 +245,10 @@ Status ValueDecoder::AppendText(std::string_view token) {
   if (std::memchr(inner.data(), '\\', inner.size()) == nullptr) {
     return column_->values().AppendBytes(inner);
   }
-  ARROW_ASSIGN_OR_RAISE(uint8_t * out, column_->values().Room(static_cast<int64_t>(inner.size()) +
-                                                              kPagePaddingBytes));
-  const uint8_t* end = index_.Unescape(inner.data(), out);
-  if (end == nullptr) return Misfit(token, "holds escapes that give no text");
-  return column_->values().AppendWritten(end - out);
+  ARROW_ASSIGN_OR_RAISE(uint8_t * out, column_->values().Room(static_cast<int64_t>(inner.size())));
+  const int64_t bytes = Unescape(inner, reinterpret_cast<char*>(out));
+  if (bytes < 0) return Misfit(token, "holds escapes that give no text");
+  return column_->values().AppendWritten(bytes);
 }
 
 Status ValueDecoder::AppendBool(std::string_view token, std::string_view text) {
@@ -306,7 +303,7 @@ Status ValueDecoder::AppendVector() {
   std::vector<float> elements;
   ARROW_RETURN_NOT_OK(cursor_->ForEachElement([&]() -> Status {
     if (cursor_->peek() == '{' || cursor_->peek() == '[') {
-      return Misfit("an object or array", "stands where a number belongs");
+      return Misfit("an object or array", "stands where a number of a vector belongs");
     }
     std::string_view token;
     ARROW_RETURN_NOT_OK(cursor_->TakeScalar(&token));

@@ -25,11 +25,11 @@ enum Counter {
   kCounterCount,
 };
 
-// Not thread-safe. `layout` and `index` outlive it.
+// Not thread-safe. `layout` outlives it.
 class ValueDecoder {
  public:
   // kUser when a column's date format is not supported.
-  static Result<ValueDecoder> Make(const PageLayout& layout, const TokenIndex& index);
+  static Result<ValueDecoder> Make(const PageLayout& layout);
 
   // The value at the cursor, which goes past it. Several calls for one row add up: objects in
   // arrays, "a.b" beside {"a": {"b"}}. Errors of values say neither document nor field: the caller
@@ -41,8 +41,8 @@ class ValueDecoder {
   std::array<int64_t, kCounterCount> counters{};
 
  private:
-  ValueDecoder(const PageLayout& layout, const TokenIndex& index)
-      : layout_(layout), index_(index), formats_(layout.columns.size()) {}
+  explicit ValueDecoder(const PageLayout& layout)
+      : layout_(layout), formats_(layout.columns.size()) {}
 
   Status AppendScalar(std::string_view token);
   Status AppendNumber(std::string_view text);
@@ -70,7 +70,6 @@ class ValueDecoder {
   Status OrNull(Status status, uint32_t begin);
 
   const PageLayout& layout_;
-  const TokenIndex& index_;
   std::vector<std::unique_ptr<const DateFormat>> formats_;  // by column
   std::string scratch_;                                     // of text with escapes
   std::string json_;
