@@ -41,7 +41,7 @@ class SearchNode:
             stdin=subprocess.DEVNULL,
         )
         assert done.returncode == 0, done.stderr
-        return done.stdout.strip().splitlines()[-1]
+        return done.stdout.strip()
 
     @property
     def address(self) -> str:
@@ -69,14 +69,14 @@ class SearchNode:
             body["mappings"] = {"properties": properties}
         self.call("PUT", f"/{index}", body)
 
-    def bulk(self, index: str, documents, refresh: bool = True) -> None:
+    def bulk(self, index: str, documents, refresh: bool = True, verb: str = "create") -> None:
         """Documents are dicts; "_id" and "_routing" in them are the document's own."""
         lines = []
         for document in documents:
             document = dict(document)
-            action = {key: document.pop("_" + key) for key in ("id", "routing")
-                      if "_" + key in document}
-            lines.append(json.dumps({"create": action}) + "\n" + json.dumps(document) + "\n")
+            action = {key: document.pop(name) for name, key in
+                      (("_id", "_id"), ("_routing", "routing")) if name in document}
+            lines.append(json.dumps({verb: action}) + "\n" + json.dumps(document) + "\n")
         for begin in range(0, len(lines), 5000):
             done = self.call("POST", f"/{index}/_bulk", "".join(lines[begin:begin + 5000]))
             assert not done["errors"], [item for item in done["items"]][:3]
@@ -91,6 +91,10 @@ class SearchNode:
     def open_scrolls(self) -> int:
         nodes = self.call("GET", "/_nodes/stats/indices/search")["nodes"]
         return sum(node["indices"]["search"]["open_contexts"] for node in nodes.values())
+
+    def forget_scrolls(self) -> None:
+        """Those that a killed program has left to their keep-alive."""
+        self.call("DELETE", "/_search/scroll/_all")
 
     def crash(self) -> None:
         self._run("crash", str(self.folder))
