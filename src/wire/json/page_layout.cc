@@ -139,7 +139,7 @@ Result<ColumnSpec> ColumnOf(const MergedField& merged, const LayoutOptions& opti
     if (options.conflicts == OnConflict::kError) {
       return UserError(merged.conflict +
                        ", and no column holds both; exclude the field or the index, or choose "
-                       "mapping_conflict: json");
+                       "type_conflict: json");
     }
     return column;
   }

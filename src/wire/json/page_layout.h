@@ -33,7 +33,8 @@ enum class OnExcessDigits {
 enum class OnConflict { kError, kJson };  // kJson: the column becomes JSON text
 
 // Error messages call the choices below by the names of job options: arrays, type_mismatch
-// (misfit), dates, date_unit, excess_digits, mapping_conflict (conflicts), include and exclude.
+// (misfit), dates, date_unit, date_digits (excess_digits), type_conflict (conflicts), include and
+// exclude.
 struct LayoutOptions {
   // Wildcards ('*' also across dots) and paths; a path takes the fields below it along. Empty:
   // all. Names without '*' that no mapping has are refused with the nearest name.

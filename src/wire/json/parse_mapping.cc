@@ -88,7 +88,7 @@ void AddComputed(const Json& mappings, const char* section, std::vector<MappedFi
     MappedField field = FieldOf(name, definition);
     field.computed = true;
     // A runtime field shadows a mapped one of the same name.
-    std::erase_if(*fields, [&](const MappedField& other) { return other.path == name; });
+    std::erase_if(*fields, [&](const MappedField& other) { return other.path == field.path; });
     fields->push_back(std::move(field));
   }
 }

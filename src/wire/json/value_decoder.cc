@@ -278,7 +278,7 @@ Status ValueDecoder::AppendTimestamp(std::string_view text) {
     if (layout_.excess_digits == OnExcessDigits::kError) {
       return Misfit(text,
                     "has more digits of a second than the column: choose date_unit: ns, or "
-                    "excess_digits: truncate");
+                    "date_digits: truncate");
     }
     ++counters[kExcessDigitsTruncated];
   }
