@@ -3,22 +3,12 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
-#include <new>
 
 #include <fmt/format.h>
-#include <simdjson.h>
-
-#include "wire/json/search_page.h"
 
 namespace bulkhaul::search {
 
-static_assert(kPagePaddingBytes >= simdjson::SIMDJSON_PADDING);
-
 namespace {
-
-// A parser that one huge page has grown is given up for pages of less than a quarter.
-constexpr size_t kCapacityKeptBytes = size_t{16} << 20;
-constexpr size_t kTextBytesMax = size_t{2} << 30;
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsHexDigit(char c) { return IsDigit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
@@ -58,42 +48,6 @@ char* WriteUtf8(uint32_t code, char* out) {
 }
 
 }  // namespace
-
-struct TokenIndex::Stage {
-  std::unique_ptr<simdjson::internal::dom_parser_implementation> parser;
-};
-
-TokenIndex::TokenIndex() : stage_(std::make_unique<Stage>()) {}
-TokenIndex::~TokenIndex() = default;
-
-Status TokenIndex::Build(std::string_view text) {
-  if (text.size() > kTextBytesMax) {
-    return PermanentError(fmt::format("the answer has {} bytes, more than 2 GiB", text.size()));
-  }
-  const bool too_large = capacity_ > kCapacityKeptBytes && text.size() < capacity_ / 4;
-  if (stage_->parser == nullptr || capacity_ < text.size() || too_large) {
-    stage_->parser.reset();
-    capacity_ = 0;
-    // A tenth more, so that pages of about one size settle.
-    const size_t capacity = std::max<size_t>(text.size() + text.size() / 10, 64 << 10);
-    // The depth concerns a stage that is not used here.
-    const auto error = simdjson::get_active_implementation()->create_dom_parser_implementation(
-        capacity, 1, stage_->parser);
-    if (error)
-      return Status::OutOfMemory("no memory to parse an answer of ", text.size(), " bytes");
-    capacity_ = capacity;
-  }
-  const auto error = stage_->parser->stage1(reinterpret_cast<const uint8_t*>(text.data()),
-                                            text.size(), simdjson::stage1_mode::regular);
-  if (error) {
-    return TransientError(fmt::format("the answer of {} bytes is no JSON: {}", text.size(),
-                                      simdjson::error_message(error)));
-  }
-  return Status::OK();
-}
-
-const uint32_t* TokenIndex::positions() const { return stage_->parser->structural_indexes.get(); }
-uint32_t TokenIndex::count() const { return stage_->parser->n_structural_indexes; }
 
 Status BrokenJson(const std::string& what, int64_t position) {
   return TransientError(fmt::format("the answer is broken JSON: {} at byte {}", what, position));
@@ -174,15 +128,19 @@ Status TokenCursor::Error(const char* expected) const {
 }
 
 Status TokenCursor::TakeScalar(std::string_view* token) {
-  const char first = peek();
-  if (next_ >= count_ || std::strchr("{}[]:,", first) != nullptr) return Error("a value");
+  if (next_ >= count_) return Error("a value");
   const std::string_view text = TokenAt(next_);
-  if (first == '"') {
-    if (text.size() < 2 || text.back() != '"') return Error("a string");
-  } else if (first == 't' || first == 'f' || first == 'n') {
-    if (text != "true" && text != "false" && text != "null") return Error("a value");
-  } else if (!IsJsonNumber(text)) {
-    return Error("a value");
+  switch (text.front()) {
+    case '"':
+      if (text.size() < 2 || text.back() != '"') return Error("a string");
+      break;
+    case 't':
+    case 'f':
+    case 'n':
+      if (text != "true" && text != "false" && text != "null") return Error("a value");
+      break;
+    default:
+      if (!IsJsonNumber(text)) return Error("a value");
   }
   *token = text;
   ++next_;

@@ -1,31 +1,29 @@
-// JSON text as tokens: simdjson's first stage (SIMD: where tokens begin, valid UTF-8, closed
-// strings) and a cursor that walks them on demand. Internal to wire/json.
+// JSON text as tokens: first where they begin, found with SIMD, and then a cursor that walks them
+// on demand. Internal to wire/json.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 
 namespace bulkhaul::search {
 
-// Where the tokens of one text begin. Not thread-safe; its buffers serve text after text.
+// Where the tokens of one text begin. Not thread-safe; its buffer serves text after text.
 class TokenIndex {
  public:
-  TokenIndex();
-  ~TokenIndex();
-  // `text` with kPagePaddingBytes zero bytes behind it. kTransient when it cannot be JSON.
+  // kTransient when the text cannot be JSON: a string without an end or with control characters,
+  // bytes that are no UTF-8.
   Status Build(std::string_view text);
-  const uint32_t* positions() const;
-  uint32_t count() const;
-  int64_t buffered_bytes() const { return static_cast<int64_t>(capacity_) * 5; }
+  const uint32_t* positions() const { return positions_.data(); }
+  uint32_t count() const { return count_; }
+  int64_t buffered_bytes() const { return static_cast<int64_t>(positions_.capacity()) * 4; }
 
  private:
-  struct Stage;
-  std::unique_ptr<Stage> stage_;
-  size_t capacity_ = 0;
+  std::vector<uint32_t> positions_;
+  uint32_t count_ = 0;
 };
 
 // What text that breaks JSON's grammar is answered with.

@@ -119,10 +119,6 @@ class SearchPageDecoder::Impl {
 Result<PageSummary> SearchPageDecoder::Impl::Append(std::string_view page) {
   if (failed_) return BugError("a page for a decoder that failed and was not reset");
   failed_ = true;  // until the page is whole
-  if (!std::all_of(page.data() + page.size(), page.data() + page.size() + kPagePaddingBytes,
-                   [](char c) { return c == '\0'; })) {
-    return BugError("a page without zero bytes behind it");
-  }
   ARROW_RETURN_NOT_OK(index_.Build(page));
   TokenCursor cursor(page, index_);
   hits_before_ = rows_;

@@ -17,9 +17,6 @@
 
 namespace bulkhaul::search {
 
-// Zero bytes that must be readable behind a page.
-inline constexpr int64_t kPagePaddingBytes = 64;
-
 // What one answer says beside its documents. Nothing here is judged: a page with timed_out or
 // failed shards is decoded like any other.
 struct PageSummary {
@@ -53,8 +50,7 @@ class SearchPageDecoder {
   SearchPageDecoder& operator=(const SearchPageDecoder&) = delete;
 
   const std::shared_ptr<arrow::Schema>& schema() const;
-  // The body of one answer, whole. kPagePaddingBytes zero bytes stand behind it. The bytes are not
-  // needed afterwards.
+  // The body of one answer, whole. The bytes are not needed afterwards.
   Result<PageSummary> Append(std::string_view page);
   int64_t rows() const;   // waiting for Flush()
   int64_t bytes() const;  // of Arrow data in them
@@ -82,7 +78,7 @@ class FieldSampler {
  public:
   explicit FieldSampler(const MergedMapping& mapping);
   ~FieldSampler();
-  // kTransient as SearchPageDecoder. The page needs no padding.
+  // kTransient as SearchPageDecoder.
   Status Append(std::string_view page);
   // Paths of fields that held more than one value in a document.
   const std::set<std::string>& array_fields() const;

@@ -47,11 +47,10 @@ inline Result<PageLayout> LayoutOf(std::string_view properties, const LayoutOpti
   return MakeLayout(MergeMappings(mappings), options);
 }
 
-// On the heap at its exact size with the padding, so that each byte read beyond is seen.
+// On the heap at its exact size, so that each byte read beyond is seen.
 inline Result<PageSummary> AppendPage(SearchPageDecoder& decoder, std::string_view page) {
-  const auto bytes = std::make_unique<char[]>(page.size() + kPagePaddingBytes);
+  const auto bytes = std::make_unique<char[]>(page.size());
   std::copy(page.begin(), page.end(), bytes.get());
-  std::fill_n(bytes.get() + page.size(), kPagePaddingBytes, '\0');
   return decoder.Append(std::string_view(bytes.get(), page.size()));
 }
 

@@ -64,11 +64,27 @@ Status ValueDecoder::AppendValue(int64_t row, ColumnBuffer* column, int column_i
     std::string_view token;
     return cursor->TakeScalar(&token);  // the row is null unless another value follows
   }
+  if (!column->is_list() && first != '[' && first != '{' && !column->occupied(row)) {
+    return AppendSingle();
+  }
   if (column->is_list()) {
     ARROW_RETURN_NOT_OK(column->OpenList(row));
     return first == '[' && kind != ColumnKind::kGeoPoint ? AppendElements(0) : AppendOne(0);
   }
   return AppendOne(0);
+}
+
+// What nearly all values are: AppendOne() without what arrays and objects need.
+Status ValueDecoder::AppendSingle() {
+  const uint32_t begin = cursor_->mark();
+  ARROW_RETURN_NOT_OK(column_->BeginRow(row_));
+  std::string_view token;
+  ARROW_RETURN_NOT_OK(cursor_->TakeScalar(&token));
+  const int64_t before = column_->values().length();
+  Status status = AppendScalar(token);
+  if (!status.ok()) ARROW_RETURN_NOT_OK(OrNull(std::move(status), begin));
+  if (column_->values().length() > before) column_->EndRow();
+  return Status::OK();
 }
 
 Status ValueDecoder::OrNull(Status status, uint32_t begin) {

@@ -64,6 +64,7 @@ class ValueDecoder {
   // A value in a place of its own: the row, or an element of its list.
   Status AppendOne(int depth);
   Status AppendAtom();
+  Status AppendSingle();
   // Another value for a row that has one.
   Status AppendSurplus();
   Status DecodeText(std::string_view token, std::string_view* text);
