@@ -112,7 +112,7 @@ class TokenCursor {
     return text_.substr(begin, end - begin);
   }
   // The key here and the ':' behind it.
-  Status TakeKey(std::string_view* key) {
+  [[gnu::always_inline]] Status TakeKey(std::string_view* key) {
     if (peek() != '"') return Error("a key");
     const std::string_view token = TokenAt(next_);
     if (token.size() < 2 || token.back() != '"') return Error("a key");

@@ -306,9 +306,9 @@ Status SearchPageDecoder::Impl::DecodeNode(FieldNode* node, TokenCursor* cursor,
     }
   }
   if (node->column >= 0) {
-    const Status status =
-        values_->AppendValue(rows_, columns_[node->column].get(), node->column, cursor);
-    return status.ok() || !IsValueError(status) ? status : InDocument(status, node->path);
+    Status status = values_->AppendValue(rows_, columns_[node->column].get(), node->column, cursor);
+    if (!status.ok() && IsValueError(status)) return InDocument(status, node->path);
+    return status;
   }
   if (first == 'n') {
     std::string_view token;

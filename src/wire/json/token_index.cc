@@ -34,7 +34,7 @@ struct BlockMasks {
 };
 
 #ifdef __SSE2__
-BlockMasks Classify(const char* block) {
+[[gnu::always_inline]] inline BlockMasks Classify(const char* block) {
   BlockMasks masks;
   for (int part = 0; part < 4; ++part) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block) + part);
@@ -58,7 +58,7 @@ BlockMasks Classify(const char* block) {
   return masks;
 }
 #else
-BlockMasks Classify(const char* block) {
+[[gnu::always_inline]] inline BlockMasks Classify(const char* block) {
   BlockMasks masks;
   for (size_t at = 0; at < kBlockBytes; ++at) {
     const char byte = block[at];
@@ -149,11 +149,11 @@ Status TokenIndex::Build(std::string_view text) {
     beyond_ascii |= masks.beyond_ascii;
     control_in_string |= masks.control & strings;
     uint32_t* out = positions_.data() + count_;
-    count_ += static_cast<uint32_t>(std::popcount(starts));
     while (starts != 0) {
       *out++ = static_cast<uint32_t>(begin) + static_cast<uint32_t>(std::countr_zero(starts));
       starts &= starts - 1;
     }
+    count_ = static_cast<uint32_t>(out - positions_.data());
   }
   if (scan.in_string != 0) return refuse("it ends inside a string");
   if (control_in_string != 0) return refuse("a string holds a control character");
