@@ -22,8 +22,9 @@ using Kind = DocumentNode::Kind;
 using Scalar = DocumentNode::Scalar;
 
 constexpr JobKey kJobKeys[] = {
-    {"source", "Where to read: postgres://user@host/db, sqlite:///path, path.db, "
-               "opensearch://host:9200/logs-*, generator:…"},
+    {"source",
+     "Where to read: postgres://user@host/db, sqlite:///path, path.db, "
+     "opensearch://host:9200/logs-*, generator:…"},
     {"destination", "Where to write: a folder or URI."},
     {"all",
      "Every table; `tables` then only overrides settings. Also meant when nothing is named."},

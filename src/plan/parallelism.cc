@@ -40,8 +40,8 @@ int AvailableCores() {
 Result<Parallelism> PlanParallelism(const Options& options, const ParallelismLimits& limits) {
   const int cores = std::max(1, limits.cores);
   Parallelism result;
-  result.workers = Choose(options, "workers", limits.workers_default > 0 ? limits.workers_default
-                                                                        : std::max(2, cores));
+  result.workers = Choose(options, "workers",
+                          limits.workers_default > 0 ? limits.workers_default : std::max(2, cores));
   const auto cap = [&](int64_t connections, const char* whose) -> Status {
     if (connections == 0) {
       return UserError(fmt::format("the {} has no free connection for a worker; end other sessions "

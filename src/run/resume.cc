@@ -107,16 +107,17 @@ Status ForgetChanged(RunContext& run, const Snapshot& snapshot, TableRun& table)
   ARROW_ASSIGN_OR_RAISE(const auto results, run.ledger.Staged(record.index, UnitStage::kRead));
   int64_t forgotten = 0;
   for (const auto& result : results) {
-    const bool touched = std::any_of(result.ranges.begin(), result.ranges.end(),
-                                     [&](const auto& range) { return changed.contains(range.axis); });
+    const bool touched =
+        std::any_of(result.ranges.begin(), result.ranges.end(),
+                    [&](const auto& range) { return changed.contains(range.axis); });
     if (!touched) continue;
     ARROW_RETURN_NOT_OK(run.ledger.ForgetResult(record.index, UnitStage::kRead, result.ordinal));
     ++forgotten;
   }
   if (forgotten == 0) return Status::OK();
-  run.progress.Warn(fmt::format("{}: {} units are read again, because {} changed since",
-                                record.dataset.id.ToString(), forgotten,
-                                axes.size() == 1 ? axes[0] : fmt::format("{} indices", axes.size())));
+  run.progress.Warn(fmt::format(
+      "{}: {} units are read again, because {} changed since", record.dataset.id.ToString(),
+      forgotten, axes.size() == 1 ? axes[0] : fmt::format("{} indices", axes.size())));
   return CountWhatIsDone(run, table);
 }
 

@@ -191,6 +191,7 @@ TEST_F(RunnerTest, NothingSelectedIsAnError) {
 TEST_F(RunnerTest, WishesThatTheTraitsCannotMeetAreRefusedWithTheWayOut) {
   settings_.consistent = false;
   Fill("a", 5);
+  Set("consistency", "snapshot");
   EXPECT_THAT(MessageOf(Run().status()), HasSubstr("consistency: none"));
   settings_.consistent = true;
   Set("keep_snapshot", "30m");

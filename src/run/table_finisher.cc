@@ -121,8 +121,8 @@ Status CheckRows(RunContext& run, TableRun& table) {
   std::vector<std::string> wrong;
   const Status status = run.source.CheckRows(table.epoch->snapshot, record.dataset, rows, &wrong);
   for (const auto& unit : units) {
-    const bool forget = !unit.ranges.empty() && std::find(wrong.begin(), wrong.end(),
-                                                          unit.ranges[0].axis) != wrong.end();
+    const bool forget = !unit.ranges.empty() &&
+                        std::find(wrong.begin(), wrong.end(), unit.ranges[0].axis) != wrong.end();
     if (!forget) continue;
     ARROW_RETURN_NOT_OK(run.ledger.ForgetResult(record.index, UnitStage::kRead, unit.ordinal));
   }

@@ -5,13 +5,17 @@ from __future__ import annotations
 import datetime
 import http.server
 import json
+import os
+import random
+import shutil
 import signal
 import threading
+import time
 import urllib.request
 
 import pytest
 
-from support import exports
+from support import exports, faults
 from support.search import SearchNode
 
 DAY = datetime.timedelta(days=1)
@@ -26,9 +30,13 @@ PROPERTIES = {
 }
 
 
-@pytest.fixture(scope="module")
-def node():
-    made = SearchNode("opensearch-3")
+# $BULKHAUL_TEST_SEARCH_KINDS: further kinds, separated by commas.
+KINDS = os.environ.get("BULKHAUL_TEST_SEARCH_KINDS", "opensearch-3").split(",")
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def node(request):
+    made = SearchNode(request.param)
     yield made
     made.stop()
 
@@ -376,6 +384,26 @@ def test_resume_reads_what_changed_again(bulkhaul, node, tmp_path):
     done = bulkhaul("resume", "job")
     assert "read again, because live-1 changed" in done.err
     assert sequence(tmp_path / "out") == sorted({*range(2 * PER_DAY)} - {3})
+    node.forget_scrolls()
+
+
+def test_killed_at_random_instants(bulkhaul, node, logs, tmp_path):
+    out = tmp_path / "out"
+    words = [*words_of_a_job(logs, out), "--metadata-columns", "_id"]
+    begun = time.monotonic()
+    bulkhaul(*words)
+    whole_run = time.monotonic() - begun
+    wanted = exports.checksum(out / "logs")
+    chance = random.Random(3)
+    killed = 0
+    for turn in range(faults.rounds(15)):
+        shutil.rmtree(out)
+        shutil.rmtree(bulkhaul.state)
+        killed += faults.kill_after(bulkhaul, words, whole_run * chance.random()) != 0
+        assert not (out / "logs").exists() or exports.checksum(out / "logs") == wanted
+        faults.finish_job(bulkhaul, words, "job")
+        assert exports.checksum(out / "logs") == wanted, f"turn {turn}"
+    assert killed > 0
     node.forget_scrolls()
 
 

@@ -367,10 +367,11 @@ class Program {
   }
 
   void AddOthers() {
-    auto* schema = Add("schema",
-                       "Prints a published JSON Schema: of job files (job), of reports (report), of "
-                       "_export_metadata.json (metadata); or the page on job files (job-reference).",
-                       "  bulkhaul schema job > job.schema.json");
+    auto* schema =
+        Add("schema",
+            "Prints a published JSON Schema: of job files (job), of reports (report), of "
+            "_export_metadata.json (metadata); or the page on job files (job-reference).",
+            "  bulkhaul schema job > job.schema.json");
     last()->add_option("what", schema->word, "job, report, metadata or job-reference.")->required();
     SetRun([schema] { return RunSchema(schema->word); });
 

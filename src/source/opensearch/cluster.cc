@@ -46,9 +46,8 @@ int64_t IntAt(const Json& object, const char* name, int64_t otherwise) {
 
 Status CheckWholeJson(const Json& answer, const std::string& index) {
   if (answer.value("timed_out", false)) {
-    return TransientError(fmt::format("{}: the server gave a part of the answer (timed_out)",
-                                      index),
-                          "timed_out");
+    return TransientError(
+        fmt::format("{}: the server gave a part of the answer (timed_out)", index), "timed_out");
   }
   const Json shards = answer.value("_shards", Json::object());
   const int64_t total = IntAt(shards, "total", 0), successful = IntAt(shards, "successful", 0);
@@ -83,8 +82,9 @@ std::optional<int64_t> Milliseconds(const Json& aggregations, const char* name) 
 Probe ProbeOf(const Json& answer) {
   Probe probe;
   const Json total = answer.value("hits", Json::object()).value("total", Json());
-  probe.documents = total.is_object() ? IntAt(total, "value", 0)
-                    : total.is_number() ? total.get<int64_t>() : 0;
+  probe.documents = total.is_object()   ? IntAt(total, "value", 0)
+                    : total.is_number() ? total.get<int64_t>()
+                                        : 0;
   const Json aggregations = answer.value("aggregations", Json::object());
   probe.min_ms = Milliseconds(aggregations, "first");
   probe.max_ms = Milliseconds(aggregations, "last");
@@ -114,9 +114,8 @@ void AddShard(const Json& shard, const std::string& number, IndexFacts* facts) {
   facts->documents = std::max<int64_t>(0, facts->documents) + documents;
   facts->store_bytes = std::max<int64_t>(0, facts->store_bytes) +
                        IntAt(shard.value("store", Json::object()), "size_in_bytes", 0);
-  facts->fingerprint += fmt::format(
-      "{}:{}:{}:{};", number, documents, IntAt(docs, "deleted", 0),
-      IntAt(shard.value("seq_no", Json::object()), "max_seq_no", -1));
+  facts->fingerprint += fmt::format("{}:{}:{}:{};", number, documents, IntAt(docs, "deleted", 0),
+                                    IntAt(shard.value("seq_no", Json::object()), "max_seq_no", -1));
 }
 
 // The objects that are walked have names of their own: items() does not keep a temporary alive.
@@ -145,8 +144,8 @@ Status Understand(const char* what, const Read& read) {
   try {
     return read();
   } catch (const Json::exception& error) {
-    return TransientError(
-        fmt::format("the answer to {} is not understood: {}", what, error.what()), "bad_answer");
+    return TransientError(fmt::format("the answer to {} is not understood: {}", what, error.what()),
+                          "bad_answer");
   }
 }
 
@@ -256,8 +255,8 @@ Result<std::vector<Probe>> Cluster::ProbeIndices(std::span<const ProbeRequest> r
   ARROW_RETURN_NOT_OK(Understand("_msearch", [&]() -> Status {
     std::vector<Probe> probes;
     while (probes.size() < requests.size()) {
-      const auto part = requests.subspan(probes.size()).first(
-          std::min(kProbesPerCall, requests.size() - probes.size()));
+      const auto part = requests.subspan(probes.size())
+                            .first(std::min(kProbesPerCall, requests.size() - probes.size()));
       std::string body;
       for (const auto& request : part) {
         body += Json{{"index", request.index}}.dump() + "\n" +

@@ -58,8 +58,9 @@ class TableDescriber {
     dataset_.kind = request_.kind;
     dataset_.options = options_;
     if (!options_.GetString("where").empty()) {
-      return UserError("a search index knows no SQL: write `query` (query DSL) or `q` (Lucene "
-                       "text) instead of `where`");
+      return UserError(
+          "a search index knows no SQL: write `query` (query DSL) or `q` (Lucene "
+          "text) instead of `where`");
     }
     ARROW_ASSIGN_OR_RAISE(state_.query, UserQuery(options_, request_.query));
     ARROW_RETURN_NOT_OK(ResolveRanges());
@@ -129,9 +130,8 @@ class TableDescriber {
       index.index = span.index;
       const auto known = facts.find(span.index);
       if (known == facts.end()) {
-        return TransientError(fmt::format("index {} went away while the job was planned",
-                                          span.index),
-                              "index_gone");
+        return TransientError(
+            fmt::format("index {} went away while the job was planned", span.index), "index_gone");
       }
       index.uuid = known->second.uuid;
       index.shards = known->second.shards;
@@ -283,9 +283,10 @@ class TableDescriber {
       if (index.without_time > 0) where.push_back(index.index);
     }
     if (several > 0) {
-      Warn(fmt::format("{} {} documents with several values of {}: a document is taken once when "
-                       "any of them is in the range",
-                       several, several == 1 ? "index has" : "indices have", state_.time_field));
+      Warn(
+          fmt::format("{} {} documents with several values of {}: a document is taken once when "
+                      "any of them is in the range",
+                      several, several == 1 ? "index has" : "indices have", state_.time_field));
     }
     if (missing == 0) return Status::OK();
     const auto sentence = fmt::format("{} documents have no {} (in {})", FormatCount(missing),
@@ -432,8 +433,8 @@ class TableDescriber {
       dataset_.estimated_bytes += index.documents * index.document_bytes;
     }
     if (names_.size() > 1) {
-      dataset_.comment = fmt::format("{} of {} indices hold documents of it",
-                                     state_.indices.size(), names_.size());
+      dataset_.comment = fmt::format("{} of {} indices hold documents of it", state_.indices.size(),
+                                     names_.size());
     }
     dataset_.source_state = state_.ToJson();
   }

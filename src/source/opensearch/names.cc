@@ -49,8 +49,8 @@ DateParts PartsAt(int64_t time_ms, char finest) {
   if (RankOf(finest) >= 1) parts.month = static_cast<unsigned>(date.month());
   if (RankOf(finest) >= 2) parts.day = static_cast<unsigned>(date.day());
   if (finest == 'H') {
-    parts.hour = static_cast<unsigned>(
-        (time_ms - days.time_since_epoch().count() * kDayMs) / kHourMs);
+    parts.hour =
+        static_cast<unsigned>((time_ms - days.time_since_epoch().count() * kDayMs) / kHourMs);
   }
   return parts;
 }
@@ -107,8 +107,8 @@ Result<NamePattern> ParsePattern(std::string_view item) {
   pattern.written = item;
   if (item.empty()) return UserError("the index expression has an empty item");
   if (item.find(':') != std::string_view::npos) {
-    return UserError(fmt::format("'{}' names another cluster: connect to that cluster instead",
-                                 item));
+    return UserError(
+        fmt::format("'{}' names another cluster: connect to that cluster instead", item));
   }
   if (item.find_first_of(" \"\\<>|?#/") != std::string_view::npos) {
     return UserError(fmt::format("'{}' cannot be the name of an index", item));
@@ -120,8 +120,7 @@ Result<NamePattern> ParsePattern(std::string_view item) {
       continue;
     }
     if (i + 1 >= item.size() || !IsConversion(item[i + 1])) {
-      return UserError(
-          fmt::format("'{}': a dated pattern knows %Y, %m, %d and %H", item));
+      return UserError(fmt::format("'{}': a dated pattern knows %Y, %m, %d and %H", item));
     }
     has_year |= item[i + 1] == 'Y';
     pattern.dated = true;
@@ -182,8 +181,7 @@ class Joiner {
       for (const auto& index : indices) add(index, "");
     }
     if (matched == 0) {
-      return UserError(fmt::format("'{}' matches no index, alias or data stream{}",
-                                   pattern.written,
+      return UserError(fmt::format("'{}' matches no index, alias or data stream{}", pattern.written,
                                    pattern.has_wildcard() ? "" : " of the cluster"),
                        "no_such_index");
     }
@@ -214,9 +212,9 @@ class Joiner {
       names.spans.push_back(std::move(span));
     }
     if (!twice.empty()) {
-      names.notes.push_back(fmt::format("{} {} named more than once and read once: {}",
-                                        twice.size(), twice.size() == 1 ? "index is" : "indices are",
-                                        Shown(twice, 5)));
+      names.notes.push_back(
+          fmt::format("{} {} named more than once and read once: {}", twice.size(),
+                      twice.size() == 1 ? "index is" : "indices are", Shown(twice, 5)));
     }
     names.closed.assign(closed_.begin(), closed_.end());
     if (!missing_.empty()) {

@@ -56,7 +56,8 @@ TEST(ParseResolved, TellsIndicesAliasesAndStreams) {
     "indices":[{"name":"a","attributes":["open"]},{"name":"b","attributes":["closed"]}],
     "aliases":[{"name":"all","indices":["a","b"]}],
     "data_streams":[{"name":"s","backing_indices":[".ds-s-000001"],"timestamp_field":"@timestamp"}]
-  })").ValueOrDie();
+  })")
+                            .ValueOrDie();
   ASSERT_EQ(resolved.indices.size(), 2u);
   EXPECT_TRUE(resolved.indices[0].open);
   EXPECT_FALSE(resolved.indices[1].open);

@@ -167,13 +167,13 @@ class OpenSearchSource : public Source {
         slice != "none" && options.GetString("split") != "none" && options.GetInt("limit") == 0;
     ARROW_RETURN_NOT_OK(CheckSlices(state, wishes));
     UnitPage page;
-    ARROW_ASSIGN_OR_RAISE(
-        page.units,
-        PlanIndexUnits(state, dataset.id, wishes,
-                       [&](const PlannedIndex& index, int64_t interval_ms) {
-                         return cluster->Histogram(index.index, IndexQuery(state, index),
-                                                   state.time_field, interval_ms);
-                       }));
+    ARROW_ASSIGN_OR_RAISE(page.units,
+                          PlanIndexUnits(state, dataset.id, wishes,
+                                         [&](const PlannedIndex& index, int64_t interval_ms) {
+                                           return cluster->Histogram(index.index,
+                                                                     IndexQuery(state, index),
+                                                                     state.time_field, interval_ms);
+                                         }));
     return page;
   }
 
@@ -245,8 +245,8 @@ class OpenSearchSource : public Source {
     const bool tables = std::any_of(spec_.tables.begin(), spec_.tables.end(),
                                     [](const TableSpec& table) { return table.selects; });
     if (!uri_.expression.empty() && tables) {
-      return UserError(fmt::format("name the indices in the URI ('{}') or under tables, not in both",
-                                   uri_.expression));
+      return UserError(fmt::format(
+          "name the indices in the URI ('{}') or under tables, not in both", uri_.expression));
     }
     if (!uri_.expression.empty()) {
       names.emplace_back(uri_.expression, "indices");
@@ -269,8 +269,9 @@ class OpenSearchSource : public Source {
     }
     for (const auto& query : selector.queries) {
       if (uri_.expression.empty()) {
-        return UserError("queries are asked of the indices that the source's URI names: "
-                         "opensearch://host:9200/logs-*");
+        return UserError(
+            "queries are asked of the indices that the source's URI names: "
+            "opensearch://host:9200/logs-*");
       }
       requests.push_back({{"", query.name.empty() ? "query" : query.name},
                           "query",

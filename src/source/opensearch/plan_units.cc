@@ -135,9 +135,10 @@ Result<int64_t> ParseSlice(std::string_view text) {
   if (text == "day" || text == "daily") return int64_t{86'400'000};
   auto parsed = ParseDurationMs(text);
   if (parsed.ok() && *parsed > 0) return *parsed;
-  return UserError(fmt::format("slice: '{}' is neither auto, none, hour, day nor a duration such "
-                               "as 15m",
-                               text));
+  return UserError(
+      fmt::format("slice: '{}' is neither auto, none, hour, day nor a duration such "
+                  "as 15m",
+                  text));
 }
 
 std::vector<TimeRange> CutByBuckets(const std::vector<TimeRange>& ranges,

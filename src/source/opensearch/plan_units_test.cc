@@ -2,8 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 #include <rapidcheck.h>
+#include <nlohmann/json.hpp>
 
 #include "plan/splitting.h"
 #include "source/opensearch/unit_token.h"
@@ -28,9 +28,9 @@ TEST(ParseSlice, KnowsNamesAndDurations) {
 
 TEST(CutByBuckets, CutsBeforeTheBucketThatIsTooMuch) {
   const std::vector<TimeBucket> buckets = {{0, 60}, {10, 30}, {20, 30}, {30, 200}, {40, 1}};
-  EXPECT_THAT(CutByBuckets({{0, 50}}, buckets, 100),
-              ElementsAre(TimeRange{0, 20}, TimeRange{20, 30}, TimeRange{30, 40},
-                          TimeRange{40, 50}));
+  EXPECT_THAT(
+      CutByBuckets({{0, 50}}, buckets, 100),
+      ElementsAre(TimeRange{0, 20}, TimeRange{20, 30}, TimeRange{30, 40}, TimeRange{40, 50}));
   EXPECT_THAT(CutByBuckets({{0, 50}}, buckets, 1000), ElementsAre(TimeRange{0, 50}));
 }
 
@@ -86,11 +86,12 @@ TEST(CutByInterval, NeverLosesOrDoublesAMoment) {
 }
 
 TEST(CutByInterval, CutsAtMultiples) {
-  EXPECT_THAT(CutByInterval({{5, 35}}, 0, 100, 10),
-              ElementsAre(TimeRange{5, 10}, TimeRange{10, 20}, TimeRange{20, 30},
-                          TimeRange{30, 35}));
-  EXPECT_THAT(CutByInterval({TimeRange()}, -15, -1, 10),
-              ElementsAre(TimeRange{TimeRange::kOpenBegin, -10}, TimeRange{-10, TimeRange::kOpenEnd}));
+  EXPECT_THAT(
+      CutByInterval({{5, 35}}, 0, 100, 10),
+      ElementsAre(TimeRange{5, 10}, TimeRange{10, 20}, TimeRange{20, 30}, TimeRange{30, 35}));
+  EXPECT_THAT(
+      CutByInterval({TimeRange()}, -15, -1, 10),
+      ElementsAre(TimeRange{TimeRange::kOpenBegin, -10}, TimeRange{-10, TimeRange::kOpenEnd}));
 }
 
 PlannedIndex Index(std::string name, int64_t documents, int shards = 1) {
@@ -207,7 +208,8 @@ TEST(PartQuery, ADocumentWithSeveralTimesBelongsToTheFirstPart) {
   TableState state;
   state.time_field = "t";
   PlannedIndex index = Index("a", 5);
-  const std::vector<TimePart> parts = {{{{0, 10}}, false}, {{{10, 20}}, false}, {{{20, 30}}, false}};
+  const std::vector<TimePart> parts = {
+      {{{0, 10}}, false}, {{{10, 20}}, false}, {{{20, 30}}, false}};
   EXPECT_FALSE(Json::parse(PartQuery(state, index, parts, 2))["bool"].contains("must_not"));
   index.several_times = true;
   const Json query = Json::parse(PartQuery(state, index, parts, 2));

@@ -71,27 +71,22 @@ Result<bool> ParseBool(std::string_view name, std::string_view text) {
   return UserError(fmt::format("the URI's {} must be true or false", name));
 }
 
-constexpr const char* kConnectionNames[] = {
-    "api_key",         "bearer_token",
-    "aws_region",      "aws_service",
-    "ca_file",         "ca_folder",
-    "certificate",     "certificate_key",
-    "fingerprint",     "certificate_key_password",
-    "path_prefix",     "proxy",
-    "compress",        "verify_certificate"};
+constexpr const char* kConnectionNames[] = {"api_key",     "bearer_token",
+                                            "aws_region",  "aws_service",
+                                            "ca_file",     "ca_folder",
+                                            "certificate", "certificate_key",
+                                            "fingerprint", "certificate_key_password",
+                                            "path_prefix", "proxy",
+                                            "compress",    "verify_certificate"};
 
 // False when the name is none of the connection's.
 Result<bool> SetConnection(const std::string& name, const std::string& value,
                            ConnectionSettings* connection) {
   const std::pair<const char*, std::string*> texts[] = {
-      {"aws_region", &connection->aws_region},
-      {"aws_service", &connection->aws_service},
-      {"ca_file", &connection->ca_file},
-      {"ca_folder", &connection->ca_folder},
-      {"certificate", &connection->certificate},
-      {"certificate_key", &connection->certificate_key},
-      {"fingerprint", &connection->fingerprint},
-      {"path_prefix", &connection->path_prefix},
+      {"aws_region", &connection->aws_region},   {"aws_service", &connection->aws_service},
+      {"ca_file", &connection->ca_file},         {"ca_folder", &connection->ca_folder},
+      {"certificate", &connection->certificate}, {"certificate_key", &connection->certificate_key},
+      {"fingerprint", &connection->fingerprint}, {"path_prefix", &connection->path_prefix},
   };
   for (const auto& [key, target] : texts) {
     if (name == key) {
@@ -217,17 +212,17 @@ std::string PercentDecode(std::string_view text) {
 Result<SearchUri> ParseSearchUri(std::string_view uri, const EnvironmentNames& environment) {
   const size_t scheme_end = uri.find("://");
   if (scheme_end == std::string_view::npos) {
-    return UserError(fmt::format("'{}' is not a search cluster's URI: write opensearch://host:9200/"
-                                 "index",
-                                 Redact(uri)));
+    return UserError(
+        fmt::format("'{}' is not a search cluster's URI: write opensearch://host:9200/"
+                    "index",
+                    Redact(uri)));
   }
   const std::string_view scheme = uri.substr(0, scheme_end);
   std::string_view rest = uri.substr(scheme_end + 3);
   SearchUri result;
   ConnectionSettings& connection = result.connection;
   connection.tls = scheme.ends_with("https");
-  const std::string product =
-      scheme.starts_with("elasticsearch") ? "ELASTICSEARCH" : "OPENSEARCH";
+  const std::string product = scheme.starts_with("elasticsearch") ? "ELASTICSEARCH" : "OPENSEARCH";
 
   const size_t question = rest.find('?');
   const std::string_view parameters =

@@ -25,8 +25,8 @@ TEST(ParseSearchUri, HostsIndicesAndSettings) {
   const auto uri =
       Parse("opensearch://a:9201,b,[::1]:9203/logs-*,-logs-old?time=ts&gte=2024-03-01&lt=now%2Fd")
           .ValueOrDie();
-  EXPECT_THAT(uri.connection.hosts,
-              ElementsAre(HostAddress{"a", 9201}, HostAddress{"b", 9200}, HostAddress{"::1", 9203}));
+  EXPECT_THAT(uri.connection.hosts, ElementsAre(HostAddress{"a", 9201}, HostAddress{"b", 9200},
+                                                HostAddress{"::1", 9203}));
   EXPECT_FALSE(uri.connection.tls);
   EXPECT_EQ(uri.connection.authentication, Authentication::kNone);
   EXPECT_EQ(uri.expression, "logs-*,-logs-old");

@@ -45,12 +45,9 @@ std::vector<Json> Filters(const TableState& state, const PlannedIndex& index) {
 }
 
 Json IndexToJson(const PlannedIndex& index) {
-  Json out{{"index", index.index},
-           {"uuid", index.uuid},
-           {"shards", index.shards},
-           {"fingerprint", index.fingerprint},
-           {"documents", index.documents},
-           {"document_bytes", index.document_bytes}};
+  Json out{{"index", index.index},         {"uuid", index.uuid},
+           {"shards", index.shards},       {"fingerprint", index.fingerprint},
+           {"documents", index.documents}, {"document_bytes", index.document_bytes}};
   if (!index.filter.empty()) out["filter"] = index.filter;
   if (index.min_ms) out["min_ms"] = *index.min_ms;
   if (index.max_ms) out["max_ms"] = *index.max_ms;

@@ -31,8 +31,8 @@ int64_t FloorDiv(int64_t value, int64_t divisor) {
 
 int64_t DaysOf(int year, unsigned month, unsigned day) {
   using namespace std::chrono;
-  const sys_days days = year_month_day{std::chrono::year(year), std::chrono::month(month),
-                                       std::chrono::day(day)};
+  const sys_days days =
+      year_month_day{std::chrono::year(year), std::chrono::month(month), std::chrono::day(day)};
   return days.time_since_epoch().count();
 }
 
@@ -252,9 +252,10 @@ Result<int64_t> ApplyStep(int64_t time_ms, std::string_view* rest, std::string_v
 
 Result<arrow::Datum> ZoneCall(const Result<arrow::Datum>& result, const std::string& name) {
   if (result.ok()) return result;
-  return UserError(fmt::format("time zone '{}': {}; write a name such as Europe/Berlin (which needs "
-                               "the system's tzdata) or an offset such as +02:00",
-                               name, result.status().message()));
+  return UserError(
+      fmt::format("time zone '{}': {}; write a name such as Europe/Berlin (which needs "
+                  "the system's tzdata) or an offset such as +02:00",
+                  name, result.status().message()));
 }
 
 int64_t ValueOf(const arrow::Datum& datum) {
@@ -280,17 +281,17 @@ Result<TimeZone> TimeZone::Parse(std::string_view text) {
 Result<int64_t> TimeZone::ToLocal(int64_t utc_ms) const {
   if (name_.empty()) return utc_ms + offset_ms_;
   const arrow::TimestampScalar scalar(utc_ms, arrow::timestamp(arrow::TimeUnit::MILLI, name_));
-  ARROW_ASSIGN_OR_RAISE(const auto local,
-                        ZoneCall(arrow::compute::LocalTimestamp(
-                                     std::make_shared<arrow::TimestampScalar>(scalar)),
-                                 name_));
+  ARROW_ASSIGN_OR_RAISE(
+      const auto local,
+      ZoneCall(arrow::compute::LocalTimestamp(std::make_shared<arrow::TimestampScalar>(scalar)),
+               name_));
   return ValueOf(local);
 }
 
 Result<int64_t> TimeZone::ToUtc(int64_t local_ms) const {
   if (name_.empty()) return local_ms - offset_ms_;
-  const auto scalar = std::make_shared<arrow::TimestampScalar>(
-      local_ms, arrow::timestamp(arrow::TimeUnit::MILLI));
+  const auto scalar =
+      std::make_shared<arrow::TimestampScalar>(local_ms, arrow::timestamp(arrow::TimeUnit::MILLI));
   using Assume = arrow::compute::AssumeTimezoneOptions;
   ARROW_ASSIGN_OR_RAISE(
       const auto utc,

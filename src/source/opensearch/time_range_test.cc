@@ -100,10 +100,11 @@ TEST(ResolveBounds, RefuseContradictions) {
   const TimeZone utc;
   EXPECT_FALSE(ResolveBounds({.gte = "2024", .gt = "2024", .lte = "", .lt = ""}, utc, kNow).ok());
   EXPECT_FALSE(ResolveBounds({.gte = "", .gt = "", .lte = "2024", .lt = "2024"}, utc, kNow).ok());
-  EXPECT_THAT(MessageOf(ResolveBounds({.gte = "2024-03-02", .gt = "", .lte = "", .lt = "2024-03-01"},
-                                      utc, kNow)
-                            .status()),
-              HasSubstr("empty"));
+  EXPECT_THAT(
+      MessageOf(
+          ResolveBounds({.gte = "2024-03-02", .gt = "", .lte = "", .lt = "2024-03-01"}, utc, kNow)
+              .status()),
+      HasSubstr("empty"));
 }
 
 TEST(ResolveSpan, EitherEndMayBeOpen) {
@@ -118,8 +119,8 @@ TEST(MergeRanges, CoversTheSameMillisecondsOnce) {
   EXPECT_TRUE(rc::check("merged ranges are disjoint and hold what the given ones hold", [] {
     const auto bound = rc::gen::inRange<int64_t>(0, 40);
     std::vector<TimeRange> given;
-    for (const auto& [a, b] :
-         *rc::gen::container<std::vector<std::pair<int64_t, int64_t>>>(rc::gen::pair(bound, bound))) {
+    for (const auto& [a, b] : *rc::gen::container<std::vector<std::pair<int64_t, int64_t>>>(
+             rc::gen::pair(bound, bound))) {
       given.push_back({a, b});
     }
     const auto merged = MergeRanges(given);
