@@ -58,7 +58,7 @@ class SearchPageDecoder::Impl {
   }
 
   int64_t buffered_bytes() const {
-    int64_t total = index_.buffered_bytes();
+    int64_t total = index_.buffered_bytes() + values_->buffered_bytes();
     for (const auto& column : columns_) total += column->buffered_bytes();
     return total;
   }

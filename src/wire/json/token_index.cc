@@ -22,7 +22,7 @@ namespace {
 constexpr size_t kBlockBytes = 64;
 constexpr size_t kTextBytesMax = size_t{2} << 30;
 // Positions that one huge text has made are given up.
-constexpr size_t kPositionsKeptMax = size_t{4} << 20;
+constexpr size_t kPositionsKeptMax = size_t{1} << 20;
 
 // One bit a byte of a block.
 struct BlockMasks {

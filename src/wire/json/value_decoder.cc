@@ -15,6 +15,8 @@ namespace {
 constexpr char kSurplusCode[] = "more than one value";
 constexpr char kValueCode[] = "value";
 
+constexpr size_t kScratchKeptBytes = size_t{1} << 20;
+
 std::string Shown(std::string_view value) {
   constexpr size_t kShownMax = 80;
   return fmt::format("{}{}", value.substr(0, kShownMax), value.size() > kShownMax ? "…" : "");
@@ -164,6 +166,7 @@ Status ValueDecoder::DecodeText(std::string_view token, std::string_view* text) 
     *text = inner;
     return Status::OK();
   }
+  if (scratch_.capacity() > kScratchKeptBytes) std::string().swap(scratch_);
   scratch_.resize(inner.size());
   const int64_t bytes = Unescape(inner, scratch_.data());
   if (bytes < 0) return Misfit(token, "holds escapes that give no text");
@@ -340,6 +343,8 @@ Status ValueDecoder::AppendJson() {
     std::string_view token;
     return cursor_->TakeScalar(&token);
   }
+  // One huge value is no reason to keep its size for ever.
+  if (json_.capacity() > kScratchKeptBytes) std::string().swap(json_);
   json_.clear();
   if (cursor_->peek() == '[' && column_->spec().from_fields) {
     // "fields" puts every value into an array; one alone comes out of it.

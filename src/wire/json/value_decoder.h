@@ -38,6 +38,10 @@ class ValueDecoder {
   // A string token, where no document is concerned.
   Result<std::string> TextOfToken(std::string_view token);
 
+  int64_t buffered_bytes() const {
+    return static_cast<int64_t>(scratch_.capacity() + json_.capacity());
+  }
+
   std::array<int64_t, kCounterCount> counters{};
 
  private:
