@@ -75,8 +75,14 @@ TEST(DateFormat, Patterns) {
   EXPECT_EQ(Parse("d. MMMM yyyy", "1. march 2024"), At(kMarchFirst));
   EXPECT_EQ(Parse("M/d/yy h:mm a", "3/1/24 12:05 AM"), At(kMarchFirst + 300));
   EXPECT_EQ(Parse("M/d/yy h:mm a", "3/1/24 12:05 PM"), At(kMarchFirst + 43200 + 300));
-  EXPECT_EQ(Parse("uuuu-MM-dd'T'HH:mm[:ss][XX" "X]", "2024-03-01T00:00"), At(kMarchFirst));
-  EXPECT_EQ(Parse("uuuu-MM-dd'T'HH:mm[:ss][XX" "X]", "2024-03-01T00:00:01Z"), At(kMarchFirst + 1));
+  EXPECT_EQ(Parse("uuuu-MM-dd'T'HH:mm[:ss][XX"
+                  "X]",
+                  "2024-03-01T00:00"),
+            At(kMarchFirst));
+  EXPECT_EQ(Parse("uuuu-MM-dd'T'HH:mm[:ss][XX"
+                  "X]",
+                  "2024-03-01T00:00:01Z"),
+            At(kMarchFirst + 1));
   EXPECT_EQ(Parse("yyyyMMddHHmmss", "20240301000000"), At(kMarchFirst));
   EXPECT_EQ(Parse("yyyy 'o''clock'", "2024 o'clock"), std::nullopt);
   EXPECT_EQ(Parse("yyyy ''", "2024 '"), At(1704067200));
