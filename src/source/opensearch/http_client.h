@@ -18,8 +18,8 @@ inline constexpr size_t kBodyPaddingBytes = 64;
 
 struct HttpRequest {
   std::string method = "GET";  // "GET", "POST", "PUT", "DELETE", "HEAD"
-  std::string path;            // absolute, percent-encoded, with the query string
-  std::string body;            // JSON; "" sends none
+  std::string path = {};       // absolute, percent-encoded, with the query string
+  std::string body = {};       // JSON; "" sends none
   int64_t timeout_ms = 0;      // for the whole answer; 0: the settings' request_timeout_ms
   // May be sent to the next host, or once more on a fresh connection, after the server may have
   // seen it. Never for a scroll's next page: a repeat would skip a page.
