@@ -15,6 +15,7 @@
 #include "sink/memory/memory_sink.h"
 #include "sink/parquet/parquet_sink.h"
 #include "source/generator/generator_source.h"
+#include "source/opensearch/opensearch_source.h"
 #include "source/postgres/hold_process.h"
 #include "source/postgres/postgres_source.h"
 #include "source/sqlite/sqlite_source.h"
@@ -43,6 +44,11 @@ const std::vector<SourceEntry>& Sources() {
   static const auto* const entries = new std::vector<SourceEntry>{
       {"postgres", {"postgres", "postgresql"}, {}, MakePostgresSource},
       {"sqlite", {"sqlite", "sqlite3"}, {".db", ".sqlite", ".sqlite3"}, MakeSqliteSource},
+      {"opensearch",
+       {"opensearch", "opensearch+http", "opensearch+https", "elasticsearch", "elasticsearch+http",
+        "elasticsearch+https"},
+       {},
+       MakeOpenSearchSource},
       {"generator", {"generator"}, {}, MakeGeneratorSource},
   };
   return *entries;
@@ -118,7 +124,7 @@ Status UnknownSource(const std::string& uri, const std::string& scheme) {
   return UserError(
       message +
       ". Use postgres://user@host/database, sqlite:///path/file.db, a path that ends in "
-      ".db or .sqlite, or generator:preset=orders");
+      ".db or .sqlite, opensearch://host:9200/index, or generator:preset=orders");
 }
 
 }  // namespace

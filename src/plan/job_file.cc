@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "base/secret.h"
 #include "base/text.h"
@@ -21,7 +22,9 @@ using Kind = DocumentNode::Kind;
 using Scalar = DocumentNode::Scalar;
 
 constexpr JobKey kJobKeys[] = {
-    {"source", "Where to read: postgres://user@host/db, sqlite:///path, path.db, generator:…"},
+    {"source",
+     "Where to read: postgres://user@host/db, sqlite:///path, path.db, "
+     "opensearch://host:9200/logs-*, generator:…"},
     {"destination", "Where to write: a folder or URI."},
     {"all",
      "Every table; `tables` then only overrides settings. Also meant when nothing is named."},
@@ -278,6 +281,10 @@ class JobReader {
         status = SetList(spec, node, options);
         break;
       case Kind::kMap:
+        if (std::string_view(spec.name) == "query") {
+          status = SetJson(spec, node, options);
+          break;
+        }
         status = SetPairs(spec, node, options);
         break;
     }
@@ -344,6 +351,45 @@ class JobReader {
       pairs.emplace_back(entry.key, *std::move(text));
     }
     return options->Set(spec.name, std::move(pairs));
+  }
+
+  // A map that is a query of the source's own language, which is JSON.
+  Status SetJson(const OptionSpec& spec, const DocumentNode& node, Options* options) {
+    ARROW_ASSIGN_OR_RAISE(const auto value, JsonOf(node, spec.name));
+    return options->Set(spec.name, value.dump());
+  }
+
+  Result<nlohmann::ordered_json> JsonOf(const DocumentNode& node, const char* key) {
+    using Json = nlohmann::ordered_json;
+    switch (node.kind) {
+      case Kind::kNull:
+        return Json();
+      case Kind::kList: {
+        Json list = Json::array();
+        for (const auto& item : node.items) {
+          ARROW_ASSIGN_OR_RAISE(auto value, JsonOf(item, key));
+          list.push_back(std::move(value));
+        }
+        return list;
+      }
+      case Kind::kMap: {
+        Json map = Json::object();
+        for (const auto& member : node.members) {
+          ARROW_ASSIGN_OR_RAISE(map[member.key], JsonOf(member.value, key));
+        }
+        return map;
+      }
+      case Kind::kScalar:
+        break;
+    }
+    auto text = ExpandEnvironment(node.text, context_.environment);
+    if (!text.ok()) return Error(node.mark, fmt::format("{}: {}", key, text.status().message()));
+    if (node.scalar != Scalar::kText) {
+      // YAML's plain scalars are what JSON makes of them; others are text.
+      Json value = Json::parse(*text, nullptr, false);
+      if (value.is_number() || value.is_boolean()) return value;
+    }
+    return Json(*std::move(text));
   }
 
   const JobFileContext& context_;

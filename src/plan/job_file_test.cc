@@ -315,5 +315,19 @@ TEST(JobFile, AnyTextIsAJobOrAnErrorWithAPlace) {
   });
 }
 
+TEST(JobFile, AQueryMayBeAMap) {
+  const auto job = Yaml(
+                       "source: opensearch://h/logs\ndestination: /out\n"
+                       "query: {bool: {must_not: [], filter: [{term: {level: '${LEVEL}'}},\n"
+                       "  {range: {n: {gte: 5, lt: 1.5e3}}}, {term: {code: '007'}},\n"
+                       "  {term: {ok: true}}, {term: {gone: null}}]}}\n",
+                       {{"LEVEL", "ERROR"}})
+                       .ValueOrDie();
+  EXPECT_EQ(job.options.GetString("query"),
+            R"({"bool":{"must_not":[],"filter":[{"term":{"level":"ERROR"}},)"
+            R"({"range":{"n":{"gte":5,"lt":1500.0}}},{"term":{"code":"007"}},)"
+            R"({"term":{"ok":true}},{"term":{"gone":null}}]}})");
+}
+
 }  // namespace
 }  // namespace bulkhaul

@@ -65,6 +65,9 @@ json TypeSchema(const OptionSpec& spec) {
                                      {{"type", "string"}, {"pattern", kDurationPattern}},
                                      Reference()})}};
     case OptionType::kString:
+      if (std::string_view(spec.name) == "query") {
+        return {{"type", json::array({"string", "object"})}};
+      }
       return {{"type", "string"}};
     case OptionType::kEnum: {
       json values = json::array();

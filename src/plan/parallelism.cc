@@ -40,7 +40,8 @@ int AvailableCores() {
 Result<Parallelism> PlanParallelism(const Options& options, const ParallelismLimits& limits) {
   const int cores = std::max(1, limits.cores);
   Parallelism result;
-  result.workers = Choose(options, "workers", std::max(2, cores));
+  result.workers = Choose(options, "workers",
+                          limits.workers_default > 0 ? limits.workers_default : std::max(2, cores));
   const auto cap = [&](int64_t connections, const char* whose) -> Status {
     if (connections == 0) {
       return UserError(fmt::format("the {} has no free connection for a worker; end other sessions "
@@ -60,7 +61,9 @@ Result<Parallelism> PlanParallelism(const Options& options, const ParallelismLim
   ARROW_RETURN_NOT_OK(cap(limits.source_connections_max, "source"));
   ARROW_RETURN_NOT_OK(cap(limits.sink_connections_max, "destination"));
   const int tables = Choose(options, "parallel_tables", std::min(12, cores));
-  const int per_table = Choose(options, "workers_per_table", std::min(8, std::max(2, cores / 2)));
+  const int per_table =
+      Choose(options, "workers_per_table",
+             limits.workers_default > 0 ? result.workers : std::min(8, std::max(2, cores / 2)));
   result.parallel_tables = std::min(tables, result.workers);
   result.workers_per_table = std::min(per_table, result.workers);
   result.units_in_flight =

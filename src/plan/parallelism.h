@@ -14,6 +14,7 @@ struct ParallelismLimits {
   int cores = 1;
   int64_t source_connections_max = -1;  // SourceTraits::connections_max; -1: no limit known
   int64_t sink_connections_max = -1;
+  int workers_default = 0;  // SourceTraits::workers_default; 0: from the cores
 };
 
 struct Parallelism {
@@ -28,7 +29,8 @@ struct Parallelism {
 int AvailableCores();
 
 // From the options workers, parallel_tables, workers_per_table, units_in_flight; 0 takes the
-// default: max(2, cores) workers, min(12, cores) tables, min(8, max(2, cores/2)) a table. Never
+// default: max(2, cores) workers, min(12, cores) tables, min(8, max(2, cores/2)) a table; for a
+// source with a default of its own, so many workers, all of which may be at one table. Never
 // more workers than free connections; kUser when there is no free connection at all. Pure.
 Result<Parallelism> PlanParallelism(const Options& options, const ParallelismLimits& limits);
 

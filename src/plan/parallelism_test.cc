@@ -28,6 +28,16 @@ TEST(Parallelism, DefaultsFollowTheCores) {
   }
 }
 
+TEST(Parallelism, ASourceMayHaveADefaultOfItsOwn) {
+  const auto plan = PlanParallelism({}, {.cores = 2, .workers_default = 8});
+  ASSERT_TRUE(plan.ok());
+  EXPECT_EQ(plan->workers, 8);
+  EXPECT_EQ(plan->workers_per_table, 8);
+  const auto asked = PlanParallelism(Make({{"workers", 3}}), {.cores = 2, .workers_default = 8});
+  EXPECT_EQ(asked->workers, 3);
+  EXPECT_EQ(asked->workers_per_table, 3);
+}
+
 TEST(Parallelism, StaysBelowTheFreeConnections) {
   const auto options = Make({{"workers", 32}, {"parallel_tables", 10}, {"workers_per_table", 20}});
   const auto plan = PlanParallelism(options, {.cores = 8, .source_connections_max = 5});

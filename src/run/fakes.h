@@ -48,6 +48,10 @@ class Server {
   // the read's outcome. May be empty. Set before the run.
   std::function<Status(const WorkUnit&, int batch)> on_read;
   std::function<Status()> on_open, on_pin;
+  // ChangedAxes() and CheckRows() of the source; without the latter it has nothing to say.
+  std::function<std::vector<std::string>(const Dataset&)> on_changed_axes;
+  std::function<Status(const std::map<std::string, int64_t>&, std::vector<std::string>*)>
+      on_check_rows;
   // The type that sessions deliver instead of the planned one.
   std::shared_ptr<arrow::DataType> altered_type;
   std::atomic<int> opens{0}, pins{0}, reads{0}, sessions{0}, sessions_peak{0};

@@ -113,6 +113,7 @@ class ServerSource : public Source {
     traits.consistent_snapshot = settings_.consistent;
     traits.kept_snapshot = settings_.kept;
     traits.connections_max = settings_.connections_max;
+    traits.checks_rows = server_->on_check_rows != nullptr;
     return traits;
   }
   Result<std::vector<Dataset>> Discover(const Selector& selector) override {
@@ -155,6 +156,14 @@ class ServerSource : public Source {
     return SnapshotLostError("snapshot " + snapshot.id + " is gone");
   }
   void Release(const Snapshot& snapshot) noexcept override { server_->Drop(snapshot.id); }
+  Result<std::vector<std::string>> ChangedAxes(const Snapshot&, const Dataset& dataset) override {
+    if (!server_->on_changed_axes) return std::vector<std::string>();
+    return server_->on_changed_axes(dataset);
+  }
+  Status CheckRows(const Snapshot&, const Dataset&, const std::map<std::string, int64_t>& rows,
+                   std::vector<std::string>* wrong) override {
+    return server_->on_check_rows(rows, wrong);
+  }
   Result<UnitPage> Split(const Snapshot&, const Dataset& dataset, const SplitHint& hint,
                          std::string_view cursor) override {
     const int64_t unit_rows = hint.unit_rows > 0 ? hint.unit_rows : settings_.rows_per_unit;

@@ -212,12 +212,15 @@ Status PlanUnits(RunContext& run, const Epoch& epoch, std::vector<TableRun*>& ta
 Status CheckWishes(const JobSpec& spec, const SourceTraits& source, const SinkTraits& sink) {
   const Options& options = spec.options;
   const bool snapshot = options.GetString("consistency") == "snapshot";
-  if (snapshot && !source.consistent_snapshot) {
+  // The default asks for a view where there can be one; only who writes it insists.
+  if (snapshot && !source.consistent_snapshot && options.Has("consistency")) {
     return Refuse(fmt::format("source {} cannot give all workers one view", source.name),
                   "set consistency: none");
   }
-  if (!snapshot && options.GetBool("strict")) {
-    return Refuse("strict asks for one view of all tables", "leave out consistency: none");
+  if (options.GetBool("strict") && !(snapshot && source.consistent_snapshot)) {
+    return Refuse("strict asks for one view of all tables",
+                  snapshot ? "leave it out: source " + source.name + " has none"
+                           : "leave out consistency: none");
   }
   if (options.GetDurationMs("keep_snapshot") > 0 && !source.kept_snapshot) {
     return Refuse(fmt::format("source {} cannot keep a snapshot after the process", source.name),

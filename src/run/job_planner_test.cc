@@ -90,5 +90,20 @@ TEST(CheckWishes, NamesTheOptionThatWouldAllowTheJob) {
   EXPECT_THAT(MessageOf(CheckWishes(spec, source, sink)), HasSubstr("strict"));
 }
 
+TEST(CheckWishes, OnlyWhoWritesItInsistsOnASnapshot) {
+  SourceTraits source;
+  source.name = "search";
+  SinkTraits sink;
+  JobSpec spec;
+  EXPECT_TRUE(CheckWishes(spec, source, sink).ok());
+  ASSERT_TRUE(spec.options.SetFromText("consistency", "snapshot").ok());
+  EXPECT_THAT(MessageOf(CheckWishes(spec, source, sink)), HasSubstr("consistency: none"));
+  ASSERT_TRUE(spec.options.SetFromText("consistency", "none").ok());
+  EXPECT_TRUE(CheckWishes(spec, source, sink).ok());
+  spec = JobSpec();
+  ASSERT_TRUE(spec.options.SetFromText("strict", "true").ok());
+  EXPECT_THAT(MessageOf(CheckWishes(spec, source, sink)), HasSubstr("source search has none"));
+}
+
 }  // namespace
 }  // namespace bulkhaul

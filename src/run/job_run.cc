@@ -201,7 +201,8 @@ Status JobRun::PlanCapacity() {
   });
   run_.source_traits = run_.source.Traits();
   const ParallelismLimits limits{AvailableCores(), reads ? run_.source_traits.connections_max : -1,
-                                 run_.sink_traits.connections_max};
+                                 run_.sink_traits.connections_max,
+                                 run_.source_traits.workers_default};
   Options options = spec_.options;
   if (!options.Has("workers") && IsManySmallTables(tables_)) {
     const int64_t workers = std::max(kWorkersForSmallTables, AvailableCores());

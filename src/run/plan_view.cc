@@ -89,7 +89,7 @@ Result<JobPlan> PlanWithoutRunning(const JobSpec& spec, const JobId& job, Source
     plan.units += table.units;
   }
   const ParallelismLimits limits{AvailableCores(), source_traits.connections_max,
-                                 sink_traits.connections_max};
+                                 sink_traits.connections_max, source_traits.workers_default};
   ARROW_ASSIGN_OR_RAISE(const Parallelism parallelism, PlanParallelism(spec.options, limits));
   MemoryWishes wishes;
   wishes.budget_bytes = ResolveMemoryBudget(spec.options, AvailableMemoryBytes());

@@ -1,4 +1,5 @@
 // What a job that goes on finds of itself.
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -97,6 +98,29 @@ Status CountWhatIsDone(RunContext& run, TableRun& table) {
   return Status::OK();
 }
 
+// Without a view that holds them, rows that were read may not be those of today.
+Status ForgetChanged(RunContext& run, const Snapshot& snapshot, TableRun& table) {
+  DatasetRecord& record = table.record;
+  ARROW_ASSIGN_OR_RAISE(const auto axes, run.source.ChangedAxes(snapshot, record.dataset));
+  if (axes.empty()) return Status::OK();
+  const std::set<std::string> changed(axes.begin(), axes.end());
+  ARROW_ASSIGN_OR_RAISE(const auto results, run.ledger.Staged(record.index, UnitStage::kRead));
+  int64_t forgotten = 0;
+  for (const auto& result : results) {
+    const bool touched =
+        std::any_of(result.ranges.begin(), result.ranges.end(),
+                    [&](const auto& range) { return changed.contains(range.axis); });
+    if (!touched) continue;
+    ARROW_RETURN_NOT_OK(run.ledger.ForgetResult(record.index, UnitStage::kRead, result.ordinal));
+    ++forgotten;
+  }
+  if (forgotten == 0) return Status::OK();
+  run.progress.Warn(fmt::format(
+      "{}: {} units are read again, because {} changed since", record.dataset.id.ToString(),
+      forgotten, axes.size() == 1 ? axes[0] : fmt::format("{} indices", axes.size())));
+  return CountWhatIsDone(run, table);
+}
+
 // Takes over the views of tables that are half read. Tables whose view is gone begin again.
 Status TakeOver(RunContext& run, const std::map<int64_t, Snapshot>& snapshots,
                 std::map<int64_t, std::vector<TableRun*>>& half_read, Resumption& resumption) {
@@ -119,6 +143,9 @@ Status TakeOver(RunContext& run, const std::map<int64_t, Snapshot>& snapshots,
       if (status.ok()) {
         epoch->snapshot = pinned.MoveValueUnsafe();
         epoch->snapshot.epoch = number;
+      }
+      for (TableRun* table : tables) {
+        if (status.ok()) status = ForgetChanged(run, known->second, *table);
       }
     }
     if (status.ok()) {

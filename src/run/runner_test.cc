@@ -191,6 +191,7 @@ TEST_F(RunnerTest, NothingSelectedIsAnError) {
 TEST_F(RunnerTest, WishesThatTheTraitsCannotMeetAreRefusedWithTheWayOut) {
   settings_.consistent = false;
   Fill("a", 5);
+  Set("consistency", "snapshot");
   EXPECT_THAT(MessageOf(Run().status()), HasSubstr("consistency: none"));
   settings_.consistent = true;
   Set("keep_snapshot", "30m");
@@ -440,6 +441,61 @@ TEST_F(RunnerTest, ConsistencyNoneKeepsFinishedUnits) {
   EXPECT_EQ(Run(true)->state, JobState::kDone);
   ExpectWhole("s_a", 100);
   EXPECT_EQ(reads, 11) << "ten units, one of them begun twice";
+}
+
+TEST_F(RunnerTest, WhatChangedSinceIsReadAgainOnResume) {
+  Fill("a", 100);
+  Fill("b", 100);
+  settings_.consistent = false;
+  Set("consistency", "none");
+  Set("workers", "1");
+  Set("parallel_tables", "1");
+  std::atomic<int> reads{0};
+  server_->on_read = [&](const WorkUnit&, int batch) {
+    if (batch == 0 && ++reads == 16) stop_.request_stop();
+    return Status::OK();
+  };
+  server_->on_changed_axes = [](const Dataset&) { return std::vector<std::string>{"rows"}; };
+  EXPECT_EQ(Run()->state, JobState::kCancelled);
+  // Between two units of the table that is half read: a mix of both moments would have another sum.
+  server_->Move("b", 0, 99, 500);
+  stop_ = std::stop_source();
+  EXPECT_EQ(Run(true)->state, JobState::kDone);
+  ExpectWhole("s_a", 100);
+  ExpectWhole("s_b", 100);
+  EXPECT_EQ(reads, 26) << "ten units of the half read table again, none of the published one";
+}
+
+TEST_F(RunnerTest, RowsThatTheSourceMissesFailTheTableAndAreReadAgain) {
+  Fill("a", 30);
+  settings_.consistent = false;
+  std::atomic<int> checks{0};
+  server_->on_check_rows = [&](const std::map<std::string, int64_t>& rows,
+                               std::vector<std::string>* wrong) {
+    EXPECT_EQ(rows.at("rows"), 30);
+    if (++checks > 1) return Status::OK();
+    wrong->push_back("rows");
+    return PermanentError("one row is missing", "incomplete");
+  };
+  auto report = Run().ValueOrDie();
+  EXPECT_EQ(report.state, JobState::kFailed);
+  EXPECT_THAT(report.error, HasSubstr("one row is missing"));
+  EXPECT_THAT(Store()->Names(), ElementsAre());
+  const int reads = server_->reads;
+  report = Run(true).ValueOrDie();
+  EXPECT_EQ(report.state, JobState::kDone) << report.error;
+  ExpectWhole("s_a", 30);
+  EXPECT_EQ(server_->reads, 2 * reads);
+}
+
+TEST_F(RunnerTest, ATableOfOneUnitIsCheckedToo) {
+  Fill("a", 5);
+  settings_.consistent = false;
+  server_->on_check_rows = [&](const std::map<std::string, int64_t>&, std::vector<std::string>*) {
+    return PermanentError("one row is missing", "incomplete");
+  };
+  EXPECT_EQ(Run()->state, JobState::kFailed);
+  EXPECT_THAT(Store()->Names(), ElementsAre());
 }
 
 TEST_F(RunnerTest, CommitIsRetriedAndItsFailureLeavesTheJobResumable) {

@@ -1,6 +1,7 @@
 #include "run/table_finisher.h"
 
 #include <algorithm>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -108,6 +109,26 @@ Status PublishTable(RunContext& run, TableRun& table) {
   return Status::OK();
 }
 
+// The source counts too. What it finds wanting is forgotten, so that resume reads it again.
+Status CheckRows(RunContext& run, TableRun& table) {
+  DatasetRecord& record = table.record;
+  if (!run.source_traits.checks_rows || table.limit_rows > 0) return Status::OK();
+  ARROW_ASSIGN_OR_RAISE(const auto units, run.ledger.Staged(record.index, UnitStage::kRead));
+  std::map<std::string, int64_t> rows;
+  for (const auto& unit : units) {
+    if (!unit.ranges.empty()) rows[unit.ranges[0].axis] += unit.rows_read;
+  }
+  std::vector<std::string> wrong;
+  const Status status = run.source.CheckRows(table.epoch->snapshot, record.dataset, rows, &wrong);
+  for (const auto& unit : units) {
+    const bool forget = !unit.ranges.empty() &&
+                        std::find(wrong.begin(), wrong.end(), unit.ranges[0].axis) != wrong.end();
+    if (!forget) continue;
+    ARROW_RETURN_NOT_OK(run.ledger.ForgetResult(record.index, UnitStage::kRead, unit.ordinal));
+  }
+  return status;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<arrow::Schema>> FinalSchema(const DatasetRecord& record) {
@@ -124,6 +145,7 @@ Result<bool> FinishStage(RunContext& run, TableRun& table) {
     if (table.epoch->snapshot.consistent) {
       ARROW_RETURN_NOT_OK(run.source.CheckPin(table.epoch->snapshot));
     }
+    ARROW_RETURN_NOT_OK(CheckRows(run, table));
     if (record.intermediate) {
       ARROW_RETURN_NOT_OK(PlanAssembly(run, table));
       return true;

@@ -206,7 +206,8 @@ Status UnitWorker::FinishAttempt(const Task& task, Attempt& attempt, StagedResul
   // A table of one unit is staged with it, in one transaction instead of two: of thousands of small
   // tables that is a good part of the cost.
   TableRun& table = attempt.table;
-  const bool only_unit = table.units == 1 && !table.record.intermediate;
+  const bool only_unit =
+      table.units == 1 && !table.record.intermediate && !run_.source_traits.checks_rows;
   if (only_unit && table.epoch->snapshot.consistent) {
     ARROW_RETURN_NOT_OK(run_.source.CheckPin(table.epoch->snapshot));
   }

@@ -25,6 +25,8 @@ struct SourceTraits {
   bool kept_snapshot = false;        // the view can outlive the process (keep_snapshot)
   bool queries = false;              // datasets may be queries
   int64_t connections_max = -1;      // free slots for sessions now; -1: no limit known
+  int workers_default = 0;           // sessions at the same time by default; 0: from the cores
+  bool checks_rows = false;          // CheckRows() has something to say
 };
 
 // How a dataset is to be cut. Zero: the source decides.
@@ -85,6 +87,20 @@ class Source {
   // kSnapshotLost when the view is gone. Cheap; the runner calls it every few seconds.
   virtual Status CheckPin(const Snapshot& snapshot) = 0;
   virtual void Release(const Snapshot& snapshot) noexcept = 0;
+  // For a view that is not consistent, when a job goes on: axes of the dataset (UnitRange::axis)
+  // whose rows may be others now than when it was planned. What was read of them is read again.
+  virtual Result<std::vector<std::string>> ChangedAxes(const Snapshot& snapshot,
+                                                       const Dataset& dataset) {
+    return std::vector<std::string>();
+  }
+  // After the last unit of a dataset that is read without a limit: whether the rows read of each
+  // axis are all that the source has. An error when not, with those axes in `wrong`: resume reads
+  // them again. Only called with SourceTraits::checks_rows.
+  virtual Status CheckRows(const Snapshot& snapshot, const Dataset& dataset,
+                           const std::map<std::string, int64_t>& rows,
+                           std::vector<std::string>* wrong) {
+    return Status::OK();
+  }
   // Units that cover all rows once, no overlap. Start with an empty cursor.
   virtual Result<UnitPage> Split(const Snapshot& snapshot, const Dataset& dataset,
                                  const SplitHint& hint, std::string_view cursor) = 0;

@@ -148,7 +148,10 @@ class Program {
   CLI::App* last() { return verbs_.back().app; }
   void SetRun(Run run) { verbs_.back().run = std::move(run); }
 
-  static bool AnyOption(const OptionSpec&) { return true; }
+  // --query is the flag of queries that become tables.
+  static bool AnyOption(const OptionSpec& option) {
+    return std::string_view(option.name) != "query";
+  }
 
   void AddSelection(Parsed* parsed) {
     const auto add = [&](const char* flag, std::vector<std::string>* out, const char* value,
@@ -200,7 +203,7 @@ class Program {
     last()
         ->add_option("source", parsed->job.source,
                      "postgres://user@host/db, sqlite:///path, "
-                     "path.db, generator:preset=orders")
+                     "path.db, opensearch://host:9200/logs-*, generator:preset=orders")
         ->required();
     last()->add_option("destination", parsed->job.destination, "Folder for the files.")->required();
     AddSelection(parsed);

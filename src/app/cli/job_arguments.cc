@@ -137,7 +137,9 @@ bool IsRuntimeOption(const OptionSpec& option) {
   if (name == "job_id" || name == "batch_bytes" || name == "batch_rows") return false;
   return group == "Parallelism" || group == "Memory" || group == "Errors" || group == "Job" ||
          name == "keep_snapshot" || name == "strict" || name == "statement_timeout" ||
-         name == "lock_timeout" || name == "keep_workspace";
+         name == "lock_timeout" || name == "keep_workspace" || name == "page_documents" ||
+         name == "page_bytes" || name == "scroll_keep_alive" || name == "request_timeout" ||
+         name == "documents_per_second" || name == "bytes_per_second";
 }
 
 std::vector<std::string> UnknownVariables(const char* const* environment) {

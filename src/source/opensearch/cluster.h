@@ -1,0 +1,98 @@
+// The questions that planning asks a cluster, each answered by a plain value.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "source/opensearch/http_client.h"
+#include "source/opensearch/names.h"
+#include "wire/json/mapping.h"
+
+namespace bulkhaul::opensearch {
+
+struct IndexFacts {
+  std::string uuid;
+  int shards = 1;
+  int64_t documents = -1;    // Lucene's: nested documents count too; -1: not allowed to know
+  int64_t store_bytes = -1;  // of primaries
+  // Changes with every write, delete and refresh: per primary shard its documents, deleted
+  // documents and highest _seq_no. "" when the server does not say: then nothing is known about
+  // changes.
+  std::string fingerprint;
+};
+
+struct AliasEntry {
+  std::string filter;          // query DSL; "" when the alias has none
+  std::string search_routing;  // "" when it has none
+};
+
+// What a query finds in one index.
+struct Probe {
+  int64_t documents = 0;
+  // Of the time field; nullopt where no document has it.
+  std::optional<int64_t> min_ms, max_ms;
+  int64_t without_time = 0;
+  bool several_times = false;  // some document has more than one
+};
+
+struct ProbeRequest {
+  std::string index;
+  std::string query;  // "" for all
+};
+
+struct TimeBucket {
+  int64_t begin_ms = 0;
+  int64_t documents = 0;
+};
+
+// Thread-safe: one connection, one request at a time. Every answer that lacks a part of the data
+// (failed or missing shards, timed_out) is a kTransient error that names the index.
+class Cluster {
+ public:
+  static Result<std::unique_ptr<Cluster>> Make(const ConnectionSettings& settings);
+  // Calls end with kCancelled soon after a stop.
+  void StopOn(std::stop_token stop);
+
+  Result<std::vector<ResolvedPattern>> Resolve(std::span<const NamePattern> patterns);
+  // Open indices, aliases and data streams, for selecting among them.
+  Result<ResolvedPattern> ResolveAll();
+  Result<std::map<std::string, IndexFacts>> Describe(std::span<const std::string> indices);
+  Result<std::vector<search::IndexMapping>> Mappings(std::span<const std::string> indices);
+  // By alias, then index.
+  Result<std::map<std::string, std::map<std::string, AliasEntry>>> Aliases(
+      std::span<const std::string> aliases);
+  // In the order of the requests; `time_field` may be "".
+  Result<std::vector<Probe>> ProbeIndices(std::span<const ProbeRequest> requests,
+                                          const std::string& time_field);
+  Result<int64_t> Count(const std::string& index, const std::string& query);
+  // Buckets with documents, in order.
+  Result<std::vector<TimeBucket>> Histogram(const std::string& index, const std::string& query,
+                                            const std::string& time_field, int64_t interval_ms);
+  // kUser with the server's reason when it refuses the query.
+  Status Validate(const std::string& index, const std::string& query);
+  // The answer of one search, for samples.
+  Result<std::string> Search(const std::string& index, const std::string& body);
+
+ private:
+  explicit Cluster(std::unique_ptr<HttpClient> client) : client_(std::move(client)) {}
+  Result<std::string> Call(const std::string& method, const std::string& path,
+                           const std::string& body = {});
+
+  std::mutex mutex_;  // guards client_ and stop_
+  const std::unique_ptr<HttpClient> client_;
+  std::stop_token stop_;
+};
+
+// What is missing in an answer's "_shards", or OK. Pure.
+Status CheckWhole(std::string_view answer, const std::string& index);
+
+}  // namespace bulkhaul::opensearch

@@ -1,0 +1,495 @@
+#include "source/opensearch/discover.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "base/units.h"
+#include "source/opensearch/table_state.h"
+#include "source/opensearch/time_range.h"
+#include "wire/json/page_layout.h"
+#include "wire/json/search_page.h"
+
+namespace bulkhaul::opensearch {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr char kDefaultTimeField[] = "@timestamp";
+// Looked at to find out which fields hold arrays and how large a document is.
+constexpr size_t kIndicesSampled = 8;
+constexpr int kDocumentsSampled = 200;
+
+// The query DSL is in a bool's filter, which several clauses share.
+std::string AllOf(const std::vector<std::string>& queries) {
+  if (queries.empty()) return {};
+  if (queries.size() == 1) return queries[0];
+  Json filters = Json::array();
+  for (const auto& query : queries) filters.push_back(Json::parse(query));
+  return Json{{"bool", {{"filter", std::move(filters)}}}}.dump();
+}
+
+std::string AnyOf(const std::vector<std::string>& queries) {
+  if (queries.size() == 1) return queries[0];
+  Json clauses = Json::array();
+  for (const auto& query : queries) clauses.push_back(Json::parse(query));
+  return Json{{"bool", {{"should", std::move(clauses)}, {"minimum_should_match", 1}}}}.dump();
+}
+
+std::string Shown(const std::vector<std::string>& names) {
+  std::string text;
+  for (size_t i = 0; i < std::min<size_t>(5, names.size()); ++i) {
+    text += (i == 0 ? "" : ", ") + names[i];
+  }
+  if (names.size() > 5) text += fmt::format(" and {} more", names.size() - 5);
+  return text;
+}
+
+class TableDescriber {
+ public:
+  TableDescriber(Cluster& cluster, const TableRequest& request, int64_t now_ms)
+      : cluster_(cluster), request_(request), options_(request.options), now_ms_(now_ms) {}
+
+  Result<Dataset> Run() {
+    dataset_.id = request_.id;
+    dataset_.kind = request_.kind;
+    dataset_.options = options_;
+    if (!options_.GetString("where").empty()) {
+      return UserError(
+          "a search index knows no SQL: write `query` (query DSL) or `q` (Lucene "
+          "text) instead of `where`");
+    }
+    ARROW_ASSIGN_OR_RAISE(state_.query, UserQuery(options_, request_.query));
+    ARROW_RETURN_NOT_OK(ResolveRanges());
+    ARROW_RETURN_NOT_OK(ResolveIndices());
+    ARROW_RETURN_NOT_OK(ReadMappings());
+    ARROW_RETURN_NOT_OK(CheckTimeField());
+    if (!state_.query.empty()) {
+      ARROW_RETURN_NOT_OK(cluster_.Validate(state_.indices.front().index, state_.query));
+    }
+    ARROW_RETURN_NOT_OK(CountDocuments());
+    ARROW_RETURN_NOT_OK(MakeColumns());
+    Summarise();
+    return std::move(dataset_);
+  }
+
+ private:
+  Status ResolveRanges() {
+    ARROW_ASSIGN_OR_RAISE(const auto zone, TimeZone::Parse(options_.GetString("time_zone")));
+    std::vector<TimeRange> ranges;
+    for (const auto& text : options_.GetList("time_ranges")) {
+      ARROW_ASSIGN_OR_RAISE(const auto range, ResolveSpan(text, zone, now_ms_));
+      ranges.push_back(range);
+    }
+    const TimeBounds bounds{options_.GetString("gte"), options_.GetString("gt"),
+                            options_.GetString("lte"), options_.GetString("lt")};
+    if (!bounds.gte.empty() || !bounds.gt.empty() || !bounds.lte.empty() || !bounds.lt.empty()) {
+      ARROW_ASSIGN_OR_RAISE(const auto range, ResolveBounds(bounds, zone, now_ms_));
+      ranges.push_back(range);
+    }
+    auto merged = MergeRanges(std::move(ranges));
+    if (merged.overlaps > 0) {
+      std::string text;
+      for (const auto& range : merged.ranges) {
+        text += (text.empty() ? "" : "; ") + FormatRange(range);
+      }
+      Warn(fmt::format("time ranges overlapped and were joined: {}", text));
+    }
+    state_.ranges = std::move(merged.ranges);
+    state_.include_missing = options_.GetString("time_missing") == "include";
+    return Status::OK();
+  }
+
+  Status ResolveIndices() {
+    ARROW_ASSIGN_OR_RAISE(const auto patterns, ParseExpression(request_.expression));
+    ARROW_ASSIGN_OR_RAISE(const auto resolved, cluster_.Resolve(patterns));
+    auto joined = JoinNames(patterns, resolved, state_.ranges);
+    if (!joined.ok()) return WithNearest(joined.status(), patterns, resolved);
+    ResolvedNames names = *std::move(joined);
+    for (auto& note : names.notes) Warn(std::move(note));
+    const bool skip = options_.GetString("closed_indices") == "skip";
+    if (!names.closed.empty() && (!skip || names.spans.empty())) {
+      return UserError(
+          fmt::format("{} {} closed and cannot be read: {}; open {}, or leave {} out with "
+                      "closed_indices: skip",
+                      names.closed.size(), names.closed.size() == 1 ? "index is" : "indices are",
+                      Shown(names.closed), names.closed.size() == 1 ? "it" : "them",
+                      names.closed.size() == 1 ? "it" : "them"),
+          "index_closed");
+    }
+    if (!names.closed.empty()) {
+      Warn(fmt::format("left out because closed: {}", Shown(names.closed)));
+    }
+    for (const auto& span : names.spans) names_.push_back(span.index);
+    ARROW_ASSIGN_OR_RAISE(const auto facts, cluster_.Describe(names_));
+    for (const auto& span : names.spans) {
+      PlannedIndex index;
+      index.index = span.index;
+      const auto known = facts.find(span.index);
+      if (known == facts.end()) {
+        return TransientError(
+            fmt::format("index {} went away while the job was planned", span.index), "index_gone");
+      }
+      index.uuid = known->second.uuid;
+      index.shards = known->second.shards;
+      index.fingerprint = known->second.fingerprint;
+      store_bytes_ += std::max<int64_t>(0, known->second.store_bytes);
+      state_.indices.push_back(std::move(index));
+    }
+    return FilterByAliases(names.spans);
+  }
+
+  // The names of the cluster that are like one that is not there.
+  Status WithNearest(const Status& status, const std::vector<NamePattern>& patterns,
+                     const std::vector<ResolvedPattern>& resolved) {
+    const auto all = cluster_.ResolveAll();
+    if (!all.ok()) return status;
+    std::vector<std::string> names;
+    for (const auto& index : all->indices) names.push_back(index.name);
+    for (const auto& [alias, indices] : all->aliases) names.push_back(alias);
+    for (const auto& [stream, indices] : all->data_streams) names.push_back(stream);
+    for (size_t i = 0; i < patterns.size(); ++i) {
+      const bool found = !resolved[i].indices.empty() || !resolved[i].aliases.empty() ||
+                         !resolved[i].data_streams.empty();
+      if (found || patterns[i].has_wildcard()) continue;
+      if (const auto nearest = NearestName(patterns[i].written, names)) {
+        return MakeError(KindOf(status),
+                         fmt::format("{}; did you mean '{}'?", MessageOf(status), *nearest),
+                         CodeOf(status));
+      }
+    }
+    return status;
+  }
+
+  // An index that only aliases name is read through their filters: what any of them lets pass.
+  Status FilterByAliases(const std::vector<IndexSpan>& spans) {
+    std::set<std::string> wanted;
+    for (const auto& span : spans) {
+      if (!span.whole) wanted.insert(span.aliases.begin(), span.aliases.end());
+    }
+    if (wanted.empty()) return Status::OK();
+    const std::vector<std::string> aliases(wanted.begin(), wanted.end());
+    ARROW_ASSIGN_OR_RAISE(const auto entries, cluster_.Aliases(aliases));
+    for (size_t i = 0; i < spans.size(); ++i) {
+      if (spans[i].whole) continue;
+      std::vector<std::string> filters;
+      bool unfiltered = false;
+      for (const auto& alias : spans[i].aliases) {
+        const auto of_alias = entries.find(alias);
+        if (of_alias == entries.end()) continue;
+        const auto entry = of_alias->second.find(spans[i].index);
+        if (entry == of_alias->second.end()) continue;
+        if (!entry->second.search_routing.empty()) {
+          return UserError(
+              fmt::format("alias {} searches only the shards of routing '{}' of {}: name the index "
+                          "and a query instead",
+                          alias, entry->second.search_routing, spans[i].index),
+              "alias_routing");
+        }
+        unfiltered |= entry->second.filter.empty();
+        if (!entry->second.filter.empty()) filters.push_back(entry->second.filter);
+      }
+      if (!unfiltered && !filters.empty()) state_.indices[i].filter = AnyOf(filters);
+    }
+    return Status::OK();
+  }
+
+  Status ReadMappings() {
+    ARROW_ASSIGN_OR_RAISE(mappings_, cluster_.Mappings(names_));
+    for (const auto& mapping : mappings_) {
+      if (!mapping.source_enabled) {
+        return UserError(fmt::format("index {} keeps no _source (\"_source\": {{\"enabled\": "
+                                     "false}}), so that its documents cannot be had back",
+                                     mapping.index),
+                         "no_source");
+      }
+      if (!mapping.source_includes.empty() || !mapping.source_excludes.empty()) {
+        Warn(fmt::format("index {} does not keep all fields in _source: those are null",
+                         mapping.index));
+      }
+    }
+    return Status::OK();
+  }
+
+  // Finds the time field, or an empty name where nobody asked for times and there is none.
+  Status CheckTimeField() {
+    const auto merged = search::MergeMappings(mappings_);
+    const bool asked = options_.Has("time");
+    const std::string name = asked ? options_.GetString("time") : kDefaultTimeField;
+    const auto* field = merged.Find(name);
+    const bool date = field != nullptr && field->conflict.empty() &&
+                      (field->field.type == "date" || field->field.type == "date_nanos");
+    if (date) {
+      state_.time_field = name;
+      return Status::OK();
+    }
+    if (!asked && state_.ranges.empty()) return Status::OK();
+    std::vector<std::string> dates;
+    for (const auto& one : merged.fields) {
+      if (one.field.type.starts_with("date")) dates.push_back(one.field.path);
+    }
+    const auto nearest = NearestName(name, dates);
+    return UserError(
+        fmt::format("{} has no date field '{}'{}{}", request_.id.ToString(), name,
+                    nearest ? fmt::format("; did you mean '{}'?", *nearest) : "",
+                    !nearest && !dates.empty() ? "; its date fields are " + Shown(dates) : ""),
+        "no_time_field");
+  }
+
+  Status CountDocuments() {
+    std::vector<ProbeRequest> requests;
+    for (const auto& index : state_.indices) {
+      requests.push_back({index.index, QueryWithoutTime(state_, index)});
+    }
+    ARROW_ASSIGN_OR_RAISE(const auto probes, cluster_.ProbeIndices(requests, state_.time_field));
+    std::vector<size_t> partly;
+    for (size_t i = 0; i < probes.size(); ++i) {
+      PlannedIndex& index = state_.indices[i];
+      index.min_ms = probes[i].min_ms;
+      index.max_ms = probes[i].max_ms;
+      index.several_times = probes[i].several_times;
+      index.without_time = probes[i].without_time;
+      index.documents = probes[i].documents;
+      if (state_.ranges.empty()) continue;
+      if (!state_.include_missing) index.documents -= index.without_time;
+      if (!index.min_ms) continue;
+      if (AnyContains(state_.ranges, {*index.min_ms, *index.max_ms + 1})) continue;
+      partly.push_back(i);
+    }
+    requests.clear();
+    for (const size_t i : partly) {
+      requests.push_back({state_.indices[i].index, IndexQuery(state_, state_.indices[i])});
+    }
+    ARROW_ASSIGN_OR_RAISE(const auto inside, cluster_.ProbeIndices(requests, ""));
+    for (size_t i = 0; i < partly.size(); ++i) {
+      state_.indices[partly[i]].documents = inside[i].documents;
+    }
+    ARROW_RETURN_NOT_OK(JudgeMissing());
+    DropEmpty();
+    return Status::OK();
+  }
+
+  // Documents without a time belong to no range.
+  Status JudgeMissing() {
+    if (state_.ranges.empty()) return Status::OK();
+    int64_t missing = 0, several = 0;
+    std::vector<std::string> where;
+    for (const auto& index : state_.indices) {
+      missing += index.without_time;
+      several += index.several_times ? 1 : 0;
+      if (index.without_time > 0) where.push_back(index.index);
+    }
+    if (several > 0) {
+      Warn(
+          fmt::format("{} {} documents with several values of {}: a document is taken once when "
+                      "any of them is in the range",
+                      several, several == 1 ? "index has" : "indices have", state_.time_field));
+    }
+    if (missing == 0) return Status::OK();
+    const auto sentence = fmt::format("{} documents have no {} (in {})", FormatCount(missing),
+                                      state_.time_field, Shown(where));
+    if (options_.GetString("time_missing") == "error") {
+      return UserError(sentence + "; time_missing: exclude or include says what becomes of them",
+                       "time_missing");
+    }
+    Warn(sentence + (state_.include_missing ? ": they are included (time_missing: include)"
+                                            : ": they are left out (time_missing: exclude)"));
+    return Status::OK();
+  }
+
+  // Indices without a document of the dataset are not asked again, but one stays, so that a dataset
+  // without rows has a schema.
+  void DropEmpty() {
+    const auto has_rows = [](const PlannedIndex& index) { return index.documents > 0; };
+    if (std::none_of(state_.indices.begin(), state_.indices.end(), has_rows)) {
+      state_.indices.resize(1);
+    } else {
+      std::erase_if(state_.indices, [&](const PlannedIndex& index) { return !has_rows(index); });
+    }
+    std::set<std::string> kept;
+    for (const auto& index : state_.indices) kept.insert(index.index);
+    std::erase_if(mappings_, [&](const auto& mapping) { return !kept.contains(mapping.index); });
+  }
+
+  Status MakeColumns() {
+    const auto merged = search::MergeMappings(mappings_);
+    search::LayoutOptions layout_options = LayoutWishes();
+    ARROW_RETURN_NOT_OK(Sample(merged, &layout_options));
+    ARROW_ASSIGN_OR_RAISE(auto layout, search::MakeLayout(merged, layout_options));
+    const auto& order = options_.GetList("columns");
+    const auto place = [&](const search::ColumnSpec& column) {
+      return std::find(order.begin(), order.end(), column.path) - order.begin();
+    };
+    std::stable_sort(layout.columns.begin(), layout.columns.end(),
+                     [&](const auto& a, const auto& b) { return place(a) < place(b); });
+    ARROW_ASSIGN_OR_RAISE(dataset_.schema, layout.Schema());
+    state_.body = SearchBody(layout, layout_options);
+    state_.layout = layout.ToJson();
+    return Status::OK();
+  }
+
+  search::LayoutOptions LayoutWishes() const {
+    search::LayoutOptions wishes;
+    wishes.include = options_.GetList("fields");
+    const auto& columns = options_.GetList("columns");
+    const auto& metadata = options_.GetList("metadata_columns");
+    const auto wants = [&](const char* name) {
+      return std::find(metadata.begin(), metadata.end(), name) != metadata.end() ||
+             std::find(columns.begin(), columns.end(), name) != columns.end();
+    };
+    wishes.id = wants("_id");
+    wishes.index = wants("_index");
+    wishes.routing = wants("_routing");
+    wishes.seq_no = wants("_seq_no");
+    for (const auto& column : columns) {
+      if (!column.starts_with('_')) wishes.include.push_back(column);
+    }
+    wishes.exclude = options_.GetList("exclude_fields");
+    wishes.objects = options_.GetString("objects") == "struct" ? search::ObjectForm::kStruct
+                                                               : search::ObjectForm::kFlatten;
+    const std::string& arrays = options_.GetString("arrays");
+    wishes.arrays = arrays == "list"    ? search::ArrayForm::kList
+                    : arrays == "first" ? search::ArrayForm::kFirst
+                    : arrays == "json"  ? search::ArrayForm::kJson
+                                        : search::ArrayForm::kAuto;
+    wishes.extra = options_.GetBool("extra");
+    wishes.floats = options_.GetString("floats") == "mapped" ? search::FloatForm::kMapped
+                                                             : search::FloatForm::kDouble;
+    wishes.dates = options_.GetString("dates") == "text" ? search::DateForm::kText
+                                                         : search::DateForm::kTimestamp;
+    const std::string& unit = options_.GetString("date_unit");
+    wishes.date_unit = unit == "ms"   ? search::DateUnit::kMilli
+                       : unit == "ns" ? search::DateUnit::kNano
+                                      : search::DateUnit::kMicro;
+    wishes.misfit = options_.GetString("type_mismatch") == "null" ? search::OnMisfitValue::kNull
+                                                                  : search::OnMisfitValue::kError;
+    wishes.excess_digits = options_.GetString("date_digits") == "truncate"
+                               ? search::OnExcessDigits::kTruncate
+                               : search::OnExcessDigits::kError;
+    wishes.conflicts = options_.GetString("type_conflict") == "json" ? search::OnConflict::kJson
+                                                                     : search::OnConflict::kError;
+    return wishes;
+  }
+
+  // Sizes of documents, and which fields hold arrays. Indices are taken evenly over the names, so
+  // that old and new ones are among them.
+  Status Sample(const search::MergedMapping& merged, search::LayoutOptions* layout_options) {
+    search::FieldSampler sampler(merged);
+    int64_t bytes = 0, documents = 0;
+    const size_t count = state_.indices.size(), samples = std::min(count, kIndicesSampled);
+    for (size_t i = 0; i < samples; ++i) {
+      const PlannedIndex& index =
+          state_.indices[samples == 1 ? 0 : i * (count - 1) / (samples - 1)];
+      if (index.documents == 0) continue;
+      const auto query = IndexQuery(state_, index);
+      const Json body{
+          {"size", kDocumentsSampled},
+          {"sort", {"_doc"}},
+          {"query", query.empty() ? Json{{"match_all", Json::object()}} : Json::parse(query)}};
+      ARROW_ASSIGN_OR_RAISE(const auto page, cluster_.Search(index.index, body.dump()));
+      ARROW_RETURN_NOT_OK(CheckWhole(page, index.index));
+      ARROW_RETURN_NOT_OK(sampler.Append(page));
+      bytes += static_cast<int64_t>(page.size());
+      documents += std::min<int64_t>(index.documents, kDocumentsSampled);
+    }
+    if (documents > 0) {
+      for (auto& index : state_.indices) {
+        index.document_bytes = std::max<int64_t>(1, bytes / documents);
+      }
+    }
+    layout_options->array_fields = sampler.array_fields();
+    return Status::OK();
+  }
+
+  static std::string SearchBody(const search::PageLayout& layout,
+                                const search::LayoutOptions& wishes) {
+    Json body = Json::object();
+    // The server takes longer to filter than to send, unless much is left out.
+    if (!wishes.include.empty() || !wishes.exclude.empty()) {
+      Json source = Json::object();
+      if (!wishes.include.empty()) source["includes"] = wishes.include;
+      if (!wishes.exclude.empty()) source["excludes"] = wishes.exclude;
+      body["_source"] = std::move(source);
+    }
+    Json fields = Json::array();
+    for (const auto& [path, format] : layout.RequestedFields()) {
+      Json field{{"field", path}};
+      if (!format.empty()) field["format"] = format;
+      fields.push_back(std::move(field));
+    }
+    if (!fields.empty()) body[layout.doc_values ? "docvalue_fields" : "fields"] = fields;
+    if (layout.needs_seq_no()) body["seq_no_primary_term"] = true;
+    return body.empty() ? std::string() : body.dump();
+  }
+
+  void Summarise() {
+    dataset_.estimated_rows = 0;
+    dataset_.estimated_bytes = 0;
+    for (const auto& index : state_.indices) {
+      dataset_.estimated_rows += index.documents;
+      dataset_.estimated_bytes += index.documents * index.document_bytes;
+    }
+    if (names_.size() > 1) {
+      dataset_.comment = fmt::format("{} of {} indices hold documents of it", state_.indices.size(),
+                                     names_.size());
+    }
+    dataset_.source_state = state_.ToJson();
+  }
+
+  void Warn(std::string text) { dataset_.warnings.push_back(std::move(text)); }
+
+  Cluster& cluster_;
+  const TableRequest& request_;
+  const Options& options_;
+  const int64_t now_ms_;
+  Dataset dataset_;
+  TableState state_;
+  std::vector<std::string> names_;
+  std::vector<search::IndexMapping> mappings_;
+  int64_t store_bytes_ = 0;
+};
+
+}  // namespace
+
+Result<std::string> UserQuery(const Options& options, const std::string& own_query) {
+  std::vector<std::string> queries;
+  const auto add = [&](const std::string& text) -> Status {
+    const Json parsed = Json::parse(text, nullptr, false);
+    if (!parsed.is_object() || parsed.size() != 1) {
+      return UserError(
+          fmt::format("query: '{}' is not query DSL: write one clause as a JSON object, such as "
+                      "{{\"term\": {{\"level\": \"ERROR\"}}}}",
+                      text),
+          "bad_query");
+    }
+    // A whole search body is a likely mistake.
+    if (parsed.contains("query")) {
+      queries.push_back(parsed["query"].dump());
+    } else {
+      queries.push_back(parsed.dump());
+    }
+    return Status::OK();
+  };
+  if (const auto& text = options.GetString("query"); !text.empty()) ARROW_RETURN_NOT_OK(add(text));
+  if (!own_query.empty()) {
+    if (own_query.find_first_not_of(" \t\r\n") != std::string::npos &&
+        own_query[own_query.find_first_not_of(" \t\r\n")] == '{') {
+      ARROW_RETURN_NOT_OK(add(own_query));
+    } else {
+      queries.push_back(Json{{"query_string", {{"query", own_query}}}}.dump());
+    }
+  }
+  if (const auto& text = options.GetString("q"); !text.empty()) {
+    queries.push_back(Json{{"query_string", {{"query", text}}}}.dump());
+  }
+  return AllOf(queries);
+}
+
+Result<Dataset> DescribeTable(Cluster& cluster, const TableRequest& request, int64_t now_ms) {
+  return TableDescriber(cluster, request, now_ms).Run();
+}
+
+}  // namespace bulkhaul::opensearch

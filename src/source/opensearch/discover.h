@@ -1,0 +1,31 @@
+// From names and settings to a dataset: which indices, which columns, how many documents.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "plan/options.h"
+#include "plan/values.h"
+#include "source/opensearch/cluster.h"
+
+namespace bulkhaul::opensearch {
+
+struct TableRequest {
+  DatasetId id;
+  std::string kind;        // "indices", "index", "data stream", "query"
+  std::string expression;  // what it names
+  std::string query;       // of a job's `queries`; "" for the option `query`
+  Options options;         // of the dataset, with those of the URI below
+};
+
+// Everything but the id's selection: resolves the names, merges the mappings, samples documents,
+// checks the query and counts. `now_ms` is what date math calls now. Errors name the table's
+// indices and fields.
+Result<Dataset> DescribeTable(Cluster& cluster, const TableRequest& request, int64_t now_ms);
+
+// The query DSL that the options `query` and `q` ask for together; "" when neither is set. kUser
+// when `query` is not a JSON object.
+Result<std::string> UserQuery(const Options& options, const std::string& own_query);
+
+}  // namespace bulkhaul::opensearch

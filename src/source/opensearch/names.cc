@@ -1,0 +1,378 @@
+#include "source/opensearch/names.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+
+namespace bulkhaul::opensearch {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr int64_t kHourMs = 3'600'000;
+constexpr int64_t kDayMs = 24 * kHourMs;
+// Names of dated patterns that are looked for one by one.
+constexpr size_t kNamesCheckedMax = 10'000;
+
+struct DateParts {
+  int year = 0;
+  unsigned month = 1, day = 1, hour = 0;
+  char finest = 'Y';
+};
+
+size_t WidthOf(char conversion) { return conversion == 'Y' ? 4 : 2; }
+bool IsConversion(char c) { return c == 'Y' || c == 'm' || c == 'd' || c == 'H'; }
+// How much longer a span each is than the one after it.
+int RankOf(char conversion) { return static_cast<int>(std::string_view("YmdH").find(conversion)); }
+
+std::chrono::year_month_day DayOf(const DateParts& parts) {
+  return {std::chrono::year(parts.year), std::chrono::month(parts.month),
+          std::chrono::day(parts.day)};
+}
+
+int64_t StartMs(const DateParts& parts) {
+  return std::chrono::sys_days(DayOf(parts)).time_since_epoch().count() * kDayMs +
+         parts.hour * kHourMs;
+}
+
+DateParts PartsAt(int64_t time_ms, char finest) {
+  const auto days = std::chrono::floor<std::chrono::days>(
+      std::chrono::sys_time<std::chrono::milliseconds>(std::chrono::milliseconds(time_ms)));
+  const std::chrono::year_month_day date = days;
+  DateParts parts;
+  parts.finest = finest;
+  parts.year = static_cast<int>(date.year());
+  if (RankOf(finest) >= 1) parts.month = static_cast<unsigned>(date.month());
+  if (RankOf(finest) >= 2) parts.day = static_cast<unsigned>(date.day());
+  if (finest == 'H') {
+    parts.hour =
+        static_cast<unsigned>((time_ms - days.time_since_epoch().count() * kDayMs) / kHourMs);
+  }
+  return parts;
+}
+
+int64_t EndMs(const DateParts& parts) {
+  using namespace std::chrono;
+  if (parts.finest == 'H') return StartMs(parts) + kHourMs;
+  if (parts.finest == 'd') return StartMs(parts) + kDayMs;
+  const auto next = DayOf(parts) + (parts.finest == 'Y' ? months(12) : months(1));
+  return sys_days(next).time_since_epoch().count() * kDayMs;
+}
+
+char FinestOf(std::string_view pattern) {
+  char finest = 'Y';
+  for (size_t i = 0; i + 1 < pattern.size(); ++i) {
+    if (pattern[i] == '%' && IsConversion(pattern[i + 1]) &&
+        RankOf(pattern[i + 1]) > RankOf(finest)) {
+      finest = pattern[i + 1];
+    }
+  }
+  return finest;
+}
+
+std::string NameAt(std::string_view pattern, const DateParts& parts) {
+  std::string name;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] != '%' || i + 1 >= pattern.size()) {
+      name += pattern[i];
+      continue;
+    }
+    switch (pattern[++i]) {
+      case 'Y':
+        name += fmt::format("{:04}", parts.year);
+        break;
+      case 'm':
+        name += fmt::format("{:02}", parts.month);
+        break;
+      case 'd':
+        name += fmt::format("{:02}", parts.day);
+        break;
+      default:
+        name += fmt::format("{:02}", parts.hour);
+    }
+  }
+  return name;
+}
+
+Result<NamePattern> ParsePattern(std::string_view item) {
+  NamePattern pattern;
+  if (item.starts_with('-')) {
+    pattern.exclude = true;
+    item.remove_prefix(1);
+  }
+  pattern.written = item;
+  if (item.empty()) return UserError("the index expression has an empty item");
+  if (item.find(':') != std::string_view::npos) {
+    return UserError(
+        fmt::format("'{}' names another cluster: connect to that cluster instead", item));
+  }
+  if (item.find_first_of(" \"\\<>|?#/") != std::string_view::npos) {
+    return UserError(fmt::format("'{}' cannot be the name of an index", item));
+  }
+  bool has_year = false;
+  for (size_t i = 0; i < item.size(); ++i) {
+    if (item[i] != '%') {
+      pattern.wildcard += item[i];
+      continue;
+    }
+    if (i + 1 >= item.size() || !IsConversion(item[i + 1])) {
+      return UserError(fmt::format("'{}': a dated pattern knows %Y, %m, %d and %H", item));
+    }
+    has_year |= item[i + 1] == 'Y';
+    pattern.dated = true;
+    ++i;
+    pattern.wildcard += '*';
+  }
+  if (pattern.dated && !has_year) {
+    return UserError(fmt::format("'{}': a dated pattern needs the year, %Y", item));
+  }
+  return pattern;
+}
+
+std::string Shown(const std::vector<std::string>& names, size_t names_max) {
+  std::string text;
+  for (size_t i = 0; i < std::min(names.size(), names_max); ++i) {
+    text += (i == 0 ? "" : ", ") + names[i];
+  }
+  if (names.size() > names_max) text += fmt::format(" and {} more", names.size() - names_max);
+  return text;
+}
+
+// Collects the spans of all patterns.
+class Joiner {
+ public:
+  explicit Joiner(const std::vector<TimeRange>& ranges) : ranges_(ranges) {}
+
+  Status Add(const NamePattern& pattern, const ResolvedPattern& found) {
+    size_t matched = 0;
+    std::set<std::string> seen;
+    const auto add = [&](const std::string& index, const std::string& alias) {
+      ++matched;
+      seen.insert(index);
+      IndexSpan& span = spans_[index];
+      span.index = index;
+      ++named_[index];
+      if (alias.empty()) {
+        span.whole = true;
+      } else {
+        span.aliases.insert(alias);
+      }
+    };
+    for (const auto& index : found.indices) {
+      if (pattern.dated && !pattern.SpanOf(index.name)) continue;
+      if (index.system && pattern.has_wildcard()) continue;
+      if (index.open) {
+        add(index.name, "");
+      } else {
+        ++matched;
+        closed_.insert(index.name);
+      }
+    }
+    for (const auto& [alias, indices] : found.aliases) {
+      if (pattern.dated && !pattern.SpanOf(alias)) continue;
+      for (const auto& index : indices) add(index, alias);
+    }
+    for (const auto& [stream, indices] : found.data_streams) {
+      if (pattern.dated && !pattern.SpanOf(stream)) continue;
+      for (const auto& index : indices) add(index, "");
+    }
+    if (matched == 0) {
+      return UserError(fmt::format("'{}' matches no index, alias or data stream{}", pattern.written,
+                                   pattern.has_wildcard() ? "" : " of the cluster"),
+                       "no_such_index");
+    }
+    if (pattern.dated) NoteMissing(pattern, found);
+    return Status::OK();
+  }
+
+  void Remove(const ResolvedPattern& found) {
+    const auto drop = [&](const std::string& index) {
+      spans_.erase(index);
+      closed_.erase(index);
+      named_.erase(index);
+    };
+    for (const auto& index : found.indices) drop(index.name);
+    for (const auto& [alias, indices] : found.aliases) {
+      for (const auto& index : indices) drop(index);
+    }
+    for (const auto& [stream, indices] : found.data_streams) {
+      for (const auto& index : indices) drop(index);
+    }
+  }
+
+  ResolvedNames Finish() {
+    ResolvedNames names;
+    std::vector<std::string> twice;
+    for (auto& [index, span] : spans_) {
+      if (named_[index] > 1) twice.push_back(index);
+      names.spans.push_back(std::move(span));
+    }
+    if (!twice.empty()) {
+      names.notes.push_back(
+          fmt::format("{} {} named more than once and read once: {}", twice.size(),
+                      twice.size() == 1 ? "index is" : "indices are", Shown(twice, 5)));
+    }
+    names.closed.assign(closed_.begin(), closed_.end());
+    if (!missing_.empty()) {
+      names.notes.push_back(fmt::format("no index for {} of the dates asked for: {}",
+                                        missing_.size(), Shown(missing_, 5)));
+    }
+    names.missing = std::move(missing_);
+    return names;
+  }
+
+ private:
+  // Only where the range has both ends; else nobody asked for a certain day.
+  void NoteMissing(const NamePattern& pattern, const ResolvedPattern& found) {
+    std::set<std::string> there;
+    for (const auto& index : found.indices) there.insert(index.name);
+    for (const auto& [alias, indices] : found.aliases) there.insert(alias);
+    for (const auto& [stream, indices] : found.data_streams) there.insert(stream);
+    if (pattern.written.find('*') != std::string::npos) return;
+    for (const auto& range : ranges_) {
+      if (range.begin_ms == TimeRange::kOpenBegin || range.end_ms == TimeRange::kOpenEnd) continue;
+      for (auto& name : pattern.NamesFor(range, kNamesCheckedMax)) {
+        if (!there.contains(name)) missing_.push_back(std::move(name));
+      }
+    }
+  }
+
+  const std::vector<TimeRange>& ranges_;
+  std::map<std::string, IndexSpan> spans_;
+  std::map<std::string, int> named_;
+  std::set<std::string> closed_;
+  std::vector<std::string> missing_;
+};
+
+std::vector<std::string> TextList(const Json& value) {
+  std::vector<std::string> texts;
+  if (value.is_string()) texts.push_back(value.get<std::string>());
+  if (!value.is_array()) return texts;
+  for (const auto& one : value) {
+    if (one.is_string()) texts.push_back(one.get<std::string>());
+  }
+  return texts;
+}
+
+}  // namespace
+
+std::optional<TimeRange> NamePattern::SpanOf(std::string_view name) const {
+  DateParts parts;
+  parts.finest = FinestOf(written);
+  // Literals and dates match at one place only, unless there is a '*': then the first that fits.
+  const auto match = [&](auto&& self, std::string_view pattern, std::string_view rest,
+                         DateParts* found) -> bool {
+    for (; !pattern.empty(); pattern.remove_prefix(1)) {
+      if (pattern.front() == '*') {
+        for (size_t skip = 0; skip <= rest.size(); ++skip) {
+          DateParts tried = *found;
+          if (self(self, pattern.substr(1), rest.substr(skip), &tried)) {
+            *found = tried;
+            return true;
+          }
+        }
+        return false;
+      }
+      if (pattern.front() != '%') {
+        if (!rest.starts_with(pattern.front())) return false;
+        rest.remove_prefix(1);
+        continue;
+      }
+      pattern.remove_prefix(1);
+      const size_t width = WidthOf(pattern.front());
+      if (rest.size() < width) return false;
+      unsigned value = 0;
+      for (size_t i = 0; i < width; ++i) {
+        if (rest[i] < '0' || rest[i] > '9') return false;
+        value = value * 10 + static_cast<unsigned>(rest[i] - '0');
+      }
+      rest.remove_prefix(width);
+      if (pattern.front() == 'Y') found->year = static_cast<int>(value);
+      if (pattern.front() == 'm') found->month = value;
+      if (pattern.front() == 'd') found->day = value;
+      if (pattern.front() == 'H') found->hour = value;
+    }
+    return rest.empty();
+  };
+  if (!match(match, written, name, &parts) || !DayOf(parts).ok() || parts.hour > 23) {
+    return std::nullopt;
+  }
+  return TimeRange{StartMs(parts), EndMs(parts)};
+}
+
+std::vector<std::string> NamePattern::NamesFor(const TimeRange& range, size_t names_max) const {
+  std::vector<std::string> names;
+  if (!dated || range.empty()) return names;
+  DateParts parts = PartsAt(range.begin_ms, FinestOf(written));
+  while (names.size() < names_max && StartMs(parts) < range.end_ms) {
+    names.push_back(NameAt(written, parts));
+    parts = PartsAt(EndMs(parts), parts.finest);
+  }
+  return names;
+}
+
+Result<std::vector<NamePattern>> ParseExpression(std::string_view expression) {
+  std::vector<NamePattern> patterns;
+  while (true) {
+    const size_t comma = std::min(expression.find(','), expression.size());
+    ARROW_ASSIGN_OR_RAISE(auto pattern, ParsePattern(expression.substr(0, comma)));
+    if (pattern.exclude && patterns.empty()) {
+      return UserError(fmt::format("'-{}' takes nothing away: it comes first", pattern.written));
+    }
+    patterns.push_back(std::move(pattern));
+    if (comma == expression.size()) return patterns;
+    expression.remove_prefix(comma + 1);
+  }
+}
+
+Result<ResolvedPattern> ParseResolved(std::string_view answer) {
+  const Json root = Json::parse(answer, nullptr, false);
+  if (!root.is_object() || !root.contains("indices")) {
+    return PermanentError("the cluster's answer to _resolve/index is not understood");
+  }
+  ResolvedPattern resolved;
+  try {
+    for (const auto& index : root["indices"]) {
+      const auto attributes = TextList(index.value("attributes", Json::array()));
+      const auto has = [&](const char* name) {
+        return std::find(attributes.begin(), attributes.end(), name) != attributes.end();
+      };
+      resolved.indices.push_back({index.value("name", ""), !has("closed"), has("system")});
+    }
+    for (const auto& alias : root.value("aliases", Json::array())) {
+      resolved.aliases[alias.value("name", "")] = TextList(alias.value("indices", Json::array()));
+    }
+    for (const auto& stream : root.value("data_streams", Json::array())) {
+      resolved.data_streams[stream.value("name", "")] =
+          TextList(stream.value("backing_indices", Json::array()));
+    }
+  } catch (const Json::exception& error) {
+    return PermanentError(fmt::format("the cluster's answer to _resolve/index: {}", error.what()));
+  }
+  return resolved;
+}
+
+Result<ResolvedNames> JoinNames(std::span<const NamePattern> patterns,
+                                std::span<const ResolvedPattern> resolved,
+                                const std::vector<TimeRange>& ranges) {
+  Joiner joiner(ranges);
+  for (size_t i = 0; i < patterns.size(); ++i) {
+    if (patterns[i].exclude) {
+      joiner.Remove(resolved[i]);
+    } else {
+      ARROW_RETURN_NOT_OK(joiner.Add(patterns[i], resolved[i]));
+    }
+  }
+  ResolvedNames names = joiner.Finish();
+  if (names.spans.empty() && names.closed.empty()) {
+    return UserError("nothing is left of the indices after what the expression takes away",
+                     "no_such_index");
+  }
+  return names;
+}
+
+}  // namespace bulkhaul::opensearch

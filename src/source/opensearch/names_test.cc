@@ -1,0 +1,138 @@
+#include "source/opensearch/names.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace bulkhaul::opensearch {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+std::vector<NamePattern> Parsed(std::string_view expression) {
+  return ParseExpression(expression).ValueOrDie();
+}
+
+TEST(ParseExpression, ListsWildcardsDatesAndExclusions) {
+  const auto patterns = Parsed("logs-*,-logs-old,metrics-%Y.%m.%d");
+  ASSERT_EQ(patterns.size(), 3u);
+  EXPECT_EQ(patterns[0].wildcard, "logs-*");
+  EXPECT_FALSE(patterns[0].dated);
+  EXPECT_TRUE(patterns[1].exclude);
+  EXPECT_EQ(patterns[1].wildcard, "logs-old");
+  EXPECT_EQ(patterns[2].wildcard, "metrics-*.*.*");
+  EXPECT_TRUE(patterns[2].dated);
+}
+
+TEST(ParseExpression, RefusesWhatCannotBeAName) {
+  for (const char* text : {"", "a,,b", "other:logs-*", "a b", "a/b", "-a", "logs-%Q", "logs-%m"}) {
+    EXPECT_FALSE(ParseExpression(text).ok()) << text;
+  }
+}
+
+TEST(NamePattern, FindsTheSpanThatANameSays) {
+  const auto daily = Parsed("logs-%Y.%m.%d")[0];
+  EXPECT_EQ(FormatRange(*daily.SpanOf("logs-2024.02.29")),
+            "2024-02-29T00:00:00.000Z to 2024-03-01T00:00:00.000Z");
+  EXPECT_FALSE(daily.SpanOf("logs-2023.02.29"));
+  EXPECT_FALSE(daily.SpanOf("logs-2024.02"));
+  EXPECT_FALSE(daily.SpanOf("logs-2024.02.29-000001"));
+  const auto monthly = Parsed("logs-%Y.%m*")[0];
+  EXPECT_EQ(FormatRange(*monthly.SpanOf("logs-2024.12-000001")),
+            "2024-12-01T00:00:00.000Z to 2025-01-01T00:00:00.000Z");
+}
+
+TEST(NamePattern, NamesTheDaysOfARange) {
+  const TimeRange range{1709164800000, 1709424000000};  // 2024-02-29 to 2024-03-03
+  EXPECT_THAT(Parsed("l-%Y%m%d")[0].NamesFor(range, 100),
+              ElementsAre("l-20240229", "l-20240301", "l-20240302"));
+  EXPECT_THAT(Parsed("l-%Y.%m")[0].NamesFor(range, 100), ElementsAre("l-2024.02", "l-2024.03"));
+  EXPECT_THAT(Parsed("l-%Y%m%d")[0].NamesFor(range, 1), ElementsAre("l-20240229"));
+}
+
+TEST(ParseResolved, TellsIndicesAliasesAndStreams) {
+  const auto resolved = ParseResolved(R"({
+    "indices":[{"name":"a","attributes":["open"]},{"name":"b","attributes":["closed"]}],
+    "aliases":[{"name":"all","indices":["a","b"]}],
+    "data_streams":[{"name":"s","backing_indices":[".ds-s-000001"],"timestamp_field":"@timestamp"}]
+  })")
+                            .ValueOrDie();
+  ASSERT_EQ(resolved.indices.size(), 2u);
+  EXPECT_TRUE(resolved.indices[0].open);
+  EXPECT_FALSE(resolved.indices[1].open);
+  EXPECT_THAT(resolved.aliases.at("all"), ElementsAre("a", "b"));
+  EXPECT_THAT(resolved.data_streams.at("s"), ElementsAre(".ds-s-000001"));
+  EXPECT_FALSE(ParseResolved("[]").ok());
+  EXPECT_FALSE(ParseResolved("<html>").ok());
+}
+
+ResolvedPattern Indices(std::vector<std::string> names) {
+  ResolvedPattern resolved;
+  for (auto& name : names) resolved.indices.push_back({std::move(name), true, false});
+  return resolved;
+}
+
+std::vector<std::string> SpanNames(const ResolvedNames& names) {
+  std::vector<std::string> list;
+  for (const auto& span : names.spans) list.push_back(span.index);
+  return list;
+}
+
+TEST(JoinNames, ReadsEachIndexOnce) {
+  const auto patterns = Parsed("logs-*,logs-1");
+  const std::vector<ResolvedPattern> resolved = {Indices({"logs-2", "logs-1"}),
+                                                 Indices({"logs-1"})};
+  const auto names = JoinNames(patterns, resolved, {}).ValueOrDie();
+  EXPECT_THAT(SpanNames(names), ElementsAre("logs-1", "logs-2"));
+  ASSERT_EQ(names.notes.size(), 1u);
+  EXPECT_THAT(names.notes[0], HasSubstr("more than once and read once: logs-1"));
+}
+
+TEST(JoinNames, AnIndexNamedItselfNeedsNoAliasFilter) {
+  ResolvedPattern alias;
+  alias.aliases["errors"] = {"logs-1", "logs-2"};
+  const std::vector<ResolvedPattern> resolved = {alias, Indices({"logs-1"})};
+  const auto names = JoinNames(Parsed("errors,logs-1"), resolved, {}).ValueOrDie();
+  ASSERT_EQ(names.spans.size(), 2u);
+  EXPECT_TRUE(names.spans[0].whole);
+  EXPECT_FALSE(names.spans[1].whole);
+  EXPECT_THAT(names.spans[1].aliases, ElementsAre("errors"));
+}
+
+TEST(JoinNames, TakesAwayWhatIsExcluded) {
+  const std::vector<ResolvedPattern> resolved = {Indices({"a-1", "a-2"}), Indices({"a-2"})};
+  EXPECT_THAT(SpanNames(*JoinNames(Parsed("a-*,-a-2"), resolved, {})), ElementsAre("a-1"));
+  const std::vector<ResolvedPattern> nothing = {Indices({"a-1"}), Indices({"a-1"})};
+  EXPECT_FALSE(JoinNames(Parsed("a-*,-a-1"), nothing, {}).ok());
+}
+
+TEST(JoinNames, APatternThatMatchesNothingIsAnError) {
+  const std::vector<ResolvedPattern> resolved = {ResolvedPattern()};
+  const auto names = JoinNames(Parsed("logz-*"), resolved, {});
+  ASSERT_FALSE(names.ok());
+  EXPECT_EQ(KindOf(names.status()), ErrorKind::kUser);
+  EXPECT_THAT(MessageOf(names.status()), HasSubstr("'logz-*' matches no index"));
+}
+
+TEST(JoinNames, ClosedIndicesAreSeen) {
+  ResolvedPattern resolved = Indices({"logs-1", "logs-2"});
+  resolved.indices[0].open = false;
+  const std::vector<ResolvedPattern> list = {resolved};
+  const auto names = JoinNames(Parsed("logs-*"), list, {}).ValueOrDie();
+  EXPECT_THAT(names.closed, ElementsAre("logs-1"));
+  EXPECT_THAT(SpanNames(names), ElementsAre("logs-2"));
+}
+
+TEST(JoinNames, DatedPatternsTakeDatesOnlyAndReportGaps) {
+  const std::vector<TimeRange> ranges = {{1709251200000, 1709510400000}};  // 2024-03-01 to -04
+  const std::vector<ResolvedPattern> resolved = {
+      Indices({"l-2024.03.01", "l-2024.03.03", "l-a.b.c"})};
+  const auto names = JoinNames(Parsed("l-%Y.%m.%d"), resolved, ranges).ValueOrDie();
+  EXPECT_THAT(SpanNames(names), ElementsAre("l-2024.03.01", "l-2024.03.03"));
+  EXPECT_THAT(names.missing, ElementsAre("l-2024.03.02"));
+  EXPECT_THAT(JoinNames(Parsed("l-%Y.%m.%d"), resolved, {})->missing, IsEmpty());
+}
+
+}  // namespace
+}  // namespace bulkhaul::opensearch

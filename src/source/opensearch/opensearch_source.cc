@@ -1,0 +1,315 @@
+#include "source/opensearch/opensearch_source.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include "base/hash.h"
+#include "base/secret.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "plan/parallelism.h"
+#include "source/opensearch/cluster.h"
+#include "source/opensearch/discover.h"
+#include "source/opensearch/plan_units.h"
+#include "source/opensearch/rate_limiter.h"
+#include "source/opensearch/search_uri.h"
+#include "source/opensearch/session.h"
+#include "source/opensearch/table_state.h"
+
+namespace bulkhaul {
+namespace opensearch {
+namespace {
+
+constexpr int64_t kIntervalsMax = 100'000;
+
+std::optional<std::string> Environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+int64_t NowMs() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+// A stream waits for the server more than it computes, so that there are more of them than cores.
+int DefaultWorkers() { return std::clamp(2 * AvailableCores(), 4, 16); }
+
+ScrollSettings ScrollOf(const Options& options) {
+  ScrollSettings scroll;
+  scroll.page_documents_max = options.GetInt("page_documents");
+  scroll.page_bytes_target = options.GetBytes("page_bytes");
+  scroll.keep_alive_ms = options.GetDurationMs("scroll_keep_alive");
+  return scroll;
+}
+
+// "logs-*" makes the folder "logs".
+std::string OutputNameOf(std::string_view expression) {
+  std::string name;
+  for (size_t i = 0; i < expression.size(); ++i) {
+    if (expression[i] == '%') {
+      ++i;
+    } else if (expression[i] != '*') {
+      name += expression[i] == ',' ? '_' : expression[i];
+    }
+  }
+  while (!name.empty() && std::string_view("-_.").find(name.back()) != std::string_view::npos) {
+    name.pop_back();
+  }
+  return name.empty() ? "indices" : SafeFileName(name);
+}
+
+class OpenSearchSource : public Source {
+ public:
+  OpenSearchSource(const JobSpec& spec, SearchUri uri)
+      : spec_(spec),
+        uri_(std::move(uri)),
+        job_options_(uri_.options.With(spec.options)),
+        limiter_(job_options_.GetInt("documents_per_second"),
+                 job_options_.GetBytes("bytes_per_second")) {
+    uri_.connection.connect_timeout_ms = job_options_.GetDurationMs("connect_timeout");
+    uri_.connection.request_timeout_ms = job_options_.GetDurationMs("request_timeout");
+  }
+
+  SourceTraits Traits() const override {
+    return {.name = "opensearch",
+            .consistent_snapshot = false,
+            .kept_snapshot = false,
+            .queries = true,
+            .connections_max = -1,
+            .workers_default = DefaultWorkers(),
+            .checks_rows = true};
+  }
+
+  void StopOn(std::stop_token stop) override { stop_ = std::move(stop); }
+
+  Result<std::vector<Dataset>> Discover(const Selector& selector) override {
+    ARROW_ASSIGN_OR_RAISE(const auto cluster, Connected());
+    ARROW_ASSIGN_OR_RAISE(const auto requests, Requests(*cluster, selector));
+    const int64_t now_ms = NowMs();
+    std::vector<Dataset> datasets;
+    for (const auto& request : requests) {
+      auto dataset = DescribeTable(*cluster, request, now_ms);
+      if (!dataset.ok()) return WithContext(dataset.status(), request.id.ToString());
+      datasets.push_back(*std::move(dataset));
+    }
+    std::sort(datasets.begin(), datasets.end(),
+              [](const Dataset& a, const Dataset& b) { return a.id < b.id; });
+    return datasets;
+  }
+
+  Result<Snapshot> Pin(std::span<const Dataset>) override {
+    Snapshot snapshot;
+    snapshot.taken_at = FormatUtc(std::chrono::system_clock::now());
+    snapshot.description = "none: each unit sees its index as it was when the unit began";
+    return snapshot;
+  }
+  Status CheckPin(const Snapshot&) override { return Status::OK(); }
+  void Release(const Snapshot&) noexcept override {}
+
+  Result<std::vector<std::string>> ChangedAxes(const Snapshot&, const Dataset& dataset) override {
+    ARROW_ASSIGN_OR_RAISE(const auto state, TableState::FromJson(dataset.source_state));
+    ARROW_ASSIGN_OR_RAISE(const auto settled, Settled(state));
+    std::vector<std::string> changed;
+    for (size_t i = 0; i < settled.size(); ++i) {
+      if (!settled[i]) changed.push_back(state.indices[i].index);
+    }
+    return changed;
+  }
+
+  Status CheckRows(const Snapshot&, const Dataset& dataset,
+                   const std::map<std::string, int64_t>& rows,
+                   std::vector<std::string>* wrong) override {
+    ARROW_ASSIGN_OR_RAISE(const auto cluster, Connected());
+    ARROW_ASSIGN_OR_RAISE(const auto state, TableState::FromJson(dataset.source_state));
+    Status status;
+    for (const auto& index : state.indices) {
+      const auto found = rows.find(index.index);
+      const int64_t read = found == rows.end() ? 0 : found->second;
+      ARROW_ASSIGN_OR_RAISE(const int64_t count,
+                            cluster->Count(index.index, IndexQuery(state, index)));
+      if (count == read) continue;
+      // Only an index that is still what it was can be held to its count.
+      TableState one;
+      one.indices = {index};
+      ARROW_ASSIGN_OR_RAISE(const auto settled, Settled(one));
+      if (!settled[0]) continue;
+      wrong->push_back(index.index);
+      if (status.ok()) {
+        status = PermanentError(
+            fmt::format("{} documents of index {} were read, but the server counts {} and nothing "
+                        "was written to it since: the export would not be complete",
+                        FormatCount(read), index.index, FormatCount(count)),
+            "incomplete");
+      }
+    }
+    return status;
+  }
+
+  Result<UnitPage> Split(const Snapshot&, const Dataset& dataset, const SplitHint& hint,
+                         std::string_view) override {
+    ARROW_ASSIGN_OR_RAISE(const auto cluster, Connected());
+    ARROW_ASSIGN_OR_RAISE(const auto state, TableState::FromJson(dataset.source_state));
+    const Options& options = dataset.options;
+    CutWishes wishes;
+    wishes.unit_documents = hint.unit_rows;
+    wishes.units_max = hint.units_max;
+    // Two a worker, so that the last ones do not wait long for each other.
+    if (job_options_.Has("workers")) wishes.units_wanted = 2 * job_options_.GetInt("workers");
+    const std::string& slice = options.GetString("slice");
+    ARROW_ASSIGN_OR_RAISE(wishes.slice_ms, ParseSlice(slice));
+    wishes.cut_by_time =
+        slice != "none" && options.GetString("split") != "none" && options.GetInt("limit") == 0;
+    ARROW_RETURN_NOT_OK(CheckSlices(state, wishes));
+    UnitPage page;
+    ARROW_ASSIGN_OR_RAISE(page.units,
+                          PlanIndexUnits(state, dataset.id, wishes,
+                                         [&](const PlannedIndex& index, int64_t interval_ms) {
+                                           return cluster->Histogram(index.index,
+                                                                     IndexQuery(state, index),
+                                                                     state.time_field, interval_ms);
+                                         }));
+    return page;
+  }
+
+  Result<std::unique_ptr<Session>> Open(const Snapshot&, std::span<const Dataset> datasets,
+                                        WorkerContext& context) override {
+    return OpenSession(
+        uri_.connection, ScrollOf(job_options_),
+        [](const Dataset& dataset) { return ReadingOfDataset(dataset); }, datasets,
+        limiter_.limited() ? &limiter_ : nullptr, context);
+  }
+
+ private:
+  static Result<DatasetReading> ReadingOfDataset(const Dataset& dataset) {
+    ARROW_ASSIGN_OR_RAISE(auto state, TableState::FromJson(dataset.source_state));
+    ARROW_ASSIGN_OR_RAISE(auto layout, search::PageLayout::FromJson(state.layout));
+    DatasetReading reading;
+    reading.body = std::move(state.body);
+    reading.make_decoder = [layout = std::move(layout)](UnitContext& unit) {
+      return search::SearchPageDecoder::Make(layout, unit.pool);
+    };
+    return reading;
+  }
+
+  static Status CheckSlices(const TableState& state, const CutWishes& wishes) {
+    if (wishes.slice_ms == 0) return Status::OK();
+    int64_t slices = 0;
+    for (const auto& index : state.indices) {
+      if (index.min_ms) slices += (*index.max_ms - *index.min_ms) / wishes.slice_ms + 1;
+    }
+    if (slices <= std::min(kIntervalsMax, wishes.units_max)) return Status::OK();
+    return UserError(fmt::format("slices of {} would make {} units, more than units_max ({}); use "
+                                 "longer slices or slice: auto",
+                                 FormatDurationMs(wishes.slice_ms), slices, wishes.units_max),
+                     "too_many_slices");
+  }
+
+  // Made with the first question, kept for the others.
+  Result<std::shared_ptr<Cluster>> Connected() {
+    std::lock_guard lock(mutex_);
+    if (cluster_ == nullptr) {
+      ARROW_ASSIGN_OR_RAISE(cluster_, Cluster::Make(uri_.connection));
+      cluster_->StopOn(stop_);
+    }
+    return cluster_;
+  }
+
+  // Whether each index is what it was when the table was planned, as far as the server says.
+  Result<std::vector<bool>> Settled(const TableState& state) {
+    ARROW_ASSIGN_OR_RAISE(const auto cluster, Connected());
+    std::vector<std::string> names;
+    for (const auto& index : state.indices) names.push_back(index.index);
+    ARROW_ASSIGN_OR_RAISE(const auto facts, cluster->Describe(names));
+    std::vector<bool> settled;
+    for (const auto& index : state.indices) {
+      const auto now = facts.find(index.index);
+      settled.push_back(now != facts.end() && !index.fingerprint.empty() &&
+                        now->second.uuid == index.uuid &&
+                        now->second.fingerprint == index.fingerprint);
+    }
+    return settled;
+  }
+
+  // What the job is about. With an expression in the URI: that; with `tables`: each entry is an
+  // expression of its own; with neither: every index and data stream.
+  Result<std::vector<TableRequest>> Requests(Cluster& cluster, const Selector& selector) {
+    const Selector job = Selector::FromJob(spec_);
+    if (!spec_.schemas.empty()) return UserError("a search cluster has no schemas: name indices");
+    std::vector<std::pair<std::string, std::string>> names;  // expression, kind
+    const bool tables = std::any_of(spec_.tables.begin(), spec_.tables.end(),
+                                    [](const TableSpec& table) { return table.selects; });
+    if (!uri_.expression.empty() && tables) {
+      return UserError(fmt::format(
+          "name the indices in the URI ('{}') or under tables, not in both", uri_.expression));
+    }
+    if (!uri_.expression.empty()) {
+      names.emplace_back(uri_.expression, "indices");
+    } else if (tables) {
+      for (const auto& table : spec_.tables) {
+        if (table.selects) names.emplace_back(table.pattern, "indices");
+      }
+    } else if (spec_.queries.empty()) {
+      ARROW_ASSIGN_OR_RAISE(names, Everything(cluster));
+    }
+    std::vector<TableRequest> requests;
+    for (auto& [expression, kind] : names) {
+      const DatasetId id{"", expression};
+      if (!job.Selects(id) || !selector.Selects(id)) continue;
+      TableRequest request{id, kind, expression, "", uri_.options.With(job.OptionsFor(id))};
+      if (names.size() == 1 && !request.options.Has("output_name")) {
+        ARROW_RETURN_NOT_OK(request.options.Set("output_name", OutputNameOf(expression)));
+      }
+      requests.push_back(std::move(request));
+    }
+    for (const auto& query : selector.queries) {
+      if (uri_.expression.empty()) {
+        return UserError(
+            "queries are asked of the indices that the source's URI names: "
+            "opensearch://host:9200/logs-*");
+      }
+      requests.push_back({{"", query.name.empty() ? "query" : query.name},
+                          "query",
+                          uri_.expression,
+                          query.sql,
+                          job_options_.With(query.options)});
+    }
+    return requests;
+  }
+
+  static Result<std::vector<std::pair<std::string, std::string>>> Everything(Cluster& cluster) {
+    ARROW_ASSIGN_OR_RAISE(const auto found, cluster.ResolveAll());
+    std::vector<std::pair<std::string, std::string>> names;
+    for (const auto& index : found.indices) {
+      if (!index.system && !index.name.starts_with('.')) names.emplace_back(index.name, "index");
+    }
+    for (const auto& [stream, indices] : found.data_streams) {
+      if (!stream.starts_with('.')) names.emplace_back(stream, "data stream");
+    }
+    return names;
+  }
+
+  const JobSpec spec_;
+  SearchUri uri_;              // constant after construction
+  const Options job_options_;  // the job's over the URI's
+  RateLimiter limiter_;
+  std::stop_token stop_;  // constant after StopOn()
+  std::mutex mutex_;
+  std::shared_ptr<Cluster> cluster_;  // guarded by mutex_
+};
+
+}  // namespace
+}  // namespace opensearch
+
+Result<std::unique_ptr<Source>> MakeOpenSearchSource(const JobSpec& spec, const JobId&) {
+  ARROW_ASSIGN_OR_RAISE(auto uri,
+                        opensearch::ParseSearchUri(spec.source_uri, opensearch::Environment));
+  return std::make_unique<opensearch::OpenSearchSource>(spec, std::move(uri));
+}
+
+}  // namespace bulkhaul

@@ -1,0 +1,202 @@
+#include "source/opensearch/plan_units.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/units.h"
+#include "source/opensearch/unit_token.h"
+
+namespace bulkhaul::opensearch {
+namespace {
+
+// A unit that fails starts again from its beginning: no more than some seconds' work.
+constexpr int64_t kUnitDocumentsDefault = 5'000'000;
+constexpr int64_t kUnitDocumentsLeast = 20'000;  // of units that are cut for the workers' sake
+constexpr int64_t kShardStreamLeast = 100'000;   // documents a shard, below which one stream does
+constexpr int64_t kBucketsPerUnit = 16;
+constexpr int64_t kBucketsMax = 10'000;  // search.max_buckets is 65,535 by default
+
+// One unit before it has its number.
+struct Piece {
+  size_t part = 0;
+  int shard = -1;  // -1: all
+  int slice = 0, slices = 0;
+};
+
+int64_t FloorTo(int64_t value, int64_t step) {
+  const int64_t quotient = value / step;
+  return (quotient * step > value ? quotient - 1 : quotient) * step;
+}
+
+std::vector<TimeRange> RangesOf(const TableState& state) {
+  return state.ranges.empty() ? std::vector<TimeRange>{TimeRange()} : state.ranges;
+}
+
+class IndexCutter {
+ public:
+  IndexCutter(const TableState& state, const CutWishes& wishes, int64_t unit_documents,
+              const HistogramOf& histogram_of)
+      : state_(state),
+        wishes_(wishes),
+        unit_documents_(unit_documents),
+        histogram_of_(histogram_of) {}
+
+  Status AddUnits(const PlannedIndex& index, const DatasetId& dataset,
+                  std::vector<WorkUnit>* units) {
+    ARROW_ASSIGN_OR_RAISE(const auto parts, Parts(index));
+    const std::vector<Piece> pieces = Pieces(index, parts.size());
+    const auto count = static_cast<int64_t>(pieces.size());
+    for (size_t i = 0; i < pieces.size(); ++i) {
+      UnitToken token;
+      token.index = index.index;
+      token.uuid = index.uuid;
+      if (pieces[i].shard >= 0) token.shards = {pieces[i].shard};
+      token.query = PartQuery(state_, index, parts, pieces[i].part);
+      token.slice_id = pieces[i].slice;
+      token.slice_max = pieces[i].slices;
+      token.expected = index.documents / count;
+      token.document_bytes = index.document_bytes;
+      WorkUnit unit;
+      unit.dataset = dataset;
+      unit.ordinal = static_cast<int64_t>(units->size());
+      unit.range = {index.index, i == 0 ? "" : std::to_string(i),
+                    i + 1 == pieces.size() ? "" : std::to_string(i + 1)};
+      unit.estimated_rows = index.documents / count;
+      unit.estimated_bytes = unit.estimated_rows * index.document_bytes;
+      unit.source_state = token.ToJson();
+      units->push_back(std::move(unit));
+    }
+    return Status::OK();
+  }
+
+ private:
+  bool shard_streams(const PlannedIndex& index) const {
+    return index.shards > 1 && index.documents / index.shards >= kShardStreamLeast;
+  }
+
+  // Disjoint parts of the index's time that add up; one when it is not cut.
+  Result<std::vector<TimePart>> Parts(const PlannedIndex& index) const {
+    const std::vector<TimePart> whole = {{RangesOf(state_), false}};
+    if (state_.time_field.empty() || !wishes_.cut_by_time || !index.min_ms) return whole;
+    const auto ranges = RangesOf(state_);
+    std::vector<TimeRange> cut;
+    if (wishes_.slice_ms > 0) {
+      cut = CutByInterval(ranges, *index.min_ms, *index.max_ms, wishes_.slice_ms);
+    } else {
+      const int streams = shard_streams(index) ? index.shards : 1;
+      const int64_t wanted = index.documents / streams / unit_documents_;
+      if (wanted < 2 && index.documents / streams * 2 < unit_documents_ * 3) return whole;
+      const int64_t span = *index.max_ms - *index.min_ms + 1;
+      const int64_t buckets = std::min(kBucketsMax, (wanted + 1) * kBucketsPerUnit);
+      const int64_t interval = std::max<int64_t>(1, span / buckets + 1);
+      ARROW_ASSIGN_OR_RAISE(const auto found, histogram_of_(index, interval));
+      cut = CutByBuckets(ranges, found, unit_documents_ * streams);
+    }
+    if (cut.size() < 2) return whole;
+    std::vector<TimePart> parts;
+    for (const auto& range : cut) parts.push_back({{range}, false});
+    // Without a range every document belongs to the dataset, also one without a time.
+    if (state_.ranges.empty() || state_.include_missing) parts.push_back({{}, true});
+    return parts;
+  }
+
+  std::vector<Piece> Pieces(const PlannedIndex& index, size_t parts) const {
+    std::vector<Piece> pieces;
+    const int shards = shard_streams(index) ? index.shards : 1;
+    // Without a time to cut by, the server's own slices, and only when the user gave a size.
+    const bool sliced = parts == 1 && wishes_.cut_by_time && state_.time_field.empty() &&
+                        wishes_.unit_documents > 0;
+    const int slices =
+        sliced ? static_cast<int>(std::min<int64_t>(
+                     1024, (index.documents / shards + unit_documents_ - 1) / unit_documents_))
+               : 1;
+    for (size_t part = 0; part < parts; ++part) {
+      for (int shard = 0; shard < shards; ++shard) {
+        for (int slice = 0; slice < std::max(1, slices); ++slice) {
+          pieces.push_back({part, shards > 1 ? shard : -1, slice, slices > 1 ? slices : 0});
+        }
+      }
+    }
+    return pieces;
+  }
+
+  const TableState& state_;
+  const CutWishes& wishes_;
+  const int64_t unit_documents_;
+  const HistogramOf& histogram_of_;
+};
+
+}  // namespace
+
+Result<int64_t> ParseSlice(std::string_view text) {
+  if (text == "auto" || text == "none") return 0;
+  if (text == "hour" || text == "hourly") return int64_t{3'600'000};
+  if (text == "day" || text == "daily") return int64_t{86'400'000};
+  auto parsed = ParseDurationMs(text);
+  if (parsed.ok() && *parsed > 0) return *parsed;
+  return UserError(
+      fmt::format("slice: '{}' is neither auto, none, hour, day nor a duration such "
+                  "as 15m",
+                  text));
+}
+
+std::vector<TimeRange> CutByBuckets(const std::vector<TimeRange>& ranges,
+                                    std::span<const TimeBucket> buckets, int64_t documents) {
+  std::vector<TimeRange> cut;
+  for (TimeRange range : ranges) {
+    int64_t gathered = 0;
+    for (const auto& bucket : buckets) {
+      if (bucket.begin_ms >= range.end_ms) break;
+      // The cut is before the bucket that would make the unit too large.
+      if (gathered > 0 && gathered + bucket.documents > documents &&
+          bucket.begin_ms > range.begin_ms) {
+        cut.push_back({range.begin_ms, bucket.begin_ms});
+        range.begin_ms = bucket.begin_ms;
+        gathered = 0;
+      }
+      if (bucket.begin_ms >= range.begin_ms) gathered += bucket.documents;
+    }
+    cut.push_back(range);
+  }
+  return cut;
+}
+
+std::vector<TimeRange> CutByInterval(const std::vector<TimeRange>& ranges, int64_t first_ms,
+                                     int64_t last_ms, int64_t slice_ms) {
+  std::vector<TimeRange> cut;
+  for (TimeRange range : ranges) {
+    const int64_t from = std::max(range.begin_ms, first_ms), to = std::min(range.end_ms, last_ms);
+    for (int64_t at = FloorTo(from, slice_ms) + slice_ms; from <= to && at <= to; at += slice_ms) {
+      if (at <= range.begin_ms || at >= range.end_ms) continue;
+      cut.push_back({range.begin_ms, at});
+      range.begin_ms = at;
+    }
+    cut.push_back(range);
+  }
+  return cut;
+}
+
+int64_t DocumentsPerUnit(const TableState& state, const CutWishes& wishes) {
+  int64_t documents = 0;
+  for (const auto& index : state.indices) documents += index.documents;
+  int64_t target = wishes.unit_documents > 0 ? wishes.unit_documents : kUnitDocumentsDefault;
+  if (wishes.unit_documents == 0 && wishes.units_wanted > 0) {
+    target = std::min(target, std::max(kUnitDocumentsLeast, documents / wishes.units_wanted));
+  }
+  return std::max(target, documents / std::max<int64_t>(1, wishes.units_max));
+}
+
+Result<std::vector<WorkUnit>> PlanIndexUnits(const TableState& state, const DatasetId& dataset,
+                                             const CutWishes& wishes,
+                                             const HistogramOf& histogram_of) {
+  IndexCutter cutter(state, wishes, std::max<int64_t>(1, DocumentsPerUnit(state, wishes)),
+                     histogram_of);
+  std::vector<WorkUnit> units;
+  for (const auto& index : state.indices) {
+    ARROW_RETURN_NOT_OK(cutter.AddUnits(index, dataset, &units));
+  }
+  return units;
+}
+
+}  // namespace bulkhaul::opensearch

@@ -1,0 +1,279 @@
+#include "source/opensearch/session.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "source/opensearch/http_client.h"
+#include "source/opensearch/page_head.h"
+#include "source/opensearch/scroll.h"
+#include "source/opensearch/unit_token.h"
+
+namespace bulkhaul::opensearch {
+namespace {
+
+class SearchSession;
+
+class ScrollReader final : public UnitReader {
+ public:
+  ScrollReader(SearchSession* session, WorkUnit unit, UnitToken token, UnitContext& context,
+               std::unique_ptr<search::SearchPageDecoder> decoder);
+  ~ScrollReader() override;
+
+  Status Begin(std::string_view members);
+  std::shared_ptr<arrow::Schema> schema() const override { return decoder_->schema(); }
+  Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override;
+  UnitRange covered() const override { return unit_.range; }
+  int64_t bytes_read() const override { return bytes_read_; }
+  std::map<std::string, int64_t> counters() const override { return decoder_->counters(); }
+
+ private:
+  Status Fill();
+  Status FetchPage();
+  // Asks for the page after the one at hand, when it is certain that there is one.
+  Status AskAhead();
+  Status DecodePage();
+  void Account(int64_t wire_bytes);
+  Status Explain(const Status& status) const;
+
+  SearchSession* const session_;
+  const WorkUnit unit_;
+  const UnitToken token_;
+  UnitContext& context_;
+  const std::unique_ptr<search::SearchPageDecoder> decoder_;
+  Scroll scroll_;
+  int64_t page_documents_ = 0;        // asked for in each page
+  std::optional<HttpResponse> page_;  // received and not decoded yet
+  ScrollProgress progress_;
+  std::shared_ptr<arrow::RecordBatch> ready_;  // flushed; given out in slices of batch_rows_max
+  int64_t ready_given_ = 0;
+  int64_t bytes_read_ = 0, rows_given_ = 0;
+  bool finished_ = false;  // every page is decoded and the context closed
+  Status failure_;
+};
+
+class SearchSession final : public Session {
+ public:
+  SearchSession(std::unique_ptr<HttpClient> client, const ScrollSettings& settings,
+                ReadingOf reading_of, std::span<const Dataset> datasets, RateLimiter* limiter)
+      : client_(std::move(client)),
+        settings_(settings),
+        reading_of_(std::move(reading_of)),
+        datasets_(datasets),
+        limiter_(limiter) {}
+
+  Result<std::unique_ptr<UnitReader>> Read(const WorkUnit& unit, UnitContext& context) override;
+
+ private:
+  friend class ScrollReader;
+  Result<const DatasetReading*> ReadingFor(const DatasetId& id);
+  int64_t PageDocuments(const UnitToken& token) const;
+  // What a page of this index turned out to hold.
+  void Learn(const std::string& index, int64_t documents, int64_t bytes);
+  // The server, or we, had no room for a page.
+  void LearnTooLarge(const std::string& index, int64_t page_documents);
+
+  const std::unique_ptr<HttpClient> client_;
+  const ScrollSettings settings_;
+  const ReadingOf reading_of_;
+  const std::span<const Dataset> datasets_;
+  RateLimiter* const limiter_;
+  std::optional<DatasetId> prepared_id_;
+  DatasetReading prepared_;
+  std::map<std::string, int64_t> document_bytes_;  // by index: mean size of a document's JSON
+  bool reading_ = false;
+};
+
+ScrollReader::ScrollReader(SearchSession* session, WorkUnit unit, UnitToken token,
+                           UnitContext& context, std::unique_ptr<search::SearchPageDecoder> decoder)
+    : session_(session),
+      unit_(std::move(unit)),
+      token_(std::move(token)),
+      context_(context),
+      decoder_(std::move(decoder)),
+      scroll_(session->client_.get(), token_, session->settings_.keep_alive_ms) {}
+
+ScrollReader::~ScrollReader() { session_->reading_ = false; }
+
+Status ScrollReader::Explain(const Status& status) const {
+  if (status.ok() || KindOf(status) == ErrorKind::kCancelled) return status;
+  std::string where = fmt::format("index {}", token_.index);
+  if (progress_.pages > 0) {
+    where += fmt::format(", after {} of {} documents", progress_.documents, progress_.total);
+  }
+  return WithContext(status, where);
+}
+
+Status ScrollReader::Begin(std::string_view members) {
+  page_documents_ = session_->PageDocuments(token_);
+  ARROW_ASSIGN_OR_RAISE(const auto request, MakeSearchRequest(token_, members, page_documents_,
+                                                              session_->settings_.keep_alive_ms));
+  if (LogEnabled(LogLevel::kFull)) {
+    Log(LogLevel::kFull, fmt::format("unit {}: POST {} {}", unit_.id, request.path, request.body));
+  }
+  if (session_->limiter_ != nullptr) {
+    ARROW_RETURN_NOT_OK(session_->limiter_->Wait(context_.stop));
+  }
+  auto first = scroll_.Open(request, context_.stop);
+  if (!first.ok()) {
+    const std::string code = CodeOf(first.status());
+    if (code == "response_too_large" || code == "circuit_breaking_exception") {
+      session_->LearnTooLarge(token_.index, page_documents_);
+    }
+    return Explain(first.status());
+  }
+  page_ = *first;
+  return Status::OK();
+}
+
+Status ScrollReader::ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) {
+  batch->reset();
+  if (!failure_.ok()) return failure_;
+  if (context_.stop.stop_requested()) {
+    failure_ = CancelledError();
+  } else if (ready_ == nullptr) {
+    failure_ = Explain(Fill());
+  }
+  if (!failure_.ok()) {
+    scroll_.Close();
+    return failure_;
+  }
+  if (ready_ == nullptr) return Status::OK();
+  const int64_t rows =
+      std::min(std::max<int64_t>(1, context_.batch_rows_max), ready_->num_rows() - ready_given_);
+  *batch = rows == ready_->num_rows() ? ready_ : ready_->Slice(ready_given_, rows);
+  ready_given_ += rows;
+  rows_given_ += rows;
+  if (ready_given_ == ready_->num_rows()) {
+    ready_.reset();
+    ready_given_ = 0;
+  }
+  if (context_.rows_read != nullptr) *context_.rows_read += rows;
+  return Status::OK();
+}
+
+Status ScrollReader::Fill() {
+  while (!finished_) {
+    if (!page_) ARROW_RETURN_NOT_OK(FetchPage());
+    ARROW_RETURN_NOT_OK(AskAhead());
+    ARROW_RETURN_NOT_OK(DecodePage());
+    if (progress_.documents == progress_.total) {
+      finished_ = true;
+      scroll_.Close();
+    }
+    if (decoder_->bytes() >= context_.batch_bytes_max ||
+        decoder_->rows() >= context_.batch_rows_max) {
+      break;
+    }
+  }
+  ARROW_ASSIGN_OR_RAISE(ready_, decoder_->Flush());
+  if (ready_ == nullptr && rows_given_ != progress_.documents) {
+    return BugError(
+        fmt::format("{} documents came, {} were decoded", progress_.documents, rows_given_));
+  }
+  return Status::OK();
+}
+
+Status ScrollReader::FetchPage() {
+  if (!scroll_.asked()) {
+    if (session_->limiter_ != nullptr) {
+      ARROW_RETURN_NOT_OK(session_->limiter_->Wait(context_.stop));
+    }
+    ARROW_RETURN_NOT_OK(scroll_.Ask());
+  }
+  auto next = scroll_.Next(context_.stop);
+  if (!next.ok() && CodeOf(next.status()) == "response_too_large") {
+    session_->LearnTooLarge(token_.index, page_documents_);
+  }
+  ARROW_ASSIGN_OR_RAISE(page_, std::move(next));
+  return Status::OK();
+}
+
+Status ScrollReader::AskAhead() {
+  if (!session_->settings_.pipelined) return Status::OK();
+  if (session_->limiter_ != nullptr && session_->limiter_->limited()) return Status::OK();
+  const PageHead head = PeekPageHead(page_->body);
+  if (head.scroll_id.empty() || head.total < 0) return Status::OK();
+  if (progress_.documents + page_documents_ >= head.total) return Status::OK();
+  scroll_.set_id(head.scroll_id);
+  return scroll_.Ask();
+}
+
+Status ScrollReader::DecodePage() {
+  const HttpResponse page = *std::exchange(page_, std::nullopt);
+  ARROW_ASSIGN_OR_RAISE(const auto summary, decoder_->Append(page.body));
+  scroll_.set_id(summary.scroll_id);
+  Account(page.wire_bytes);
+  session_->Learn(token_.index, summary.hits, static_cast<int64_t>(page.body.size()));
+  if (session_->limiter_ != nullptr) session_->limiter_->Debit(summary.hits, page.wire_bytes);
+  if (context_.reservation != nullptr) {
+    const int64_t held = decoder_->buffered_bytes() + 2 * static_cast<int64_t>(page.body_capacity);
+    if (held > context_.reservation->bytes()) context_.reservation->Resize(held);
+  }
+  return CheckPage(summary, token_, &progress_);
+}
+
+void ScrollReader::Account(int64_t wire_bytes) {
+  bytes_read_ += wire_bytes;
+  if (context_.bytes_read != nullptr) *context_.bytes_read += wire_bytes;
+}
+
+Result<const DatasetReading*> SearchSession::ReadingFor(const DatasetId& id) {
+  if (prepared_id_ == id) return &prepared_;
+  const auto dataset = std::find_if(datasets_.begin(), datasets_.end(),
+                                    [&](const Dataset& one) { return one.id == id; });
+  if (dataset == datasets_.end()) {
+    return BugError(fmt::format("{} is not a dataset of this session", id.ToString()));
+  }
+  prepared_id_.reset();
+  ARROW_ASSIGN_OR_RAISE(prepared_, reading_of_(*dataset));
+  prepared_id_ = id;
+  return &prepared_;
+}
+
+int64_t SearchSession::PageDocuments(const UnitToken& token) const {
+  const auto learned = document_bytes_.find(token.index);
+  const int64_t bytes = learned != document_bytes_.end() ? learned->second : token.document_bytes;
+  if (bytes <= 0) return settings_.page_documents_max;
+  return std::clamp<int64_t>(settings_.page_bytes_target / bytes, 1, settings_.page_documents_max);
+}
+
+void SearchSession::Learn(const std::string& index, int64_t documents, int64_t bytes) {
+  if (documents > 0) document_bytes_[index] = bytes / documents + 1;
+}
+
+void SearchSession::LearnTooLarge(const std::string& index, int64_t page_documents) {
+  constexpr int64_t kSmaller = 8;
+  const int64_t smaller = std::max<int64_t>(1, page_documents / kSmaller);
+  document_bytes_[index] = settings_.page_bytes_target / smaller;
+}
+
+Result<std::unique_ptr<UnitReader>> SearchSession::Read(const WorkUnit& unit,
+                                                        UnitContext& context) {
+  if (reading_) return BugError("a session reads one unit at a time");
+  ARROW_ASSIGN_OR_RAISE(const auto* reading, ReadingFor(unit.dataset));
+  ARROW_ASSIGN_OR_RAISE(auto token, UnitToken::FromJson(unit.source_state));
+  ARROW_ASSIGN_OR_RAISE(auto decoder, reading->make_decoder(context));
+  reading_ = true;
+  auto reader =
+      std::make_unique<ScrollReader>(this, unit, std::move(token), context, std::move(decoder));
+  ARROW_RETURN_NOT_OK(reader->Begin(reading->body));
+  return reader;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Session>> OpenSession(const ConnectionSettings& connection,
+                                             const ScrollSettings& scroll, ReadingOf reading_of,
+                                             std::span<const Dataset> datasets,
+                                             RateLimiter* limiter, WorkerContext& context) {
+  ARROW_ASSIGN_OR_RAISE(auto client,
+                        HttpClient::Make(connection, static_cast<size_t>(context.worker)));
+  return std::make_unique<SearchSession>(std::move(client), scroll, std::move(reading_of), datasets,
+                                         limiter);
+}
+
+}  // namespace bulkhaul::opensearch

@@ -1,0 +1,408 @@
+#include "source/opensearch/time_range.h"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+
+#include <arrow/compute/api_scalar.h>
+#include <arrow/compute/initialize.h>
+#include <arrow/scalar.h>
+#include <fmt/format.h>
+
+namespace bulkhaul::opensearch {
+namespace {
+
+constexpr int64_t kSecondMs = 1000;
+constexpr int64_t kMinuteMs = 60 * kSecondMs;
+constexpr int64_t kHourMs = 60 * kMinuteMs;
+constexpr int64_t kDayMs = 24 * kHourMs;
+
+Status BadTime(std::string_view text, const char* why) {
+  return UserError(
+      fmt::format("'{}' is not a time: {}. Write 2024-03-01, 2024-03-01T10:15:00Z, milliseconds "
+                  "since 1970, or date math such as now-7d/d",
+                  text, why));
+}
+
+int64_t FloorDiv(int64_t value, int64_t divisor) {
+  const int64_t quotient = value / divisor;
+  return quotient * divisor > value ? quotient - 1 : quotient;
+}
+
+int64_t DaysOf(int year, unsigned month, unsigned day) {
+  using namespace std::chrono;
+  const sys_days days =
+      year_month_day{std::chrono::year(year), std::chrono::month(month), std::chrono::day(day)};
+  return days.time_since_epoch().count();
+}
+
+std::chrono::year_month_day DateOf(int64_t local_ms) {
+  return std::chrono::sys_days(std::chrono::days(FloorDiv(local_ms, kDayMs)));
+}
+
+// Takes `least` to `most` digits off the text.
+std::optional<int> TakeDigits(std::string_view* text, size_t least, size_t most) {
+  size_t count = 0;
+  int value = 0;
+  while (count < most && count < text->size() && (*text)[count] >= '0' && (*text)[count] <= '9') {
+    value = value * 10 + ((*text)[count++] - '0');
+  }
+  if (count < least) return std::nullopt;
+  text->remove_prefix(count);
+  return value;
+}
+
+bool Take(std::string_view* text, char wanted) {
+  if (!text->starts_with(wanted)) return false;
+  text->remove_prefix(1);
+  return true;
+}
+
+// "+02:00", "-0530", "+02", "Z". Milliseconds to take off a local time.
+std::optional<int64_t> ParseOffset(std::string_view text) {
+  if (text == "Z" || text == "z") return 0;
+  if (text.empty() || (text[0] != '+' && text[0] != '-')) return std::nullopt;
+  const int64_t sign = text[0] == '-' ? -1 : 1;
+  text.remove_prefix(1);
+  const auto hours = TakeDigits(&text, 2, 2);
+  if (!hours) return std::nullopt;
+  int minutes = 0;
+  if (!text.empty()) {
+    Take(&text, ':');
+    const auto taken = TakeDigits(&text, 2, 2);
+    if (!taken || !text.empty()) return std::nullopt;
+    minutes = *taken;
+  }
+  if (*hours > 18 || minutes > 59) return std::nullopt;
+  return sign * (*hours * kHourMs + minutes * kMinuteMs);
+}
+
+// A date with what it has of a time of day.
+struct WrittenTime {
+  int64_t local_ms = 0;
+  std::optional<int64_t> offset_ms;
+};
+
+// The fraction of a second after its point, as milliseconds.
+Result<int64_t> TakeFraction(std::string_view* rest, std::string_view text) {
+  int64_t milliseconds = 0;
+  int digits = 0;
+  for (; !rest->empty() && rest->front() >= '0' && rest->front() <= '9'; rest->remove_prefix(1)) {
+    if (digits < 3) {
+      milliseconds = milliseconds * 10 + (rest->front() - '0');
+    } else if (rest->front() != '0') {
+      return BadTime(text, "bounds are exact to the millisecond");
+    }
+    ++digits;
+  }
+  if (digits == 0 || digits > 9) return BadTime(text, "a fraction has 1 to 9 digits");
+  for (; digits < 3; ++digits) milliseconds *= 10;
+  return milliseconds;
+}
+
+// What follows the 'T'. Milliseconds of the day.
+Result<int64_t> TakeTimeOfDay(std::string_view* rest, std::string_view text, Rounding rounding) {
+  const bool up = rounding == Rounding::kUp;
+  const auto hour = TakeDigits(rest, 2, 2);
+  if (!hour || *hour > 23) return BadTime(text, "an hour has two digits");
+  int64_t result = *hour * kHourMs;
+  if (!Take(rest, ':')) return result + (up ? kHourMs - 1 : 0);
+  const auto minute = TakeDigits(rest, 2, 2);
+  if (!minute || *minute > 59) return BadTime(text, "a minute has two digits");
+  result += *minute * kMinuteMs;
+  if (!Take(rest, ':')) return result + (up ? kMinuteMs - 1 : 0);
+  const auto second = TakeDigits(rest, 2, 2);
+  if (!second || *second > 59) return BadTime(text, "a second has two digits");
+  result += *second * kSecondMs;
+  if (!Take(rest, '.') && !Take(rest, ',')) return result + (up ? kSecondMs - 1 : 0);
+  ARROW_ASSIGN_OR_RAISE(const int64_t milliseconds, TakeFraction(rest, text));
+  return result + milliseconds;
+}
+
+Result<WrittenTime> ParseWritten(std::string_view text, Rounding rounding) {
+  std::string_view rest = text;
+  const auto year = TakeDigits(&rest, 4, 4);
+  if (!year) return BadTime(text, "a year has four digits");
+  int month = 1, day = 1;
+  if (Take(&rest, '-')) {
+    const auto taken = TakeDigits(&rest, 2, 2);
+    if (!taken || *taken < 1 || *taken > 12) return BadTime(text, "a month has two digits");
+    month = *taken;
+    if (Take(&rest, '-')) {
+      const auto taken_day = TakeDigits(&rest, 2, 2);
+      if (!taken_day) return BadTime(text, "a day has two digits");
+      day = *taken_day;
+    }
+  }
+  const std::chrono::year_month_day date{std::chrono::year(*year),
+                                         std::chrono::month(static_cast<unsigned>(month)),
+                                         std::chrono::day(static_cast<unsigned>(day))};
+  if (!date.ok()) return BadTime(text, "there is no such day");
+  int64_t time_of_day = rounding == Rounding::kUp ? kDayMs - 1 : 0;
+  if (Take(&rest, 'T') && !rest.empty()) {
+    ARROW_ASSIGN_OR_RAISE(time_of_day, TakeTimeOfDay(&rest, text, rounding));
+  }
+  WrittenTime result;
+  result.local_ms =
+      DaysOf(*year, static_cast<unsigned>(month), static_cast<unsigned>(day)) * kDayMs +
+      time_of_day;
+  if (!rest.empty()) {
+    result.offset_ms = ParseOffset(rest);
+    if (!result.offset_ms) return BadTime(text, "its end is not understood");
+  }
+  return result;
+}
+
+Result<int64_t> ParseMoment(std::string_view text, Rounding rounding, const TimeZone& zone) {
+  int64_t number = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool is_number = parsed.ec == std::errc() && parsed.ptr == text.data() + text.size();
+  // Four digits are a year: strict_date_optional_time comes before epoch_millis.
+  if (is_number && text.size() != 4) return number;
+  ARROW_ASSIGN_OR_RAISE(const auto written, ParseWritten(text, rounding));
+  if (written.offset_ms) return written.local_ms - *written.offset_ms;
+  return zone.ToUtc(written.local_ms);
+}
+
+// The local time at which the unit that holds `local_ms` begins.
+std::optional<int64_t> Floor(int64_t local_ms, char unit) {
+  const auto date = DateOf(local_ms);
+  switch (unit) {
+    case 'y':
+      return DaysOf(static_cast<int>(date.year()), 1, 1) * kDayMs;
+    case 'M':
+      return DaysOf(static_cast<int>(date.year()), static_cast<unsigned>(date.month()), 1) * kDayMs;
+    case 'w':  // weeks begin on Monday; day 0 was a Thursday
+      return (FloorDiv(FloorDiv(local_ms, kDayMs) + 3, 7) * 7 - 3) * kDayMs;
+    case 'd':
+      return FloorDiv(local_ms, kDayMs) * kDayMs;
+    case 'h':
+    case 'H':
+      return FloorDiv(local_ms, kHourMs) * kHourMs;
+    case 'm':
+      return FloorDiv(local_ms, kMinuteMs) * kMinuteMs;
+    case 's':
+      return FloorDiv(local_ms, kSecondMs) * kSecondMs;
+    default:
+      return std::nullopt;
+  }
+}
+
+// By the calendar for days and longer; the 31st stays at a shorter month's end.
+std::optional<int64_t> Add(int64_t local_ms, int64_t count, char unit) {
+  using namespace std::chrono;
+  const int64_t time_of_day = local_ms - FloorDiv(local_ms, kDayMs) * kDayMs;
+  const auto date = DateOf(local_ms);
+  switch (unit) {
+    case 'y':
+    case 'M': {
+      const auto moved = date + months(unit == 'y' ? count * 12 : count);
+      const auto last = (moved.year() / moved.month() / std::chrono::last).day();
+      return DaysOf(static_cast<int>(moved.year()), static_cast<unsigned>(moved.month()),
+                    static_cast<unsigned>(std::min(moved.day(), last))) *
+                 kDayMs +
+             time_of_day;
+    }
+    case 'w':
+      return local_ms + count * 7 * kDayMs;
+    case 'd':
+      return local_ms + count * kDayMs;
+    case 'h':
+    case 'H':
+      return local_ms + count * kHourMs;
+    case 'm':
+      return local_ms + count * kMinuteMs;
+    case 's':
+      return local_ms + count * kSecondMs;
+    default:
+      return std::nullopt;
+  }
+}
+
+// One step of date math: "/d", "-7d", "+M". Takes it off `rest`.
+Result<int64_t> ApplyStep(int64_t time_ms, std::string_view* rest, std::string_view text,
+                          Rounding rounding, const TimeZone& zone) {
+  const char sign = rest->front();
+  rest->remove_prefix(1);
+  if (sign != '/' && sign != '+' && sign != '-') return BadTime(text, "its date math is wrong");
+  int64_t count = 1;
+  if (sign != '/' && !rest->empty() && rest->front() >= '0' && rest->front() <= '9') {
+    const auto taken = TakeDigits(rest, 1, 7);
+    count = *taken;
+  }
+  if (rest->empty()) return BadTime(text, "a unit is missing: y, M, w, d, h, m or s");
+  const char unit = rest->front();
+  rest->remove_prefix(1);
+  const bool clock = unit == 'h' || unit == 'H' || unit == 'm' || unit == 's';
+  if (sign != '/') {
+    if (sign == '-') count = -count;
+    if (clock) return *Add(time_ms, count, unit);  // hours pass at a change of the clock too
+    ARROW_ASSIGN_OR_RAISE(const int64_t local, zone.ToLocal(time_ms));
+    const auto moved = Add(local, count, unit);
+    if (!moved) return BadTime(text, "the units are y, M, w, d, h, m and s");
+    return zone.ToUtc(*moved);
+  }
+  ARROW_ASSIGN_OR_RAISE(const int64_t local, zone.ToLocal(time_ms));
+  const auto floor = Floor(local, unit);
+  if (!floor) return BadTime(text, "the units are y, M, w, d, h, m and s");
+  if (rounding == Rounding::kDown) return zone.ToUtc(*floor);
+  ARROW_ASSIGN_OR_RAISE(const int64_t next, zone.ToUtc(*Add(*floor, 1, unit)));
+  return next - 1;
+}
+
+Result<arrow::Datum> ZoneCall(const Result<arrow::Datum>& result, const std::string& name) {
+  if (result.ok()) return result;
+  return UserError(
+      fmt::format("time zone '{}': {}; write a name such as Europe/Berlin (which needs "
+                  "the system's tzdata) or an offset such as +02:00",
+                  name, result.status().message()));
+}
+
+int64_t ValueOf(const arrow::Datum& datum) {
+  return static_cast<const arrow::TimestampScalar&>(*datum.scalar()).value;
+}
+
+}  // namespace
+
+Result<TimeZone> TimeZone::Parse(std::string_view text) {
+  TimeZone zone;
+  if (text.empty() || text == "UTC") return zone;
+  if (const auto offset = ParseOffset(text)) {
+    zone.offset_ms_ = *offset;
+    return zone;
+  }
+  static const Status initialized = arrow::compute::Initialize();
+  ARROW_RETURN_NOT_OK(initialized);
+  zone.name_ = text;
+  ARROW_RETURN_NOT_OK(zone.ToLocal(0));
+  return zone;
+}
+
+Result<int64_t> TimeZone::ToLocal(int64_t utc_ms) const {
+  if (name_.empty()) return utc_ms + offset_ms_;
+  const arrow::TimestampScalar scalar(utc_ms, arrow::timestamp(arrow::TimeUnit::MILLI, name_));
+  ARROW_ASSIGN_OR_RAISE(
+      const auto local,
+      ZoneCall(arrow::compute::LocalTimestamp(std::make_shared<arrow::TimestampScalar>(scalar)),
+               name_));
+  return ValueOf(local);
+}
+
+Result<int64_t> TimeZone::ToUtc(int64_t local_ms) const {
+  if (name_.empty()) return local_ms - offset_ms_;
+  const auto scalar =
+      std::make_shared<arrow::TimestampScalar>(local_ms, arrow::timestamp(arrow::TimeUnit::MILLI));
+  using Assume = arrow::compute::AssumeTimezoneOptions;
+  ARROW_ASSIGN_OR_RAISE(
+      const auto utc,
+      ZoneCall(arrow::compute::AssumeTimezone(
+                   scalar, Assume(name_, Assume::AMBIGUOUS_EARLIEST, Assume::NONEXISTENT_LATEST)),
+               name_));
+  return ValueOf(utc);
+}
+
+Result<int64_t> ParseTime(std::string_view text, Rounding rounding, const TimeZone& zone,
+                          int64_t now_ms) {
+  std::string_view rest = text;
+  int64_t time_ms = now_ms;
+  if (text.starts_with("now")) {
+    rest.remove_prefix(3);
+  } else {
+    const auto bars = text.find("||");
+    if (bars == std::string_view::npos) return ParseMoment(text, rounding, zone);
+    ARROW_ASSIGN_OR_RAISE(time_ms, ParseMoment(text.substr(0, bars), Rounding::kDown, zone));
+    rest = text.substr(bars + 2);
+  }
+  while (!rest.empty()) {
+    ARROW_ASSIGN_OR_RAISE(time_ms, ApplyStep(time_ms, &rest, text, rounding, zone));
+  }
+  return time_ms;
+}
+
+Result<TimeRange> ResolveBounds(const TimeBounds& bounds, const TimeZone& zone, int64_t now_ms) {
+  if (!bounds.gte.empty() && !bounds.gt.empty()) return UserError("give gte or gt, not both");
+  if (!bounds.lte.empty() && !bounds.lt.empty()) return UserError("give lte or lt, not both");
+  TimeRange range;
+  if (!bounds.gte.empty()) {
+    ARROW_ASSIGN_OR_RAISE(range.begin_ms, ParseTime(bounds.gte, Rounding::kDown, zone, now_ms));
+  } else if (!bounds.gt.empty()) {
+    ARROW_ASSIGN_OR_RAISE(range.begin_ms, ParseTime(bounds.gt, Rounding::kUp, zone, now_ms));
+    ++range.begin_ms;
+  }
+  if (!bounds.lte.empty()) {
+    ARROW_ASSIGN_OR_RAISE(range.end_ms, ParseTime(bounds.lte, Rounding::kUp, zone, now_ms));
+    ++range.end_ms;
+  } else if (!bounds.lt.empty()) {
+    ARROW_ASSIGN_OR_RAISE(range.end_ms, ParseTime(bounds.lt, Rounding::kDown, zone, now_ms));
+  }
+  if (range.empty()) {
+    return UserError("the time range is empty: " + FormatRange(range));
+  }
+  return range;
+}
+
+Result<TimeRange> ResolveSpan(std::string_view text, const TimeZone& zone, int64_t now_ms) {
+  const auto dots = text.find("..");
+  if (dots == std::string_view::npos) {
+    return UserError(fmt::format(
+        "'{}' is not a range of time: write 2024-03-01..2024-04-01, the end not included", text));
+  }
+  TimeBounds bounds;
+  bounds.gte = text.substr(0, dots);
+  bounds.lt = text.substr(dots + 2);
+  return ResolveBounds(bounds, zone, now_ms);
+}
+
+MergedRanges MergeRanges(std::vector<TimeRange> ranges) {
+  std::sort(ranges.begin(), ranges.end(), [](const TimeRange& a, const TimeRange& b) {
+    return std::pair(a.begin_ms, a.end_ms) < std::pair(b.begin_ms, b.end_ms);
+  });
+  MergedRanges merged;
+  for (const auto& range : ranges) {
+    if (range.empty()) continue;
+    if (merged.ranges.empty() || range.begin_ms > merged.ranges.back().end_ms) {
+      merged.ranges.push_back(range);
+      continue;
+    }
+    TimeRange& last = merged.ranges.back();
+    merged.overlaps += range.begin_ms < last.end_ms ? 1 : 0;
+    last.end_ms = std::max(last.end_ms, range.end_ms);
+  }
+  return merged;
+}
+
+std::vector<TimeRange> Intersect(const std::vector<TimeRange>& ranges, const TimeRange& limits) {
+  std::vector<TimeRange> parts;
+  for (const auto& range : ranges) {
+    const TimeRange part{std::max(range.begin_ms, limits.begin_ms),
+                         std::min(range.end_ms, limits.end_ms)};
+    if (!part.empty()) parts.push_back(part);
+  }
+  return parts;
+}
+
+bool AnyContains(const std::vector<TimeRange>& ranges, const TimeRange& inner) {
+  return std::any_of(ranges.begin(), ranges.end(), [&](const TimeRange& range) {
+    return range.begin_ms <= inner.begin_ms && inner.end_ms <= range.end_ms;
+  });
+}
+
+std::string FormatTime(int64_t time_ms) {
+  if (time_ms == TimeRange::kOpenBegin || time_ms == TimeRange::kOpenEnd) return {};
+  const auto date = DateOf(time_ms);
+  const int64_t rest = time_ms - FloorDiv(time_ms, kDayMs) * kDayMs;
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                     rest / kHourMs, rest / kMinuteMs % 60, rest / kSecondMs % 60,
+                     rest % kSecondMs);
+}
+
+std::string FormatRange(const TimeRange& range) {
+  const auto shown = [](int64_t bound, const char* open) {
+    const auto text = FormatTime(bound);
+    return text.empty() ? std::string(open) : text;
+  };
+  return shown(range.begin_ms, "the beginning") + " to " + shown(range.end_ms, "the end");
+}
+
+}  // namespace bulkhaul::opensearch

@@ -1,0 +1,113 @@
+// The growing buffers of one column. Internal to wire/json.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include <arrow/array/data.h>
+#include <arrow/buffer_builder.h>
+#include <arrow/memory_pool.h>
+
+#include "base/error.h"
+#include "wire/json/page_layout.h"
+
+namespace bulkhaul::search {
+
+// Values of one type one behind the other. Which of the Append functions is right follows from the
+// kind.
+class ValueBuffer {
+ public:
+  ValueBuffer(ColumnKind kind, std::shared_ptr<arrow::DataType> type, arrow::MemoryPool* pool);
+
+  template <typename T>
+  Status AppendFixed(T value) {
+    ARROW_RETURN_NOT_OK(values_.Append(&value, sizeof(T)));
+    return MarkValid();
+  }
+  Status AppendBool(bool value);
+  Status AppendBytes(std::string_view bytes);
+  Status AppendPoint(double latitude, double longitude);
+  Status AppendNulls(int64_t count);
+
+  // Text written in place: room for `bytes` behind the last value, and then how many were used.
+  Result<uint8_t*> Room(int64_t bytes);
+  Status AppendWritten(int64_t bytes);
+
+  // The last value, which is text; and the same with other bytes in place of those behind its first
+  // `kept`.
+  std::string_view LastText() const;
+  Status RewriteLastText(int64_t kept, std::string_view text);
+
+  int64_t length() const { return length_; }
+  int64_t bytes() const;           // of the values
+  int64_t buffered_bytes() const;  // of the buffers
+  // The values, and this buffer empty again.
+  Result<std::shared_ptr<arrow::ArrayData>> Finish();
+  void Clear();
+
+ private:
+  Status MarkValid() {
+    ++length_;
+    return null_count_ == 0 ? Status::OK() : validity_.Append(true);
+  }
+  Status AppendOffset();
+
+  ColumnKind kind_;
+  std::shared_ptr<arrow::DataType> type_;
+  bool type_has_offsets_;
+  int32_t width_;  // of a fixed value, bytes
+  int64_t length_ = 0;
+  int64_t null_count_ = 0;
+  arrow::BufferBuilder values_;  // fixed values, text, or latitudes
+  arrow::BufferBuilder longitudes_;
+  arrow::TypedBufferBuilder<int32_t> offsets_;  // of text: where each value begins
+  arrow::TypedBufferBuilder<bool> bits_;        // of booleans
+  arrow::TypedBufferBuilder<bool> validity_;    // empty until the first null
+};
+
+// A column, row by row. Rows that nothing is written to are null.
+class ColumnBuffer {
+ public:
+  ColumnBuffer(const ColumnSpec& spec, arrow::MemoryPool* pool);
+
+  const ColumnSpec& spec() const { return *spec_; }
+  bool is_list() const { return is_list_; }
+  // Whether row `row` has a value.
+  bool occupied(int64_t row) const { return rows_ > row; }
+  // Before the value of `row` is appended to values(); not where it is occupied.
+  Status BeginRow(int64_t row) {
+    if (rows_ < row) ARROW_RETURN_NOT_OK(AppendNullRows(row - rows_));
+    return Status::OK();
+  }
+  void EndRow() { ++rows_; }
+  // Lists: from here on values() takes elements of this row.
+  Status OpenList(int64_t row);
+  ValueBuffer& values() { return values_; }
+  const ValueBuffer& values() const { return values_; }
+
+  // JSON text that several objects of one document have a part in is one array.
+  Status AppendJson(int64_t row, std::string_view json);
+
+  int64_t bytes() const { return values_.bytes() + (is_list_ ? rows_ * 4 : 0); }
+  int64_t buffered_bytes() const;
+  // `rows` in all.
+  Result<std::shared_ptr<arrow::ArrayData>> Finish(int64_t rows);
+  void Clear();
+
+ private:
+  Status AppendNullRows(int64_t count);
+  void ForgetRows();
+
+  const ColumnSpec* spec_;
+  std::shared_ptr<arrow::DataType> type_;
+  bool is_list_;
+  ValueBuffer values_;
+  int64_t rows_ = 0;
+  int64_t null_rows_ = 0;                       // of lists
+  arrow::TypedBufferBuilder<int32_t> offsets_;  // of lists: where each begins
+  arrow::TypedBufferBuilder<bool> validity_;    // of lists
+  int64_t gathered_row_ = -1;                   // whose JSON text is an array of several values
+};
+
+}  // namespace bulkhaul::search

@@ -1,0 +1,36 @@
+// What kind of values a field type of the servers has. Internal to wire/json.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace bulkhaul::search {
+
+enum class FieldClass {
+  kInteger,        // byte, short, integer, long, by rank
+  kUnsigned,       // unsigned_long
+  kMixedIntegers,  // made by widening: signed and unsigned 64 bits
+  kReal,           // half_float, float, double, scaled_float, by rank
+  kBool,
+  kText,
+  kBinary,
+  kDate,  // date, date_nanos, by rank
+  kGeoPoint,
+  kVector,
+  kJson,  // no column of its own kind: JSON text
+  kObject,
+};
+
+struct ClassifiedType {
+  FieldClass field_class;
+  int rank = 0;  // wider types have a higher one
+};
+
+// Types that are not known, those of later versions and plugins among them, are kJson.
+ClassifiedType ClassifyType(std::string_view type);
+
+// The type that holds the values of both: one of them, or "mixed integers", "double", "json". ""
+// when there is none.
+std::string WidenTypes(const std::string& left, const std::string& right);
+
+}  // namespace bulkhaul::search

@@ -1,0 +1,59 @@
+// From the keys of documents to columns. Internal to wire/json.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "wire/json/page_layout.h"
+
+namespace bulkhaul::search {
+
+struct KeyHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view key) const { return std::hash<std::string_view>()(key); }
+};
+
+// An object that a mapping knows, or a field. Documents of one index mostly have the same keys in
+// the same order: each node guesses the next key from the one before.
+class FieldNode {
+ public:
+  explicit FieldNode(std::string path) : path(std::move(path)) {}
+
+  const std::string path;
+  int column = -1;       // that takes a value here
+  bool skipped = false;  // nothing here is wanted: mapped, but no column here or below
+  bool is_object() const { return !children_.empty(); }
+
+  // The place of `path` below this node, made where it is missing.
+  FieldNode* Make(std::string_view path);
+  // Marks nodes below which nothing is a column, where `path`s left out are all there is.
+  void MarkSkipped();
+
+  // Before the keys of one object.
+  void Rewind() { expected_ = 0; }
+  // The node of a key as the document writes it, "a.b" included; nullptr when no mapping has it.
+  // False when the key's escapes are none.
+  bool Find(std::string_view raw_key, FieldNode** node);
+
+ private:
+  struct Learned {
+    std::string raw_key;
+    FieldNode* node;
+  };
+  FieldNode* Resolve(std::string_view key);
+
+  std::map<std::string, std::unique_ptr<FieldNode>, std::less<>> children_;
+  std::vector<Learned> learned_;  // in the order of their first appearance
+  std::unordered_map<std::string, uint32_t, KeyHash, std::equal_to<>> places_;
+  uint32_t expected_ = 0;
+};
+
+// The tree of the columns that are read from "fields", or else from "_source".
+std::unique_ptr<FieldNode> MakeFieldTree(const PageLayout& layout, bool from_fields);
+
+}  // namespace bulkhaul::search

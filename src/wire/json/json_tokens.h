@@ -1,0 +1,132 @@
+// JSON text as tokens: first where they begin, found with SIMD, and then a cursor that walks them
+// on demand. Internal to wire/json.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+namespace bulkhaul::search {
+
+// Where the tokens of one text begin. Not thread-safe; its buffer serves text after text.
+class TokenIndex {
+ public:
+  // kTransient when the text cannot be JSON: a string without an end or with control characters,
+  // bytes that are no UTF-8.
+  Status Build(std::string_view text);
+  const uint32_t* positions() const { return positions_.data(); }
+  uint32_t count() const { return count_; }
+  int64_t buffered_bytes() const { return static_cast<int64_t>(positions_.capacity()) * 4; }
+
+ private:
+  std::vector<uint32_t> positions_;
+  uint32_t count_ = 0;
+};
+
+// What text that breaks JSON's grammar is answered with.
+Status BrokenJson(const std::string& what, int64_t position);
+
+// Whether the text is a number as JSON writes it.
+bool IsJsonNumber(std::string_view text);
+// Whether every backslash in the text of a string begins an escape of JSON.
+bool EscapesAreValid(std::string_view text);
+
+// Writes what the inside of a JSON string means to `out`, which has room for text.size() bytes. The
+// number of bytes, or -1 for escapes that are none, or half of a character beyond U+FFFF.
+int64_t Unescape(std::string_view text, char* out);
+
+// A place among the tokens. Every step checks its bounds and the grammar, so that no text, however
+// broken, is read beyond its end.
+class TokenCursor {
+ public:
+  static constexpr int kDepthMax = 1000;  // as the servers' own parser has it
+
+  TokenCursor(std::string_view text, const TokenIndex& index)
+      : text_(text), positions_(index.positions()), count_(index.count()) {}
+
+  bool at_end() const { return next_ == count_; }
+  // The first character of the token here; NUL at the end.
+  char peek() const { return next_ < count_ ? text_[positions_[next_]] : '\0'; }
+  uint32_t position() const {
+    return next_ < count_ ? positions_[next_] : static_cast<uint32_t>(text_.size());
+  }
+  void Advance() { ++next_; }
+  // A place to come back to.
+  uint32_t mark() const { return next_; }
+  void ReturnTo(uint32_t mark) { next_ = mark; }
+  // The token here without the white space behind it, and past it. Not at the end.
+  std::string_view Take() {
+    const std::string_view token = TokenAt(next_);
+    ++next_;
+    return token;
+  }
+  Status Error(const char* expected) const;
+  // A scalar that may stand here: a string with its quotes, a number, true, false, null.
+  Status TakeScalar(std::string_view* token);
+  // Past the value here, of any kind. Its inside is checked for balance only.
+  Status Skip();
+  // The text of the value here, and past it.
+  Status TakeRaw(std::string_view* raw);
+  // Appends the value here, checked, without white space, and goes past it.
+  Status CopyCompact(std::string* out);
+
+  // Members of the object here: call `member` with the key's raw text (escapes as they stand); it
+  // must go past the value.
+  template <typename Member>
+  Status ForEachMember(const Member& member) {
+    if (peek() != '{') return Error("an object");
+    ++next_;
+    if (peek() == '}') return ++next_, Status::OK();
+    for (;;) {
+      std::string_view key;
+      ARROW_RETURN_NOT_OK(TakeKey(&key));
+      ARROW_RETURN_NOT_OK(member(key));
+      const char behind = peek();
+      ++next_;
+      if (behind == '}') return Status::OK();
+      if (behind != ',') return --next_, Error("',' or '}'");
+    }
+  }
+  template <typename Element>
+  Status ForEachElement(const Element& element) {
+    if (peek() != '[') return Error("an array");
+    ++next_;
+    if (peek() == ']') return ++next_, Status::OK();
+    for (;;) {
+      ARROW_RETURN_NOT_OK(element());
+      const char behind = peek();
+      ++next_;
+      if (behind == ']') return Status::OK();
+      if (behind != ',') return --next_, Error("',' or ']'");
+    }
+  }
+
+ private:
+  std::string_view TokenAt(uint32_t token) const {
+    const uint32_t begin = positions_[token];
+    size_t end = token + 1 < count_ ? positions_[token + 1] : text_.size();
+    while (end > begin + 1 && static_cast<unsigned char>(text_[end - 1]) <= ' ') --end;
+    return text_.substr(begin, end - begin);
+  }
+  // The key here and the ':' behind it.
+  [[gnu::always_inline]] Status TakeKey(std::string_view* key) {
+    if (peek() != '"') return Error("a key");
+    const std::string_view token = TokenAt(next_);
+    if (token.size() < 2 || token.back() != '"') return Error("a key");
+    *key = token.substr(1, token.size() - 2);
+    ++next_;
+    if (peek() != ':') return Error("':'");
+    ++next_;
+    return Status::OK();
+  }
+
+  std::string_view text_;
+  const uint32_t* positions_;
+  uint32_t count_;
+  uint32_t next_ = 0;
+};
+
+}  // namespace bulkhaul::search

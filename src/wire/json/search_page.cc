@@ -1,0 +1,406 @@
+#include "wire/json/search_page.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+#include <arrow/array.h>
+#include <arrow/array/array_nested.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "wire/json/column_buffer.h"
+#include "wire/json/field_tree.h"
+#include "wire/json/json_tokens.h"
+#include "wire/json/page_parts.h"
+#include "wire/json/value_decoder.h"
+
+namespace bulkhaul::search {
+
+class SearchPageDecoder::Impl {
+ public:
+  Impl(PageLayout layout, arrow::MemoryPool* pool)
+      : layout_(std::move(layout)), groups_(layout_.Groups()), pool_(pool) {}
+
+  Status Init() {
+    ARROW_ASSIGN_OR_RAISE(schema_, layout_.Schema());
+    ARROW_ASSIGN_OR_RAISE(ValueDecoder values, ValueDecoder::Make(layout_));
+    values_ = std::make_unique<ValueDecoder>(std::move(values));
+    source_tree_ = MakeFieldTree(layout_, false);
+    fields_tree_ = MakeFieldTree(layout_, true);
+    for (size_t column = 0; column < layout_.columns.size(); ++column) {
+      const ColumnSpec& spec = layout_.columns[column];
+      columns_.push_back(std::make_unique<ColumnBuffer>(spec, pool_));
+      if (!spec.constants.empty()) constant_columns_.push_back(static_cast<int>(column));
+      if (spec.kind >= ColumnKind::kId) metadata_columns_.push_back(static_cast<int>(column));
+      if (spec.kind == ColumnKind::kExtra) extra_wanted_ = true;
+    }
+    return Status::OK();
+  }
+
+  const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
+  int64_t rows() const { return rows_; }
+
+  Result<PageSummary> Append(std::string_view page);
+  Result<std::shared_ptr<arrow::RecordBatch>> Flush();
+
+  void Reset() {
+    for (const auto& column : columns_) column->Clear();
+    values_->counters.fill(0);
+    rows_ = 0;
+    failed_ = false;
+  }
+
+  int64_t bytes() const {
+    int64_t total = 0;
+    for (const auto& column : columns_) total += column->bytes();
+    return total;
+  }
+
+  int64_t buffered_bytes() const {
+    int64_t total = index_.buffered_bytes() + values_->buffered_bytes();
+    for (const auto& column : columns_) total += column->buffered_bytes();
+    return total;
+  }
+
+  std::map<std::string, int64_t> counters() const {
+    static constexpr const char* kNames[kCounterCount] = {
+        "misfit_nulled", "array_values_dropped", "excess_digits_truncated", "unmapped_values",
+        "geo_third_value_dropped"};
+    std::map<std::string, int64_t> named;
+    for (int counter = 0; counter < kCounterCount; ++counter) {
+      if (values_->counters[counter] > 0) named[kNames[counter]] = values_->counters[counter];
+    }
+    return named;
+  }
+
+ private:
+  // The parts of a hit that stand beside its document, as tokens; empty where there is none.
+  struct Hit {
+    std::string_view id, index, routing, seq_no;
+    bool has_document = false;
+  };
+
+  Result<PageSummary> DecodePage(TokenCursor* cursor);
+  Status DecodeHits(TokenCursor* cursor, PageSummary* summary);
+  Status DecodeHit(TokenCursor* cursor, std::string_view* sort);
+  Status FinishHit();
+  Status AppendMetadata(int column, std::string_view token);
+  Status AppendExtra(int column);
+  Status AppendConstant(int column);
+  Status DecodeObject(FieldNode* node, TokenCursor* cursor, int depth);
+  Status DecodeNode(FieldNode* node, TokenCursor* cursor, int depth);
+  Status DecodeUnmapped(const FieldNode& parent, std::string_view raw_key, TokenCursor* cursor);
+  // `status` with document and field in front.
+  Status InDocument(const Status& status, std::string_view field);
+  std::string ShownToken(std::string_view token);
+  Result<std::shared_ptr<arrow::ArrayData>> Assemble(
+      const StructGroup& group, const arrow::Field& field,
+      const std::vector<std::shared_ptr<arrow::ArrayData>>& columns) const;
+
+  const PageLayout layout_;
+  const StructGroup groups_;
+  arrow::MemoryPool* const pool_;
+  std::shared_ptr<arrow::Schema> schema_;
+  TokenIndex index_;
+  std::unique_ptr<ValueDecoder> values_;
+  std::unique_ptr<FieldNode> source_tree_, fields_tree_;
+  std::vector<std::unique_ptr<ColumnBuffer>> columns_;
+  std::vector<int> constant_columns_, metadata_columns_;
+  bool extra_wanted_ = false;
+  int64_t rows_ = 0;
+  bool failed_ = false;
+
+  Hit hit_;
+  int64_t hits_before_ = 0;                                 // rows when the page began
+  std::vector<std::pair<std::string, std::string>> extra_;  // of the document: key and JSON
+};
+
+Result<PageSummary> SearchPageDecoder::Impl::Append(std::string_view page) {
+  if (failed_) return BugError("a page for a decoder that failed and was not reset");
+  failed_ = true;  // until the page is whole
+  ARROW_RETURN_NOT_OK(index_.Build(page));
+  TokenCursor cursor(page, index_);
+  hits_before_ = rows_;
+  ARROW_ASSIGN_OR_RAISE(PageSummary summary, DecodePage(&cursor));
+  failed_ = false;
+  return summary;
+}
+
+Result<PageSummary> SearchPageDecoder::Impl::DecodePage(TokenCursor* cursor) {
+  PageSummary summary;
+  bool has_hits = false;
+  if (cursor->peek() != '{') return NotASearchAnswer("it is no JSON object");
+  ARROW_RETURN_NOT_OK(cursor->ForEachMember([&](std::string_view key) -> Status {
+    if (key == "hits" && !has_hits) {
+      has_hits = true;
+      return DecodeHits(cursor, &summary);
+    }
+    return DecodePagePart(key, cursor, &summary);
+  }));
+  if (!cursor->at_end()) return cursor->Error("the end of the answer");
+  if (!has_hits) return NotASearchAnswer("it has no \"hits\"");
+  summary.hits = rows_ - hits_before_;
+  return summary;
+}
+
+Status SearchPageDecoder::Impl::DecodeHits(TokenCursor* cursor, PageSummary* summary) {
+  std::string_view sort;
+  ARROW_RETURN_NOT_OK(cursor->ForEachMember([&](std::string_view key) -> Status {
+    if (key == "hits") {
+      return cursor->ForEachElement([&] { return DecodeHit(cursor, &sort); });
+    }
+    if (key == "total") return DecodeTotal(cursor, summary);
+    return cursor->Skip();
+  }));
+  summary->last_sort = sort;
+  return Status::OK();
+}
+
+Status SearchPageDecoder::Impl::DecodeHit(TokenCursor* cursor, std::string_view* sort) {
+  hit_ = Hit();
+  extra_.clear();
+  ARROW_RETURN_NOT_OK(cursor->ForEachMember([&](std::string_view key) -> Status {
+    if (key == "_source") {
+      hit_.has_document = true;
+      if (layout_.doc_values) return cursor->Skip();
+      return DecodeObject(source_tree_.get(), cursor, 0);
+    }
+    if (key == "fields") {
+      hit_.has_document = hit_.has_document || layout_.doc_values;
+      return DecodeObject(fields_tree_.get(), cursor, 0);
+    }
+    if (key == "_index") return cursor->TakeScalar(&hit_.index);
+    if (key == "_id") return cursor->TakeScalar(&hit_.id);
+    if (key == "_routing") return cursor->TakeScalar(&hit_.routing);
+    if (key == "_seq_no") return cursor->TakeScalar(&hit_.seq_no);
+    if (key == "sort") return cursor->TakeRaw(sort);
+    return cursor->Skip();
+  }));
+  return FinishHit();
+}
+
+Status SearchPageDecoder::Impl::FinishHit() {
+  // With doc values, a document without any of the fields has no "fields".
+  if (!hit_.has_document && !layout_.doc_values) {
+    return InDocument(UserError("it comes without _source: the index does not keep it (its mapping "
+                                "says _source enabled: false), or the request asks for none"),
+                      "");
+  }
+  for (const int column : metadata_columns_) {
+    Status status;
+    switch (layout_.columns[column].kind) {
+      case ColumnKind::kId:
+        status = AppendMetadata(column, hit_.id);
+        break;
+      case ColumnKind::kIndex:
+        status = AppendMetadata(column, hit_.index);
+        break;
+      case ColumnKind::kRouting:
+        status = AppendMetadata(column, hit_.routing);
+        break;
+      case ColumnKind::kSeqNo:
+        status = AppendMetadata(column, hit_.seq_no);
+        break;
+      default:
+        status = AppendExtra(column);
+    }
+    if (!status.ok() && !IsValueError(status)) return status;
+    if (!status.ok()) return InDocument(status, layout_.columns[column].path);
+  }
+  for (const int column : constant_columns_) {
+    if (!columns_[column]->occupied(rows_)) ARROW_RETURN_NOT_OK(AppendConstant(column));
+  }
+  ++rows_;
+  return Status::OK();
+}
+
+Status SearchPageDecoder::Impl::AppendMetadata(int column, std::string_view token) {
+  ColumnBuffer& buffer = *columns_[column];
+  const ColumnKind kind = layout_.columns[column].kind;
+  if (token.empty() || token == "null") {
+    if (kind == ColumnKind::kRouting) return Status::OK();
+    return ValueError("the hit does not have it; the request must ask for it");
+  }
+  ARROW_RETURN_NOT_OK(buffer.BeginRow(rows_));
+  if (kind == ColumnKind::kSeqNo) {
+    int64_t value;
+    const auto [stop, error] = std::from_chars(token.data(), token.data() + token.size(), value);
+    if (error != std::errc() || stop != token.data() + token.size()) {
+      return ValueError(std::string(token) + " is no integer");
+    }
+    ARROW_RETURN_NOT_OK(buffer.values().AppendFixed(value));
+  } else if (token.find('\\') == token.npos && token[0] == '"') {
+    ARROW_RETURN_NOT_OK(buffer.values().AppendBytes(token.substr(1, token.size() - 2)));
+  } else {
+    ARROW_ASSIGN_OR_RAISE(const std::string text, values_->TextOfToken(token));
+    ARROW_RETURN_NOT_OK(buffer.values().AppendBytes(text));
+  }
+  buffer.EndRow();
+  return Status::OK();
+}
+
+Status SearchPageDecoder::Impl::AppendConstant(int column) {
+  ARROW_ASSIGN_OR_RAISE(const std::string index, values_->TextOfToken(hit_.index));
+  const auto& constants = layout_.columns[column].constants;
+  const auto found = constants.find(index);
+  if (found == constants.end()) return Status::OK();
+  ColumnBuffer& buffer = *columns_[column];
+  if (buffer.is_list()) {
+    ARROW_RETURN_NOT_OK(buffer.OpenList(rows_));
+    return buffer.values().AppendBytes(found->second);
+  }
+  ARROW_RETURN_NOT_OK(buffer.BeginRow(rows_));
+  ARROW_RETURN_NOT_OK(buffer.values().AppendBytes(found->second));
+  buffer.EndRow();
+  return Status::OK();
+}
+
+Status SearchPageDecoder::Impl::AppendExtra(int column) {
+  if (extra_.empty()) return Status::OK();
+  std::stable_sort(extra_.begin(), extra_.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::string json = "{";
+  for (size_t first = 0; first < extra_.size();) {
+    size_t last = first + 1;
+    while (last < extra_.size() && extra_[last].first == extra_[first].first) ++last;
+    if (first > 0) json += ',';
+    json += extra_[first].first + ":";
+    // Objects in an array may each have the key: their values become an array.
+    if (last - first > 1) json += '[';
+    for (size_t value = first; value < last; ++value) {
+      if (value > first) json += ',';
+      json += extra_[value].second;
+    }
+    if (last - first > 1) json += ']';
+    first = last;
+  }
+  json += '}';
+  return columns_[column]->AppendJson(rows_, json);
+}
+
+Status SearchPageDecoder::Impl::DecodeObject(FieldNode* node, TokenCursor* cursor, int depth) {
+  if (depth > TokenCursor::kDepthMax) {
+    return BrokenJson("objects at 1000 levels", cursor->position());
+  }
+  node->Rewind();
+  return cursor->ForEachMember([&](std::string_view raw_key) -> Status {
+    FieldNode* child;
+    if (!node->Find(raw_key, &child)) return cursor->Error("a key with valid escapes before this");
+    if (child == nullptr) return DecodeUnmapped(*node, raw_key, cursor);
+    return DecodeNode(child, cursor, depth);
+  });
+}
+
+Status SearchPageDecoder::Impl::DecodeNode(FieldNode* node, TokenCursor* cursor, int depth) {
+  if (node->skipped) return cursor->Skip();
+  const char first = cursor->peek();
+  if (node->is_object()) {
+    if (first == '{') return DecodeObject(node, cursor, depth + 1);
+    // Objects in an array: their fields have several values.
+    if (first == '[' && node->column < 0) {
+      if (depth > TokenCursor::kDepthMax) {
+        return BrokenJson("arrays at 1000 levels", cursor->position());
+      }
+      return cursor->ForEachElement([&] { return DecodeNode(node, cursor, depth + 1); });
+    }
+  }
+  if (node->column >= 0) {
+    Status status = values_->AppendValue(rows_, columns_[node->column].get(), node->column, cursor);
+    if (!status.ok() && IsValueError(status)) return InDocument(status, node->path);
+    return status;
+  }
+  if (first == 'n') {
+    std::string_view token;
+    return cursor->TakeScalar(&token);
+  }
+  if (first == '{' || first == '[' || layout_.misfit == OnMisfitValue::kNull) {
+    if (first != '{' && first != '[') ++values_->counters[kMisfitNulled];
+    return cursor->Skip();
+  }
+  return InDocument(ValueError("a single value stands where the mapping has an object"),
+                    node->path);
+}
+
+Status SearchPageDecoder::Impl::DecodeUnmapped(const FieldNode& parent, std::string_view raw_key,
+                                               TokenCursor* cursor) {
+  if (!extra_wanted_) {
+    values_->counters[kUnmappedValues] += cursor->peek() != 'n';
+    return cursor->Skip();
+  }
+  std::string key = "\"";
+  if (!parent.path.empty()) {
+    const std::string escaped = nlohmann::json(parent.path).dump();
+    key.append(escaped, 1, escaped.size() - 2);
+    key += '.';
+  }
+  key.append(raw_key).append("\"");
+  extra_.emplace_back(std::move(key), std::string());
+  return cursor->CopyCompact(&extra_.back().second);
+}
+
+std::string SearchPageDecoder::Impl::ShownToken(std::string_view token) {
+  const auto text = values_->TextOfToken(token);
+  return text.ok() ? *text : std::string(token);
+}
+
+Status SearchPageDecoder::Impl::InDocument(const Status& status, std::string_view field) {
+  std::string where = hit_.id.empty() ? fmt::format("hit {} of a page", rows_ - hits_before_ + 1)
+                                      : fmt::format("document '{}'", ShownToken(hit_.id));
+  if (!hit_.index.empty()) where += fmt::format(" of index '{}'", ShownToken(hit_.index));
+  if (!field.empty()) where += fmt::format(", field '{}'", field);
+  return UserError(where + ": " + MessageOf(status));
+}
+
+Result<std::shared_ptr<arrow::ArrayData>> SearchPageDecoder::Impl::Assemble(
+    const StructGroup& group, const arrow::Field& field,
+    const std::vector<std::shared_ptr<arrow::ArrayData>>& columns) const {
+  if (group.column >= 0) return columns[group.column];
+  auto data = arrow::ArrayData::Make(field.type(), rows_, {nullptr}, 0);
+  for (size_t child = 0; child < group.children.size(); ++child) {
+    ARROW_ASSIGN_OR_RAISE(auto member,
+                          Assemble(group.children[child], *field.type()->field(child), columns));
+    data->child_data.push_back(std::move(member));
+  }
+  return data;
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> SearchPageDecoder::Impl::Flush() {
+  if (failed_) return BugError("a batch of a decoder that failed and was not reset");
+  if (rows_ == 0) return nullptr;
+  std::vector<std::shared_ptr<arrow::ArrayData>> columns;
+  for (const auto& column : columns_) {
+    ARROW_ASSIGN_OR_RAISE(auto data, column->Finish(rows_));
+    columns.push_back(std::move(data));
+  }
+  std::vector<std::shared_ptr<arrow::ArrayData>> assembled;
+  for (size_t child = 0; child < groups_.children.size(); ++child) {
+    ARROW_ASSIGN_OR_RAISE(auto data, Assemble(groups_.children[child],
+                                              *schema_->field(static_cast<int>(child)), columns));
+    assembled.push_back(std::move(data));
+  }
+  const int64_t rows = rows_;
+  rows_ = 0;
+  return arrow::RecordBatch::Make(schema_, rows, std::move(assembled));
+}
+
+SearchPageDecoder::SearchPageDecoder(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+SearchPageDecoder::~SearchPageDecoder() = default;
+
+Result<std::unique_ptr<SearchPageDecoder>> SearchPageDecoder::Make(PageLayout layout,
+                                                                   arrow::MemoryPool* pool) {
+  auto impl = std::make_unique<Impl>(std::move(layout), pool);
+  ARROW_RETURN_NOT_OK(impl->Init());
+  return std::unique_ptr<SearchPageDecoder>(new SearchPageDecoder(std::move(impl)));
+}
+
+const std::shared_ptr<arrow::Schema>& SearchPageDecoder::schema() const { return impl_->schema(); }
+Result<PageSummary> SearchPageDecoder::Append(std::string_view page) { return impl_->Append(page); }
+int64_t SearchPageDecoder::rows() const { return impl_->rows(); }
+int64_t SearchPageDecoder::bytes() const { return impl_->bytes(); }
+Result<std::shared_ptr<arrow::RecordBatch>> SearchPageDecoder::Flush() { return impl_->Flush(); }
+void SearchPageDecoder::Reset() { impl_->Reset(); }
+int64_t SearchPageDecoder::buffered_bytes() const { return impl_->buffered_bytes(); }
+std::map<std::string, int64_t> SearchPageDecoder::counters() const { return impl_->counters(); }
+
+}  // namespace bulkhaul::search

@@ -1,0 +1,167 @@
+"""An HTTP proxy in front of a search node that misbehaves on request."""
+
+from __future__ import annotations
+
+import http.client
+import http.server
+import json
+import socket
+import ssl
+import struct
+import threading
+from dataclasses import dataclass
+
+HTML = b"<!DOCTYPE html><html><body>Please log in</body></html>"
+
+
+@dataclass
+class Fault:
+    """What happens to requests whose "METHOD /path?query" holds `part`.
+
+    html: 200 with a login page       cut: whole answer whose JSON ends in the middle
+    drop: half the body, then FIN     reset: half the body, then RST
+    stall: half the body, then silence
+    lose: the node gets the request, the connection is closed without an answer
+    expire: every search context of the node is closed first
+    a number: that status, as the servers answer when they are overloaded
+    """
+
+    kind: str | int
+    part: str
+    skip: int  # so many of them pass first
+    times: int
+
+
+class SearchProxy(http.server.ThreadingHTTPServer):
+    """Forwards to the node at `address` ("host:port"); use as a context manager."""
+
+    daemon_threads = True
+
+    def __init__(self, address: str, tls: ssl.SSLContext | None = None,
+                 authorization: str | None = None):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_side=True,
+                                          do_handshake_on_connect=False)
+        self.address = address
+        self.authorization = authorization  # the header that every request must have
+        self.requests: list[str] = []  # "METHOD /path?query"
+        self.bodies: list[bytes] = []
+        self.headers: list[dict] = []
+        self.faults_done = 0
+        self.silent = threading.Event()  # ends every stall
+        self._mutex = threading.Lock()
+        self._faults: list[Fault] = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        return self.server_address[1]
+
+    def uri(self, path: str, scheme: str = "opensearch", login: str = "") -> str:
+        return f"{scheme}://{login}127.0.0.1:{self.port}/{path}"
+
+    def inject(self, kind: str | int, part: str, skip: int = 0, times: int = 1) -> None:
+        with self._mutex:
+            self._faults.append(Fault(kind, part, skip, times))
+
+    def fault_for(self, line: str) -> str | int | None:
+        with self._mutex:
+            for fault in self._faults:
+                if fault.part in line and fault.times > 0:
+                    if fault.skip > 0:
+                        fault.skip -= 1
+                        continue
+                    fault.times -= 1
+                    self.faults_done += 1
+                    return fault.kind
+        return None
+
+    def note(self, line: str, body: bytes | None, headers) -> None:
+        with self._mutex:
+            self.requests.append(line)
+            self.bodies.append(body or b"")
+            self.headers.append(dict(headers))
+
+    def handle_error(self, *_) -> None:
+        pass  # clients that refuse the certificate or break off
+
+    def __exit__(self, *_) -> None:
+        self.silent.set()
+        self.shutdown()
+        self.server_close()
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: SearchProxy
+
+    def _serve(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length) if length else None
+        line = f"{self.command} {self.path}"
+        self.server.note(line, body, self.headers)
+        wanted = self.server.authorization
+        if wanted is not None and self.headers.get("Authorization") != wanted:
+            self._error(401, "security_exception", "missing or wrong credentials")
+            return
+        fault = self.server.fault_for(line)
+        if isinstance(fault, int):
+            self._error(fault, "rejected_execution_exception", "the queue is full")
+            return
+        if fault == "html":
+            self._answer(200, "text/html", HTML)
+            return
+        if fault == "expire":
+            self._ask("DELETE", "/_search/scroll/_all", None)
+        status, kind, text = self._ask(self.command, self.path, body)
+        if fault in (None, "expire"):
+            self._answer(status, kind, text)
+        elif fault == "cut":
+            self._answer(status, kind, text[:len(text) // 2])
+        else:
+            self._break(fault, status, kind, text)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve
+
+    def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, str, bytes]:
+        connection = http.client.HTTPConnection(self.server.address, timeout=60)
+        try:
+            connection.request(method, path, body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            return answer.status, answer.getheader("Content-Type", ""), answer.read()
+        except OSError:
+            return 502, "text/html", b"<html>bad gateway</html>"
+        finally:
+            connection.close()
+
+    def _answer(self, status: int, kind: str, text: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def _error(self, status: int, kind: str, reason: str) -> None:
+        error = {"type": kind, "reason": reason}
+        self._answer(status, "application/json", json.dumps(
+            {"error": {"root_cause": [error], **error}, "status": status}).encode())
+
+    def _break(self, fault: str, status: int, kind: str, text: bytes) -> None:
+        self.close_connection = True
+        if fault != "lose":
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text[:len(text) // 2])
+            self.wfile.flush()
+        if fault == "stall":
+            self.server.silent.wait(60)
+        if fault == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                       struct.pack("ii", 1, 0))
+        self.connection.close()
+
+    def log_message(self, *_) -> None:
+        pass
