@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import os
 import socket
 import ssl
 
@@ -27,9 +29,13 @@ def documents(count: int = DOCUMENTS, first: int = 0) -> list[dict]:
             for number in range(first, first + count)]
 
 
-@pytest.fixture(scope="module")
-def node():
-    made = SearchNode()
+# $BULKHAUL_TEST_SEARCH_KINDS: further kinds, separated by commas.
+KINDS = os.environ.get("BULKHAUL_TEST_SEARCH_KINDS", "opensearch-3").split(",")
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def node(request):
+    made = SearchNode(request.param)
     made.create("logs", PROPERTIES)
     made.bulk("logs", documents())
     yield made
@@ -118,7 +124,6 @@ def certificates(tmp_path_factory):
 
 
 def fingerprint(certificate: str) -> str:
-    import hashlib
     with open(certificate, encoding="ascii") as file:
         return hashlib.sha256(ssl.PEM_cert_to_DER_cert(file.read())).hexdigest()
 

@@ -182,6 +182,11 @@ Result<std::vector<ResolvedPattern>> Cluster::Resolve(std::span<const NamePatter
   for (const auto& pattern : patterns) {
     auto answer = Call("GET", "/_resolve/index/" + PercentEncode(pattern.wildcard) +
                                   "?expand_wildcards=open,closed");
+    // Elasticsearch says so by an error, OpenSearch by an empty answer.
+    if (!answer.ok() && CodeOf(answer.status()) == "index_not_found_exception") {
+      resolved.emplace_back();
+      continue;
+    }
     if (!answer.ok()) {
       return WithContext(answer.status(), fmt::format("'{}'", pattern.written));
     }
