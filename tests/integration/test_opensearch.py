@@ -18,9 +18,6 @@ import pytest
 from support import exports, faults
 from support.search import SearchNode
 
-# One worker of the test run, so that they share a node.
-pytestmark = pytest.mark.xdist_group("search")
-
 DAY = datetime.timedelta(days=1)
 START = datetime.datetime(2024, 3, 1)
 PER_DAY = 500

@@ -15,9 +15,6 @@ from support.certificates import Certificates
 from support.search import SearchNode
 from support.search_proxy import SearchProxy
 
-# One worker of the test run, so that they share a node.
-pytestmark = pytest.mark.xdist_group("search")
-
 DOCUMENTS = 3000
 PROPERTIES = {"@timestamp": {"type": "date"}, "seq": {"type": "long"}, "note": {"type": "keyword"}}
 FIRST_PAGE = "/logs/_search?scroll"
