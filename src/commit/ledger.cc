@@ -84,12 +84,15 @@ Result<std::unique_ptr<Ledger>> Ledger::Create(const std::string& job_folder, co
                     "remove it with 'bulkhaul clean', or choose another job_id",
                     job, job));
   }
-  // Made under another name, so that a crash here leaves no ledger without its tables.
+  // Made under another name, so that a crash here leaves no ledger without its tables, and in WAL
+  // mode already: a crash while an old ledger changed to it left a journal that no reader can play
+  // back, so that the job was there for `copy` and not for `resume`.
   const std::string fresh = path + ".new";
   for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(fresh + suffix);
   {
     ARROW_ASSIGN_OR_RAISE(auto database, Database::Open(fresh, false));
-    ARROW_RETURN_NOT_OK(database->Execute("PRAGMA synchronous=FULL; BEGIN IMMEDIATE;"));
+    ARROW_RETURN_NOT_OK(database->Execute(
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; BEGIN IMMEDIATE;"));
     ARROW_RETURN_NOT_OK(database->Execute(kTables));
     const std::pair<const char*, std::string> meta[] = {{"version", std::to_string(kVersion)},
                                                         {"job", job},

@@ -134,3 +134,15 @@ def test_killed_under_concurrent_writers(bulkhaul, postgres, database, tmp_path,
 def assert_invariant(folder) -> None:
     found = exports.query(folder, tables.INVARIANT_SQL)[0]
     assert tables.Invariant(*found) == tables.ACCOUNTS_INVARIANT
+
+
+def test_a_new_ledger_needs_no_rollback_journal(bulkhaul, tmp_path):
+    """Killed while it changed to a WAL, it left a job that `copy` knew and `resume` did not."""
+    words = ["copy", "generator:name=t&rows=10&columns=id:int64/serial", tmp_path / "out",
+             "--job-id", "job"]
+    bulkhaul(*words, env={"BULKHAUL_CRASH_AT": "ledger.created"}, code=faults.SIGKILLED)
+    folder = bulkhaul.state / "bulkhaul" / "jobs" / "job"
+    # SQLite, "Database File Format": 2 is a WAL, 1 a rollback journal.
+    assert (folder / "ledger.db").read_bytes()[18:20] == b"\x02\x02"
+    assert not (folder / "ledger.db-journal").exists()
+    bulkhaul("resume", "job")
