@@ -91,8 +91,8 @@ Result<std::unique_ptr<Ledger>> Ledger::Create(const std::string& job_folder, co
   for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(fresh + suffix);
   {
     ARROW_ASSIGN_OR_RAISE(auto database, Database::Open(fresh, false));
-    ARROW_RETURN_NOT_OK(database->Execute(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; BEGIN IMMEDIATE;"));
+    ARROW_RETURN_NOT_OK(
+        database->Execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; BEGIN IMMEDIATE;"));
     ARROW_RETURN_NOT_OK(database->Execute(kTables));
     const std::pair<const char*, std::string> meta[] = {{"version", std::to_string(kVersion)},
                                                         {"job", job},
