@@ -22,6 +22,10 @@ bool HasGlob(std::string_view pattern);
 std::string SafeFileName(std::string_view text);
 // A new random id: 12 characters of [0-9a-z], starting with a letter.
 std::string NewId();
+// The digit's value, -1 when it is none.
+int HexDigit(char c);
+// "%20" to " "; what is no escape is kept, so that logs-%Y.%m needs no "%25".
+std::string PercentDecode(std::string_view text);
 bool IsValidUtf8(std::string_view text);
 
 }  // namespace bulkhaul

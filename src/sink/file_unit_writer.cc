@@ -4,10 +4,10 @@
 
 #include <unistd.h>
 
-#include <arrow/util/byte_size.h>
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "sink/batch_bytes.h"
 #include "sink/row_stream.h"
 
 namespace bulkhaul {
@@ -77,10 +77,9 @@ Status FileUnitWriter::ObserveKey(const arrow::RecordBatch& batch) {
 
 int64_t FileUnitWriter::PieceRows(const arrow::RecordBatch& batch) const {
   if (part_bytes_max_ == 0) return batch.num_rows();
-  const auto referenced = arrow::util::ReferencedBufferSize(batch);
-  const int64_t bytes = referenced.ok() ? *referenced : arrow::util::TotalBufferSize(batch);
   // A part may pass its limit by a piece, so a piece is a small share of it.
-  const int64_t pieces = bytes / std::max<int64_t>(1, part_bytes_max_ / kPiecesOfPart) + 1;
+  const int64_t pieces =
+      BatchBytes(batch) / std::max<int64_t>(1, part_bytes_max_ / kPiecesOfPart) + 1;
   return (batch.num_rows() + pieces - 1) / pieces;
 }
 

@@ -64,12 +64,7 @@ TEST_P(SinkContract, TwoAttemptsOfOneUnitShareNothing) {
 TEST_P(SinkContract, AbortedAttemptCannotBeCommitted) {
   Job job = MakeJob("job");
   const auto plan = job.Plan("t");
-  UnitContext context;
-  WorkUnit unit;
-  unit.id = "0.0";
-  unit.dataset = plan.dataset.id;
-  ASSERT_OK_AND_ASSIGN(auto writer,
-                       job.sink().Begin(plan, unit, "0.0-a", plan.schema, {}, context));
+  ASSERT_OK_AND_ASSIGN(auto writer, job.OpenUnit(plan));
   ASSERT_OK(writer->Write(*TestBatch(0, 10)));
   ASSERT_OK_AND_ASSIGN(auto staged, writer->Finish());
   writer->Abort();

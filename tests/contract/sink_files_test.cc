@@ -273,12 +273,7 @@ TEST_P(FileSinkContract, JobCommitShowsNothingUntilTheEnd) {
 TEST_P(FileSinkContract, LargeFilesAreSplit) {
   Job job = MakeJob("job", {{"max_file_size", "4096"}, {"compression", "none"}});
   const auto plan = job.Plan("t");
-  UnitContext context;
-  WorkUnit unit;
-  unit.id = "0.0";
-  unit.dataset = plan.dataset.id;
-  ASSERT_OK_AND_ASSIGN(auto writer,
-                       job.sink().Begin(plan, unit, "0.0-a", plan.schema, {}, context));
+  ASSERT_OK_AND_ASSIGN(auto writer, job.OpenUnit(plan));
   for (int64_t i = 0; i < 40; ++i) ASSERT_OK(writer->Write(*TestBatch(i * 500, i * 500 + 500)));
   ASSERT_OK_AND_ASSIGN(auto staged, writer->Finish());
   EXPECT_GT(staged.parts.size(), 2u);
@@ -294,12 +289,7 @@ TEST_P(FileSinkContract, OneLargeBatchIsSplitNearTheLimit) {
   constexpr int64_t kLimitBytes = 64 << 10;
   Job job = MakeJob("job", {{"max_file_size", "64KiB"}, {"compression", "none"}});
   const auto plan = job.Plan("t");
-  UnitContext context;
-  WorkUnit unit;
-  unit.id = "0.0";
-  unit.dataset = plan.dataset.id;
-  ASSERT_OK_AND_ASSIGN(auto writer,
-                       job.sink().Begin(plan, unit, "0.0-a", plan.schema, {}, context));
+  ASSERT_OK_AND_ASSIGN(auto writer, job.OpenUnit(plan));
   ASSERT_OK(writer->Write(*TestBatch(0, 50'000)));
   ASSERT_OK_AND_ASSIGN(auto staged, writer->Finish());
   EXPECT_GT(staged.parts.size(), 1u);

@@ -128,6 +128,14 @@ DatasetPlan Job::Plan(const std::string& table, const std::string& schema) const
   return plan;
 }
 
+Result<std::unique_ptr<UnitWriter>> Job::OpenUnit(const DatasetPlan& plan) {
+  UnitContext context;
+  WorkUnit unit;
+  unit.id = "0.0";
+  unit.dataset = plan.dataset.id;
+  return sink_->Begin(plan, unit, "0.0-a", plan.schema, {}, context);
+}
+
 Result<StagedResult> Job::Stage(const DatasetPlan& plan, int64_t ordinal, int64_t begin,
                                 int64_t end, WriteStage stage) {
   WorkUnit unit;

@@ -66,6 +66,8 @@ class Job {
   void Reopen();
 
   DatasetPlan Plan(const std::string& table, const std::string& schema = "public") const;
+  // A writer of the first unit's first attempt.
+  Result<std::unique_ptr<UnitWriter>> OpenUnit(const DatasetPlan& plan);
   // Rows [begin, end) of the table as one unit's attempt.
   Result<StagedResult> Stage(const DatasetPlan& plan, int64_t ordinal, int64_t begin, int64_t end,
                              WriteStage stage = {});

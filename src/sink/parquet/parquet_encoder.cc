@@ -7,7 +7,6 @@
 #include <arrow/io/memory.h>
 #include <arrow/ipc/writer.h>
 #include <arrow/util/base64.h>
-#include <arrow/util/byte_size.h>
 #include <arrow/util/checked_cast.h>
 #include <arrow/util/compression.h>
 #include <arrow/util/key_value_metadata.h>
@@ -18,6 +17,7 @@
 #include <parquet/file_writer.h>
 #include <parquet/metadata.h>
 
+#include "sink/batch_bytes.h"
 #include "sink/parquet/narrow_decimals.h"
 
 namespace bulkhaul {
@@ -285,12 +285,6 @@ class ParquetEncoder : public PartEncoder {
     }
     held_bytes_ = held_rows_ = 0;
     return Status::OK();
-  }
-
-  // Of the rows seen, not of the buffers that they are slices of.
-  static int64_t BatchBytes(const arrow::RecordBatch& batch) {
-    auto bytes = arrow::util::ReferencedBufferSize(batch);
-    return bytes.ok() ? *bytes : arrow::util::TotalBufferSize(batch);
   }
 
   const ParquetSettings settings_;

@@ -16,13 +16,6 @@ constexpr int kDefaultPort = 9200;
 constexpr int kAwsPort = 443;
 constexpr std::string_view kOptionGroup = "OpenSearch";
 
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 std::vector<std::string_view> Split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
   while (true) {
@@ -192,22 +185,6 @@ Status ChooseAuthentication(ConnectionSettings* connection) {
 }
 
 }  // namespace
-
-std::string PercentDecode(std::string_view text) {
-  std::string result;
-  result.reserve(text.size());
-  for (size_t i = 0; i < text.size(); ++i) {
-    const bool escape = text[i] == '%' && i + 2 < text.size() && HexValue(text[i + 1]) >= 0 &&
-                        HexValue(text[i + 2]) >= 0;
-    if (!escape) {
-      result += text[i];
-      continue;
-    }
-    result += static_cast<char>(HexValue(text[i + 1]) * 16 + HexValue(text[i + 2]));
-    i += 2;
-  }
-  return result;
-}
 
 Result<SearchUri> ParseSearchUri(std::string_view uri, const EnvironmentNames& environment) {
   const size_t scheme_end = uri.find("://");

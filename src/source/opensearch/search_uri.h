@@ -35,7 +35,4 @@ struct SearchUri {
 using EnvironmentNames = std::function<std::optional<std::string>(const std::string&)>;
 Result<SearchUri> ParseSearchUri(std::string_view uri, const EnvironmentNames& environment);
 
-// "%20" to " "; what is no escape is kept, so that logs-%Y.%m needs no "%25". Pure.
-std::string PercentDecode(std::string_view text);
-
 }  // namespace bulkhaul::opensearch

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/hash.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "plan/parallelism.h"
 #include "source/sqlite/connection.h"
@@ -185,18 +186,7 @@ Result<std::string> SqlitePath(std::string_view uri) {
     rest.remove_prefix(7);
     if (rest.starts_with("//")) rest.remove_prefix(2);
   }
-  std::string path;
-  for (size_t i = 0; i < rest.size(); ++i) {
-    uint8_t byte = 0;
-    if (encoded && rest[i] == '%' && i + 2 < rest.size() &&
-        std::from_chars(rest.data() + i + 1, rest.data() + i + 3, byte, 16).ptr ==
-            rest.data() + i + 3) {
-      path += static_cast<char>(byte);
-      i += 2;
-    } else {
-      path += rest[i];
-    }
-  }
+  std::string path = encoded ? PercentDecode(rest) : std::string(rest);
   if (path.empty()) return UserError("a SQLite source wants a file: sqlite:///path/to/file.db");
   return path;
 }
