@@ -253,10 +253,15 @@ class JobReader {
     ARROW_RETURN_NOT_OK(options->Set(spec.name, true));
     const std::string prefix = std::string(spec.name) + "_";
     for (const auto& inner : member.value.members) {
+      if (inner.key == "enabled") {
+        ARROW_RETURN_NOT_OK(SetOption(spec, inner, options));
+        continue;
+      }
       const auto* inner_spec = FindOption(prefix + inner.key);
       if (inner_spec == nullptr) {
         std::vector<std::string> candidates;
         for (const auto& name : nested) candidates.push_back(name.substr(prefix.size()));
+        candidates.emplace_back("enabled");
         const auto nearest = NearestName(inner.key, candidates);
         return Error(inner.mark,
                      fmt::format("unknown key '{}' of {}{}", inner.key, spec.name,

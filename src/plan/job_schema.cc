@@ -44,6 +44,7 @@ json TypeSchema(const OptionSpec& spec) {
         inner[name.substr(std::string_view(spec.name).size() + 1)] = TypeSchema(*FindOption(name));
       }
       if (!inner.empty()) {
+        inner["enabled"] = {{"type", "boolean"}};
         any.push_back({{"type", "object"}, {"properties", inner}, {"additionalProperties", false}});
       }
       return {{"anyOf", any}};
@@ -234,7 +235,8 @@ queries:
 - Patterns: `name` (any schema) or `schema.name`, with `*`, `?` and `[a-z]`; a side in double quotes is taken
   literally: `sales."odd.[name]"`. A table that is named without a glob must exist.
 - An option that is a yes or no with options of its own may be a map: `shrink: {float_tolerance: 1e-3}` is
-  `shrink: true` and `shrink_float_tolerance: 1e-3`.
+  `shrink: true` and `shrink_float_tolerance: 1e-3`. `enabled: false` in the map switches it off and keeps its
+  options.
 
 )";
 

@@ -128,6 +128,7 @@ class Program {
     AddJobs();
     AddDiscover();
     AddVerify();
+    AddCache();
     AddOthers();
   }
 
@@ -363,6 +364,28 @@ class Program {
     SetRun([parsed]() -> Result<int> {
       ARROW_ASSIGN_OR_RAISE(const auto form, FormOf(*parsed));
       return RunVerify(parsed->word, form);
+    });
+  }
+
+  void AddCache() {
+    auto* parsed = Add("cache",
+                       "Lists (ls) or deletes (clear) the rows that jobs with --cache have kept on "
+                       "this machine.",
+                       "  bulkhaul cache ls\n  bulkhaul cache clear --older-than 7d");
+    last()
+        ->add_option("action", parsed->word, "ls or clear.")
+        ->required()
+        ->check(CLI::IsMember({"ls", "clear"}));
+    parsed->older_than = "0";
+    last()
+        ->add_option("--older-than", parsed->older_than, "Age from which rows go. [all]")
+        ->type_name("DURATION");
+    parsed->flags.AddTo(last(), [](const OptionSpec& spec) {
+      return std::string_view(spec.name) == "cache_dir" || std::string_view(spec.name) == "output";
+    });
+    SetRun([parsed]() -> Result<int> {
+      ARROW_ASSIGN_OR_RAISE(const auto job, JobOf(parsed));
+      return RunCache({parsed->word, parsed->older_than, job.options});
     });
   }
 
