@@ -3,7 +3,6 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <thread>
 
 #include <arrow/buffer.h>
 #include <gmock/gmock.h>
@@ -124,7 +123,10 @@ TEST_F(CacheFolderTest, TheLeastRecentlyUsedGoFirst) {
 TEST_F(CacheFolderTest, OldEntriesAreNotGivenOut) {
   auto folder = Open();
   Keep(*folder, "a", "rows");
-  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  const int64_t stored_ms = folder->List().ValueOrDie()[0].stored_ms;
+  while (std::chrono::system_clock::now() <
+         std::chrono::sys_time(std::chrono::milliseconds(stored_ms + 2))) {
+  }
   auto brief = CacheFolder::Open(root_, {INT64_MAX, 1}).ValueOrDie();
   EXPECT_EQ(Content(*brief, "a"), "-");
   Keep(*folder, "b", "rows");

@@ -135,8 +135,10 @@ SameDocuments CommonQuery(const TableState& state, const PlannedIndex& index,
   const auto within = Intersect(part.ranges, {first, end});
   same.ranges = part.ranges;
   if (part.ranges.back().end_ms != TimeRange::kOpenEnd) same.ends_ms = part.ranges.back().end_ms;
-  // A document with several times belongs to the first part of this job that has one of them.
-  if (within.empty() || index.several_times || index.without_time > 0) return same;
+  // A document with several times belongs to the first part of this job that has one of them; those
+  // without a time belong to an index that is not cut.
+  const bool with_missing = index.without_time > 0 && parts.size() == 1;
+  if (within.empty() || index.several_times || with_missing) return same;
   TableState common = state;
   common.include_missing = false;
   common.ranges.clear();
