@@ -35,6 +35,7 @@ struct Parsed {
   int64_t days = 30;
   bool brief = false;
   bool dry_run = false;
+  QueryRequest query;
   std::string output;
 };
 
@@ -128,6 +129,7 @@ class Program {
     AddJobs();
     AddDiscover();
     AddVerify();
+    AddQuery();
     AddOthers();
   }
 
@@ -364,6 +366,48 @@ class Program {
       ARROW_ASSIGN_OR_RAISE(const auto form, FormOf(*parsed));
       return RunVerify(parsed->word, form);
     });
+  }
+
+  void AddQuery() {
+    auto* parsed =
+        Add("query",
+            "Asks DuckDB: joins databases and earlier exports, and prints or writes the result.",
+            "  bulkhaul query \"select * from pg_main.employees e join exports.public_orders o\n"
+            "      on o.employee_id = e.id\" --attach postgres://user@host/db --attach ./exports");
+    auto& query = parsed->query;
+    last()->add_option("sql", query.sql, "One statement, in DuckDB's SQL.")->required();
+    last()
+        ->add_option(
+            "--attach", query.attachments,
+            "What the query may name; may be given several times: a postgres:// URI "
+            "[pg_main], a SQLite file [sqlite_main], a .duckdb file [duckdb_main], a folder "
+            "of exports [exports], each with a view for every table in it.")
+        ->type_name("[NAME=]TARGET")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->allow_extra_args(false);
+    last()
+        ->add_option("--job", query.job_file, "Attaches this job file's source and destination.")
+        ->type_name("FILE");
+    last()
+        ->add_option("--format", query.format, "Form of the result. [table]")
+        ->type_name("table|csv|json|parquet|arrow");
+    last()
+        ->add_option("--file", query.file,
+                     "Where the result goes, instead of stdout; its extension "
+                     "decides the format when none is given.")
+        ->type_name("PATH");
+    last()->add_flag("--overwrite", query.overwrite, "Replaces the file when it exists.");
+    last()->add_flag("--explain", query.explain, "Shows DuckDB's plan and reads nothing.");
+    last()
+        ->add_option("--rows-shown", query.rows_shown_max, "Most rows that a table shows. [50]")
+        ->check(CLI::PositiveNumber);
+    last()
+        ->add_option("--memory-limit", query.memory_limit,
+                     "Most memory that DuckDB takes; beyond it goes to temporary files. [half of "
+                     "what is available]")
+        ->type_name("BYTES");
+    SetRun([parsed] { return RunQuery(parsed->query); });
   }
 
   void AddOthers() {

@@ -6,6 +6,7 @@
 #include <arrow/compute/initialize.h>
 #include <arrow/io/memory.h>
 #include <arrow/ipc/writer.h>
+#include <arrow/table.h>
 #include <arrow/util/base64.h>
 #include <arrow/util/checked_cast.h>
 #include <arrow/util/compression.h>

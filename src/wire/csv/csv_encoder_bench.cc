@@ -29,7 +29,7 @@ void Encode(benchmark::State& state, const std::shared_ptr<arrow::Array>& column
   auto encoder = CsvEncoder::Make(schema, options).ValueOrDie();
   CsvBuffer out;
   int64_t bytes = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     out.Clear();
     if (!encoder->AppendRows(*batch, 0, batch->num_rows(), &out).ok()) std::abort();
     bytes += static_cast<int64_t>(out.size());
