@@ -35,7 +35,7 @@ TEST(Verbs, AreAllThere) {
   EXPECT_THAT(VerbNames(),
               testing::UnorderedElementsAre("copy", "run", "plan", "resume", "status", "jobs",
                                             "cancel", "clean", "discover", "verify", "stats",
-                                            "schema", "version", "completion", "cache"));
+                                            "schema", "version", "completion", "cache", "query"));
 }
 
 TEST(HideSecrets, BlanksThemInPlace) {
