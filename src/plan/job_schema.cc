@@ -136,9 +136,16 @@ json QueriesSchema() {
   for (const auto& key : QueryKeys()) {
     properties[key.name] = Described(QueryKeys(), key.name, {{"type", "string"}, {"minLength", 1}});
   }
+  properties["parameters"] =
+      Described(QueryKeys(), "parameters",
+                {{"type", "object"},
+                 {"additionalProperties",
+                  {{"type", json::array({"string", "number", "boolean", "null", "array"})}}}});
   properties.update(Settings(kTableScope));
   const json entry = {{"type", "object"},
-                      {"required", json::array({"name", "sql"})},
+                      {"required", json::array({"name"})},
+                      {"oneOf", json::array({{{"required", json::array({"sql"})}},
+                                             {{"required", json::array({"template"})}}})},
                       {"properties", properties},
                       {"additionalProperties", false}};
   return {{"type", "array"}, {"minItems", 1}, {"items", entry}};
@@ -147,6 +154,10 @@ json QueriesSchema() {
 json JobKeySchema(std::string_view name) {
   if (name == "tables") return TablesSchema();
   if (name == "queries") return QueriesSchema();
+  if (name == "templates") {
+    return {{"type", "object"},
+            {"additionalProperties", {{"type", json::array({"string", "object"})}}}};
+  }
   if (name == "schemas" || name == "exclude") return TextList();
   if (name == "all") return {{"anyOf", json::array({{{"type", "boolean"}}, Reference()})}};
   return {{"type", "string"}, {"minLength", 1}};
