@@ -52,6 +52,8 @@ class Server {
   std::function<std::vector<std::string>(const Dataset&)> on_changed_axes;
   std::function<Status(const std::map<std::string, int64_t>&, std::vector<std::string>*)>
       on_check_rows;
+  // Content() of the sessions; without it they have nothing to say.
+  std::function<Result<UnitContent>(const WorkUnit&)> on_content;
   // The type that sessions deliver instead of the planned one.
   std::shared_ptr<arrow::DataType> altered_type;
   std::atomic<int> opens{0}, pins{0}, reads{0}, sessions{0}, sessions_peak{0};

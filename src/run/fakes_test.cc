@@ -92,6 +92,9 @@ class ServerSession : public Session {
     return std::make_unique<ServerReader>(server_, unit, std::move(rows), first, batch_rows_,
                                           context);
   }
+  Result<UnitContent> Content(const WorkUnit& unit, UnitContext&) override {
+    return server_->on_content(unit);
+  }
 
  private:
   const std::shared_ptr<Server> server_;
@@ -114,6 +117,7 @@ class ServerSource : public Source {
     traits.kept_snapshot = settings_.kept;
     traits.connections_max = settings_.connections_max;
     traits.checks_rows = server_->on_check_rows != nullptr;
+    traits.describes_content = server_->on_content != nullptr;
     return traits;
   }
   Result<std::vector<Dataset>> Discover(const Selector& selector) override {
