@@ -284,6 +284,13 @@ def test_ls_and_clear(jobs, bulkhaul, node, days):
     assert not list(jobs.cache.iterdir())
 
 
+def test_looking_makes_no_cache(bulkhaul, tmp_path):
+    assert "there is no cache at" in bulkhaul("cache", "ls", "--cache-dir", tmp_path / "none",
+                                              code=2).err
+    assert not (tmp_path / "none").exists()
+    assert "ls" in bulkhaul("cache", "wipe", code=2).err
+
+
 def test_a_job_file_says_it_as_a_map(jobs, bulkhaul, node, days, tmp_path):
     job = tmp_path / "job.yaml"
     folder = tmp_path / "kept"

@@ -1,6 +1,7 @@
 // cache ls, cache clear.
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -66,6 +67,11 @@ Result<int> RunCache(const CacheRequest& request) {
   if (!older_than_ms.ok()) return UsageError("--older-than: " + older_than_ms.status().message());
   const OutputForm form = OutputFormOf(request.options);
   ARROW_ASSIGN_OR_RAISE(const auto path, UnitCache::FolderOf(request.options));
+  std::error_code error;
+  if (!std::filesystem::is_directory(path, error)) {
+    return UsageError(
+        fmt::format("there is no cache at '{}': no job has kept anything there", path));
+  }
   // Looking must not delete anything: no limits.
   ARROW_ASSIGN_OR_RAISE(const auto folder, CacheFolder::Open(path, {INT64_MAX, 0}));
   if (request.action == "ls") return List(*folder, form);

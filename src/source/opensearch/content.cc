@@ -107,6 +107,22 @@ int64_t FloorTo(int64_t value, int64_t step) {
   return (quotient * step > value ? quotient - 1 : quotient) * step;
 }
 
+Json QueryOf(const std::string& query) {
+  return query.empty() ? Json{{"match_all", Json::object()}} : Json::parse(query);
+}
+
+std::vector<int> ShardsOf(const UnitToken& token) {
+  std::vector<int> shards = token.shards;
+  for (int shard = 0; token.shards.empty() && shard < token.content.shards; ++shard) {
+    shards.push_back(shard);
+  }
+  return shards;
+}
+
+// Whether the unit's own query is another one than that of its content, which finds the same as
+// long as no documents come to where there were none: they are counted too then.
+bool CountsOwn(const UnitToken& token) { return token.query != token.content.query; }
+
 struct SameDocuments {
   std::string query;
   int64_t ends_ms = -1;
@@ -185,40 +201,40 @@ ContentToken DescribeContent(const TableState& state, const PlannedIndex& index,
 }
 
 std::string ContentRequest(const UnitToken& token) {
-  std::vector<int> shards = token.shards;
-  for (int shard = 0; token.shards.empty() && shard < token.content.shards; ++shard) {
-    shards.push_back(shard);
-  }
   const Json seq_no{{"field", "_seq_no"}};
-  const Json body{{"size", 0},
-                  {"track_total_hits", true},
-                  {"query", token.content.query.empty() ? Json{{"match_all", Json::object()}}
-                                                        : Json::parse(token.content.query)},
-                  {"aggs", {{"highest", {{"max", seq_no}}}, {"sum", {{"sum", seq_no}}}}}};
+  Json look{{"size", 0},
+            {"track_total_hits", true},
+            {"query", QueryOf(token.content.query)},
+            {"aggs", {{"highest", {{"max", seq_no}}}, {"sum", {{"sum", seq_no}}}}}};
+  const Json count{{"size", 0}, {"track_total_hits", true}, {"query", QueryOf(token.query)}};
   std::string request;
-  for (const int shard : shards) {
+  for (const int shard : ShardsOf(token)) {
     const Json head{{"index", token.index}, {"preference", fmt::format("_shards:{}", shard)}};
-    request += head.dump() + "\n" + body.dump() + "\n";
+    request += head.dump() + "\n" + look.dump() + "\n";
+    if (CountsOwn(token)) request += head.dump() + "\n" + count.dump() + "\n";
   }
   return request;
 }
 
 Result<UnitContent> ReadContent(std::string_view text, const UnitToken& token) {
-  const auto misunderstood = [&] {
+  const auto misunderstood = [] {
     return TransientError("the answer to _msearch is not understood", "bad_answer");
   };
   const Json answer = Json::parse(text, nullptr, false);
   if (!answer.is_object() || !answer.contains("responses")) return misunderstood();
   const Json& answers = answer["responses"];
-  const size_t wanted =
-      token.shards.empty() ? static_cast<size_t>(token.content.shards) : token.shards.size();
-  if (!answers.is_array() || answers.size() != wanted) return misunderstood();
+  const size_t looks = CountsOwn(token) ? 2 : 1;
+  if (!answers.is_array() || answers.size() != ShardsOf(token).size() * looks) {
+    return misunderstood();
+  }
   UnitContent content;
   content.address = token.content.address;
   content.ends_ms = token.content.ends_ms;
   content.label = token.content.label;
+  int64_t own = 0;
   try {
-    for (const Json& shard : answers) {
+    for (size_t i = 0; i < answers.size(); ++i) {
+      const Json& shard = answers[i];
       if (const int status = shard.value("status", 200); status != 200) {
         return ClassifyHttp(status, shard.dump(), "application/json", "_msearch on " + token.index);
       }
@@ -226,6 +242,8 @@ Result<UnitContent> ReadContent(std::string_view text, const UnitToken& token) {
       // A shard that is not there takes part in nothing, without a word.
       if (shard.at("_shards").at("total").get<int64_t>() != 1) return misunderstood();
       const int64_t documents = shard.at("/hits/total/value"_json_pointer).get<int64_t>();
+      if (i % looks == looks - 1) own += documents;
+      if (i % looks != 0) continue;
       const Json& aggregations = shard.at("aggregations");
       content.rows += documents;
       content.fingerprint +=
@@ -235,6 +253,8 @@ Result<UnitContent> ReadContent(std::string_view text, const UnitToken& token) {
   } catch (const Json::exception&) {
     return misunderstood();
   }
+  // Documents came, since it was planned, to where there were none.
+  if (own != content.rows) content.address.clear();
   return content;
 }
 

@@ -1,5 +1,7 @@
 #include "source/opensearch/content.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -188,6 +190,22 @@ TEST(Content, IsLookedAtShardByShard) {
   for (const char* broken : {"", "[]", "{}", R"({"responses":[{},{}]})", R"({"responses":[1]})"}) {
     EXPECT_FALSE(ReadContent(broken, token).ok()) << broken;
   }
+}
+
+TEST(Content, DocumentsOutsideOfTheUnitsOwnBoundsAreNoticed) {
+  auto token = TwoShards();
+  token.query = R"({"range":{"t":{"gte":1}}})";
+  const std::string request = ContentRequest(token);
+  EXPECT_EQ(std::count(request.begin(), request.end(), '\n'), 8);
+  EXPECT_THAT(request, HasSubstr(R"("gte":1)"));
+  constexpr char kWhole[] = R"({"total":1,"successful":1,"skipped":0,"failed":0})";
+  const auto answer = [&](int64_t own) {
+    return R"({"responses":[)" + Shard(3, 9, 20, kWhole) + "," + Shard(3, 9, 20, kWhole) + "," +
+           Shard(4, 7, 15, kWhole) + "," + Shard(own, 7, 15, kWhole) + "]}";
+  };
+  EXPECT_EQ(ReadContent(answer(4), token).ValueOrDie().rows, 7);
+  EXPECT_EQ(ReadContent(answer(4), token).ValueOrDie().address, "abc");
+  EXPECT_EQ(ReadContent(answer(3), token).ValueOrDie().address, "") << "one more came outside";
 }
 
 }  // namespace
