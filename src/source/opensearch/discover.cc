@@ -355,6 +355,8 @@ class TableDescriber {
                     : arrays == "first" ? search::ArrayForm::kFirst
                     : arrays == "json"  ? search::ArrayForm::kJson
                                         : search::ArrayForm::kAuto;
+    wishes.nested = options_.GetString("nested") == "json" ? search::NestedForm::kJson
+                                                           : search::NestedForm::kList;
     wishes.extra = options_.GetBool("extra");
     wishes.floats = options_.GetString("floats") == "mapped" ? search::FloatForm::kMapped
                                                              : search::FloatForm::kDouble;
