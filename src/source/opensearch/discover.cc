@@ -104,7 +104,11 @@ class TableDescriber {
   }
 
   Status ResolveIndices() {
-    ARROW_ASSIGN_OR_RAISE(const auto patterns, ParseExpression(request_.expression));
+    std::vector<NamePattern> patterns = {
+        {.written = request_.expression, .wildcard = request_.expression}};
+    if (!request_.literal) {
+      ARROW_ASSIGN_OR_RAISE(patterns, ParseExpression(request_.expression));
+    }
     ARROW_ASSIGN_OR_RAISE(const auto resolved, cluster_.Resolve(patterns));
     auto joined = JoinNames(patterns, resolved, state_.ranges);
     if (!joined.ok()) return WithNearest(joined.status(), patterns, resolved);
