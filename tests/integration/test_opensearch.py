@@ -18,6 +18,7 @@ import pytest
 
 from support import exports, faults
 from support.search import SearchNode
+from support.search_types import check_every_type
 
 DAY = datetime.timedelta(days=1)
 START = datetime.datetime(2024, 3, 1)
@@ -242,6 +243,13 @@ queries:
     bulkhaul("run", job)
     assert len(sequence(tmp_path / "two", "errors")) == DAYS * PER_DAY // 4
     assert len(sequence(tmp_path / "two", "warnings")) == (DAYS - 1) * PER_DAY // 4
+
+
+def test_every_field_type(bulkhaul, node, tmp_path):
+    known = check_every_type(bulkhaul, node, tmp_path / "out")
+    if node.kind == "opensearch-3":
+        assert {"unsigned_long", "scaled_float", "flat_object", "rank_feature", "join"} <= known
+    node.call("DELETE", "/every-type")
 
 
 def test_nested_fields(bulkhaul, node, tmp_path):
