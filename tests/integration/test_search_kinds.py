@@ -3,6 +3,7 @@ whole, against OpenSearch 3."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 
@@ -50,6 +51,31 @@ def sequence(out) -> list[int]:
 def test_every_field_type(bulkhaul, node, tmp_path):
     known = check_every_type(bulkhaul, node, tmp_path / "out")
     assert ("dense_vector" if node.kind.startswith("elastic") else "flat_object") in known
+
+
+def test_fields_that_are_not_in_the_document(bulkhaul, node, tmp_path):
+    """Aliases, with several values too; on Elasticsearch also runtime, lookup and passthrough."""
+    properties = {"uid": {"type": "keyword"}, "same": {"type": "alias", "path": "uid"}}
+    mappings: dict = {"properties": properties}
+    if elastic := node.kind.startswith("elastic"):
+        node.create("users", {"id": {"type": "keyword"}, "name": {"type": "keyword"}})
+        node.bulk("users", [{"id": "1", "name": "Ada"}, {"id": "2", "name": "Bob"}])
+        mappings["runtime"] = {"plain": {"type": "long"}, "who": {
+            "type": "lookup", "target_index": "users", "input_field": "uid", "target_field": "id",
+            "fetch_fields": ["name"]}}
+        properties["attributes"] = {"type": "passthrough", "priority": 10, "properties": {
+            "host": {"type": "keyword"}}}
+    node.call("PUT", "/lent", {"settings": {"number_of_replicas": 0}, "mappings": mappings})
+    node.bulk("lent", [{"uid": "1", "plain": 5, "attributes": {"host": "h"}},
+                       {"uid": ["1", "2"]}, {"uid": "9", "attributes.host": "i"}])
+    bulkhaul("copy", node.uri("lent"), tmp_path / "out")
+    rows = sorted(exports.read(tmp_path / "out" / "lent").to_pylist(), key=lambda row: row["uid"])
+    assert [row["same"] for row in rows] == [["1"], ["1", "2"], ["9"]]
+    if elastic:
+        assert [row["plain"] for row in rows] == [5, None, None]
+        assert [row["attributes.host"] for row in rows] == ["h", None, "i"]
+        assert [row["who"] and json.loads(row["who"]) for row in rows] == [
+            {"name": ["Ada"]}, [{"name": ["Ada"]}, {"name": ["Bob"]}], None]
 
 
 def test_ranges_and_slices(bulkhaul, node, tmp_path):

@@ -42,7 +42,7 @@ TYPES: dict[str, tuple[dict, list, str, list | None]] = {
     "version": ({}, ["1.2.3-rc1"], "string", None),
     "text": ({}, ["some words", "mehr Wörter 🚚"], "string", None),
     "match_only_text": ({}, ["some words"], "string", None),
-    "semantic_text": ({"inference_id": "none"}, ["some words"], "string", None),
+    "semantic_text": ({"inference_id": "none"}, ["some words"], "string", [AsJson("some words")]),
     "search_as_you_type": ({}, ["some words"], "string", None),
     "token_count": ({"analyzer": "standard"}, ["three little words"], "string", None),
     "ip": ({}, ["192.168.0.1", "2001:db8::1"], "string", None),

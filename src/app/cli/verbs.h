@@ -55,6 +55,13 @@ struct StatsRequest {
 };
 Result<int> RunStats(const StatsRequest& request);
 
+struct CacheRequest {
+  std::string action;      // "ls" or "clear"
+  std::string older_than;  // of clear: a duration
+  Options options;         // cache_dir, output
+};
+Result<int> RunCache(const CacheRequest& request);
+
 Result<int> RunVerify(const std::string& folder, OutputForm form);
 struct QueryRequest {
   std::string sql;

@@ -1,11 +1,13 @@
 #include "source/opensearch/discover.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/hash.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "source/opensearch/table_state.h"
@@ -66,6 +68,7 @@ class TableDescriber {
     ARROW_RETURN_NOT_OK(ResolveRanges());
     ARROW_RETURN_NOT_OK(ResolveIndices());
     ARROW_RETURN_NOT_OK(ReadMappings());
+    ARROW_RETURN_NOT_OK(NameContents());
     ARROW_RETURN_NOT_OK(CheckTimeField());
     if (!state_.query.empty()) {
       ARROW_RETURN_NOT_OK(cluster_.Validate(state_.indices.front().index, state_.query));
@@ -140,6 +143,7 @@ class TableDescriber {
       index.uuid = known->second.uuid;
       index.shards = known->second.shards;
       index.fingerprint = known->second.fingerprint;
+      histories_[index.index] = known->second.history;
       store_bytes_ += std::max<int64_t>(0, known->second.store_bytes);
       state_.indices.push_back(std::move(index));
     }
@@ -214,6 +218,20 @@ class TableDescriber {
         Warn(fmt::format("index {} does not keep all fields in _source: those are null",
                          mapping.index));
       }
+    }
+    return Status::OK();
+  }
+
+  // For the cache: what tells each index apart from all others, of any cluster and of its own past.
+  Status NameContents() {
+    if (!options_.GetBool("cache")) return Status::OK();
+    ARROW_ASSIGN_OR_RAISE(const auto cluster, cluster_.Identity());
+    for (auto& index : state_.indices) {
+      const auto mapping = std::find_if(mappings_.begin(), mappings_.end(),
+                                        [&](const auto& one) { return one.index == index.index; });
+      if (mapping == mappings_.end()) continue;
+      index.identity = HashName(fmt::format("{}\n{}\n{}\n{}\n{}", cluster, index.index, index.uuid,
+                                            histories_[index.index], mapping->hash));
     }
     return Status::OK();
   }
@@ -321,7 +339,8 @@ class TableDescriber {
   Status MakeColumns() {
     const auto merged = search::MergeMappings(mappings_);
     search::LayoutOptions layout_options = LayoutWishes();
-    ARROW_RETURN_NOT_OK(Sample(merged, &layout_options));
+    ARROW_ASSIGN_OR_RAISE(const auto draft, search::MakeLayout(merged, layout_options));
+    ARROW_RETURN_NOT_OK(Sample(merged, FieldsBody(draft), &layout_options));
     ARROW_ASSIGN_OR_RAISE(auto layout, search::MakeLayout(merged, layout_options));
     const auto& order = options_.GetList("columns");
     const auto place = [&](const search::ColumnSpec& column) {
@@ -382,7 +401,8 @@ class TableDescriber {
 
   // Sizes of documents, and which fields hold arrays. Indices are taken evenly over the names, so
   // that old and new ones are among them.
-  Status Sample(const search::MergedMapping& merged, search::LayoutOptions* layout_options) {
+  Status Sample(const search::MergedMapping& merged, const Json& fields,
+                search::LayoutOptions* layout_options) {
     search::FieldSampler sampler(merged);
     int64_t bytes = 0, documents = 0;
     const size_t count = state_.indices.size(), samples = std::min(count, kIndicesSampled);
@@ -391,10 +411,11 @@ class TableDescriber {
           state_.indices[samples == 1 ? 0 : i * (count - 1) / (samples - 1)];
       if (index.documents == 0) continue;
       const auto query = IndexQuery(state_, index);
-      const Json body{
+      Json body{
           {"size", kDocumentsSampled},
           {"sort", {"_doc"}},
           {"query", query.empty() ? Json{{"match_all", Json::object()}} : Json::parse(query)}};
+      if (!fields.empty()) body["fields"] = fields;
       ARROW_ASSIGN_OR_RAISE(const auto page, cluster_.Search(index.index, body.dump()));
       ARROW_RETURN_NOT_OK(CheckWhole(page, index.index));
       ARROW_RETURN_NOT_OK(sampler.Append(page));
@@ -410,6 +431,16 @@ class TableDescriber {
     return Status::OK();
   }
 
+  static Json FieldsBody(const search::PageLayout& layout) {
+    Json fields = Json::array();
+    for (const auto& [path, format] : layout.RequestedFields()) {
+      Json field{{"field", path}};
+      if (!format.empty()) field["format"] = format;
+      fields.push_back(std::move(field));
+    }
+    return fields;
+  }
+
   static std::string SearchBody(const search::PageLayout& layout,
                                 const search::LayoutOptions& wishes) {
     Json body = Json::object();
@@ -420,12 +451,7 @@ class TableDescriber {
       if (!wishes.exclude.empty()) source["excludes"] = wishes.exclude;
       body["_source"] = std::move(source);
     }
-    Json fields = Json::array();
-    for (const auto& [path, format] : layout.RequestedFields()) {
-      Json field{{"field", path}};
-      if (!format.empty()) field["format"] = format;
-      fields.push_back(std::move(field));
-    }
+    const Json fields = FieldsBody(layout);
     if (!fields.empty()) body[layout.doc_values ? "docvalue_fields" : "fields"] = fields;
     if (layout.needs_seq_no()) body["seq_no_primary_term"] = true;
     return body.empty() ? std::string() : body.dump();
@@ -454,6 +480,7 @@ class TableDescriber {
   Dataset dataset_;
   TableState state_;
   std::vector<std::string> names_;
+  std::map<std::string, std::string> histories_;  // by index, see IndexFacts
   std::vector<search::IndexMapping> mappings_;
   int64_t store_bytes_ = 0;
 };

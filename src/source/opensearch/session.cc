@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "source/opensearch/content.h"
 #include "source/opensearch/http_client.h"
 #include "source/opensearch/page_head.h"
 #include "source/opensearch/scroll.h"
@@ -69,6 +70,7 @@ class SearchSession final : public Session {
         limiter_(limiter) {}
 
   Result<std::unique_ptr<UnitReader>> Read(const WorkUnit& unit, UnitContext& context) override;
+  Result<UnitContent> Content(const WorkUnit& unit, UnitContext& context) override;
 
  private:
   friend class ScrollReader;
@@ -282,6 +284,20 @@ Result<std::unique_ptr<UnitReader>> SearchSession::Read(const WorkUnit& unit,
                                                reading->documents_max, std::move(decoder));
   ARROW_RETURN_NOT_OK(reader->Begin(reading->body));
   return reader;
+}
+
+Result<UnitContent> SearchSession::Content(const WorkUnit& unit, UnitContext& context) {
+  ARROW_ASSIGN_OR_RAISE(const auto token, UnitToken::FromJson(unit.source_state));
+  if (token.content.address.empty()) {
+    UnitContent content;
+    content.reason = token.content.reason;
+    return content;
+  }
+  ARROW_ASSIGN_OR_RAISE(
+      const auto response,
+      client_->Request({.method = "POST", .path = "/_msearch", .body = ContentRequest(token)},
+                       context.stop));
+  return ReadContent(response.body, token);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <arrow/array/builder_binary.h>
 #include <arrow/array/builder_decimal.h>
 #include <arrow/array/builder_primitive.h>
+#include <arrow/util/decimal.h>
 #include <benchmark/benchmark.h>
 
 #include "wire/csv/csv_encoder.h"
