@@ -23,9 +23,11 @@ constexpr char kProperties[] = R"({
   "b":{"type":"boolean"},"k":{"type":"keyword"},"bin":{"type":"binary"},
   "t":{"type":"date","format":"strict_date_optional_time||epoch_second||dd/MMM/yyyy[:HH:mm:ss[ Z]]"},
   "n":{"type":"date_nanos"},"g":{"type":"geo_point"},"v":{"type":"dense_vector"},
-  "j":{"type":"nested"},"c":{"type":"constant_keyword","value":"x"},
+  "j":{"type":"completion"},"c":{"type":"constant_keyword","value":"x"},
   "o":{"properties":{"a":{"type":"long"},"p":{"properties":{"q":{"type":"text"}}},
-                     "w":{"type":"flattened"}}}})";
+                     "w":{"type":"flattened"}}},
+  "x":{"type":"nested","properties":{"a":{"type":"long"},"t":{"type":"date"},
+       "y":{"type":"nested","properties":{"k":{"type":"keyword"}}}}}})";
 
 [[noreturn]] void Die(const std::string& why) {
   std::fprintf(stderr, "%s\n", why.c_str());
@@ -34,7 +36,7 @@ constexpr char kProperties[] = R"({
 
 PageLayout PickLayout(uint8_t choice) {
   LayoutOptions options;
-  if (choice & 1) options.array_fields = {"i64", "k", "g", "o.a", "t", "b", "bin"};
+  if (choice & 1) options.array_fields = {"i64", "k", "g", "o.a", "t", "b", "bin", "x.a"};
   if (choice & 2) options.arrays = ArrayForm::kFirst;
   if (choice & 4) options.misfit = OnMisfitValue::kNull;
   if (choice & 8) options.extra = options.id = options.index = options.routing = true;

@@ -137,6 +137,8 @@ constexpr OptionSpec kOptions[] = {
      "has; list: every column is a list; first: the first value, others counted; json: JSON text "
      "where the sample has several.",
      "auto|list|first|json"},
+    {"nested", kEnum, "list", kBoth, "OpenSearch",
+     "Nested fields become list: a list of structs, or json: JSON text.", "list|json"},
     {"extra", kBool, "false", kBoth, "OpenSearch",
      "A column _extra with the fields that no mapping has, as JSON."},
     {"floats", kEnum, "double", kBoth, "OpenSearch",

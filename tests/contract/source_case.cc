@@ -4,10 +4,15 @@
 
 #include <sqlite3.h>
 
+#include <fmt/format.h>
+
 #include "source/generator/generator_source.h"
+#include "source/opensearch/http_client.h"
+#include "source/opensearch/opensearch_source.h"
 #include "source/postgres/postgres_source.h"
 #include "source/sqlite/sqlite_source.h"
 #include "tests/support/postgres_server.h"
+#include "tests/support/search_server.h"
 
 namespace bulkhaul {
 namespace {
@@ -124,6 +129,62 @@ SourceCase Postgres(const std::string& name, std::string sql, std::string split_
   return source;
 }
 
+// What index names may hold beside letters.
+const std::vector<std::string> kOddIndices = {
+    "plain", "it's", "🚚emoji-ümlaut", "select", "dot.dot",        "semi;colon--",
+    "[b]",   "$(x)", "a&b=c",         "x+y",    "percent%20name", "percent%y"};
+
+void FillIndex(opensearch::HttpClient& client, const std::string& index, int documents) {
+  const auto ask = [&](const char* method, const std::string& path, std::string body) {
+    const auto answer = client.Request({.method = method, .path = path, .body = std::move(body)});
+    if (!answer.ok()) throw std::runtime_error(answer.status().ToString());
+  };
+  const std::string path = "/" + opensearch::PercentEncode(index);
+  ask("PUT", path, R"({"settings":{"number_of_replicas":0},"mappings":{"properties":{
+      "@timestamp":{"type":"date"},"id":{"type":"long"},"name":{"type":"keyword"},
+      "value":{"type":"double"},"lines":{"type":"nested","properties":{"n":{"type":"long"}}}}}})");
+  if (documents == 0) return;
+  std::string lines;
+  for (int i = 0; i < documents; ++i) {
+    lines += "{\"create\":{}}\n" +
+             fmt::format(R"({{"@timestamp":{},"id":{}{},"value":{},"lines":[{{"n":{}}}]}})",
+                         1'700'000'000'000 + int64_t{i} * 60'000, i,
+                         i % 10 > 0 ? fmt::format(",\"name\":\"name {}\"", i) : "", i / 3.0, i) +
+             "\n";
+  }
+  ask("POST", path + "/_bulk?refresh=true", std::move(lines));
+}
+
+JobSpec PrepareSearch() {
+  const std::string& server = test::SharedSearchServer();
+  static const bool filled = [&] {
+    opensearch::ConnectionSettings settings;
+    settings.hosts = {{"127.0.0.1", std::atoi(server.substr(server.rfind(':') + 1).c_str())}};
+    const auto client = opensearch::HttpClient::Make(settings).ValueOrDie();
+    FillIndex(*client, "things", 5000);
+    FillIndex(*client, "empty", 0);
+    for (const auto& name : kOddIndices) FillIndex(*client, name, 3);
+    return true;
+  }();
+  JobSpec job;
+  if (filled) job.source_uri = "opensearch" + server.substr(server.find("://"));
+  return job;
+}
+
+// Without sanitizers: tests/faults reads from nodes with them.
+[[maybe_unused]] SourceCase Search() {
+  SourceCase source;
+  source.name = "opensearch";
+  source.prepare = [](const std::string&) { return PrepareSearch(); };
+  source.make = [](const JobSpec& job) { return MakeOpenSearchSource(job, "contract"); };
+  source.table = "things";
+  source.rows = 5000;
+  source.column = "name";
+  source.empty_table = "empty";
+  source.odd_names = kOddIndices;
+  return source;
+}
+
 SourceCase EmptyGenerator() {
   SourceCase source = Generator();
   source.name = "empty_generator";
@@ -145,48 +206,52 @@ std::vector<SourceCase> SourceCases() {
       ", CASE WHEN i % 10 THEN 'name ' || i END, i / 3.0, CASE WHEN i % 7 THEN "
       "zeroblob(i % 30) END, datetime(i * 1000, 'unixepoch') FROM n;";
   return {
-      Generator(),
-      EmptyGenerator(),
-      Postgres("postgres_pages", "CREATE TABLE things (id int PRIMARY KEY" + kPostgresColumns +
-                                     "); INSERT INTO things SELECT i" + kPostgresValues),
-      Postgres("postgres_partitions",
-               "CREATE TABLE things (id int" + kPostgresColumns +
-                   ") PARTITION BY RANGE (id); CREATE TABLE low PARTITION OF things FOR VALUES "
-                   "FROM (MINVALUE) TO (1700); CREATE TABLE high PARTITION OF things DEFAULT; "
-                   "INSERT INTO things SELECT i" +
-                   kPostgresValues),
-      // A key in clusters, with NULLs and one value that repeats.
-      Postgres("postgres_key",
-               "CREATE TABLE things (id bigint" + kPostgresColumns +
-                   "); INSERT INTO things SELECT CASE i % 20 WHEN 0 THEN NULL WHEN 1 THEN 7 WHEN 2 "
-                   "THEN i "
-                   "- 9000000000 ELSE i * 1000007::bigint END" +
-                   kPostgresValues,
-               "id"),
-      Sqlite("sqlite_rowid",
-             "CREATE TABLE things (id INTEGER PRIMARY KEY" + columns + ");" + kRowsSql +
-                 "INSERT INTO things SELECT i" + values,
-             false),
-      Sqlite("sqlite_wal",
-             "CREATE TABLE things (id INTEGER PRIMARY KEY" + columns + ");" + kRowsSql +
-                 "INSERT INTO things SELECT i" + values,
-             true),
-      // Three clusters of rowids, one of them negative, with wide gaps between them.
-      Sqlite("sqlite_sparse_rowid",
-             "CREATE TABLE things (id INTEGER PRIMARY KEY" + columns + ");" + kRowsSql +
-                 "INSERT INTO things SELECT CASE i % 3 WHEN 0 THEN i WHEN 1 THEN i - 9000000000 "
-                 "ELSE i * 1000000007 END" +
-                 values,
-             false),
-      Sqlite("sqlite_without_rowid",
-             "CREATE TABLE things (part INTEGER, key TEXT COLLATE NOCASE" + columns +
-                 ", PRIMARY KEY (part, key DESC)) WITHOUT ROWID;" + kRowsSql +
-                 "INSERT INTO things SELECT i % 3, 'Key ' || (i * 7919 % 5000)" + values,
-             false),
-      Sqlite("sqlite_text_key",
-             "CREATE TABLE things (key TEXT PRIMARY KEY" + columns + ") WITHOUT ROWID;" + kRowsSql +
-                 "INSERT INTO things SELECT hex(i * 7919 % 5000) || x'00' || i" + values,
-             false),
+    Generator(), EmptyGenerator(),
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+        Search(),
+#endif
+        Postgres("postgres_pages", "CREATE TABLE things (id int PRIMARY KEY" + kPostgresColumns +
+                                       "); INSERT INTO things SELECT i" + kPostgresValues),
+        Postgres("postgres_partitions",
+                 "CREATE TABLE things (id int" + kPostgresColumns +
+                     ") PARTITION BY RANGE (id); CREATE TABLE low PARTITION OF things FOR VALUES "
+                     "FROM (MINVALUE) TO (1700); CREATE TABLE high PARTITION OF things DEFAULT; "
+                     "INSERT INTO things SELECT i" +
+                     kPostgresValues),
+        // A key in clusters, with NULLs and one value that repeats.
+        Postgres(
+            "postgres_key",
+            "CREATE TABLE things (id bigint" + kPostgresColumns +
+                "); INSERT INTO things SELECT CASE i % 20 WHEN 0 THEN NULL WHEN 1 THEN 7 WHEN 2 "
+                "THEN i "
+                "- 9000000000 ELSE i * 1000007::bigint END" +
+                kPostgresValues,
+            "id"),
+        Sqlite("sqlite_rowid",
+               "CREATE TABLE things (id INTEGER PRIMARY KEY" + columns + ");" + kRowsSql +
+                   "INSERT INTO things SELECT i" + values,
+               false),
+        Sqlite("sqlite_wal",
+               "CREATE TABLE things (id INTEGER PRIMARY KEY" + columns + ");" + kRowsSql +
+                   "INSERT INTO things SELECT i" + values,
+               true),
+        // Three clusters of rowids, one of them negative, with wide gaps between them.
+        Sqlite("sqlite_sparse_rowid",
+               "CREATE TABLE things (id INTEGER PRIMARY KEY" + columns + ");" + kRowsSql +
+                   "INSERT INTO things SELECT CASE i % 3 WHEN 0 THEN i WHEN 1 THEN i - 9000000000 "
+                   "ELSE i * 1000000007 END" +
+                   values,
+               false),
+        Sqlite("sqlite_without_rowid",
+               "CREATE TABLE things (part INTEGER, key TEXT COLLATE NOCASE" + columns +
+                   ", PRIMARY KEY (part, key DESC)) WITHOUT ROWID;" + kRowsSql +
+                   "INSERT INTO things SELECT i % 3, 'Key ' || (i * 7919 % 5000)" + values,
+               false),
+        Sqlite("sqlite_text_key",
+               "CREATE TABLE things (key TEXT PRIMARY KEY" + columns + ") WITHOUT ROWID;" +
+                   kRowsSql + "INSERT INTO things SELECT hex(i * 7919 % 5000) || x'00' || i" +
+                   values,
+               false),
   };
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
 import http.server
 import json
@@ -17,6 +18,7 @@ import pytest
 
 from support import exports, faults
 from support.search import SearchNode
+from support.search_types import check_every_type
 
 DAY = datetime.timedelta(days=1)
 START = datetime.datetime(2024, 3, 1)
@@ -241,6 +243,46 @@ queries:
     bulkhaul("run", job)
     assert len(sequence(tmp_path / "two", "errors")) == DAYS * PER_DAY // 4
     assert len(sequence(tmp_path / "two", "warnings")) == (DAYS - 1) * PER_DAY // 4
+
+
+def test_every_field_type(bulkhaul, node, tmp_path):
+    known = check_every_type(bulkhaul, node, tmp_path / "out")
+    if node.kind == "opensearch-3":
+        assert {"unsigned_long", "scaled_float", "flat_object", "rank_feature", "join"} <= known
+    node.call("DELETE", "/every-type")
+
+
+def test_nested_fields(bulkhaul, node, tmp_path):
+    """Lists of structs in every format, or JSON text; shrink leaves them as they are."""
+    node.create("orders", {"id": {"type": "long"}, "lines": {"type": "nested", "properties": {
+        "sku": {"type": "keyword"}, "count": {"type": "long"}, "tags": {"type": "keyword"},
+        "price": {"properties": {"amount": {"type": "double"}}}}}})
+    node.bulk("orders", [
+        {"id": 1, "lines": [{"sku": "a", "count": 2**60 + 1, "tags": ["x", "y"]}, {"sku": "b"}]},
+        {"id": 2, "lines": {"sku": "c", "price": {"amount": 1.5}}}, {"id": 3, "lines": []},
+        {"id": 4}])
+    wanted = [
+        [{"count": 2**60 + 1, "price.amount": None, "sku": "a", "tags": ["x", "y"]},
+         {"count": None, "price.amount": None, "sku": "b", "tags": None}],
+        [{"count": None, "price.amount": 1.5, "sku": "c", "tags": None}], [], None]
+    for format in ("parquet", "arrow"):
+        bulkhaul("copy", node.uri("orders"), tmp_path / format, "--format", format)
+        table = exports.read(tmp_path / format / "orders").sort_by("id")
+        assert table["lines"].to_pylist() == wanted
+    bulkhaul("copy", node.uri("orders"), tmp_path / "small", "--shrink", "--single-file")
+    table = exports.read(tmp_path / "small" / "orders").sort_by("id")
+    assert table["lines"].to_pylist() == wanted
+    bulkhaul("copy", node.uri("orders"), tmp_path / "csv", "--format", "csv")
+    with open(exports.parts(tmp_path / "csv" / "orders", "csv")[0], newline="") as file:
+        found = {int(row["id"]): row["lines"] for row in csv.DictReader(file)}
+    assert [json.loads(found[number]) for number in (1, 2, 3)] == wanted[:3] and not found[4]
+    bulkhaul("copy", node.uri("orders"), tmp_path / "json", "--nested", "json", "--fields", "lines")
+    found = exports.read(tmp_path / "json" / "orders")["lines"].to_pylist()
+    assert json.loads(found[1]) == {"sku": "c", "price": {"amount": 1.5}}
+    bulkhaul("copy", node.uri("orders"), tmp_path / "part", "--fields", "lines.sku")
+    # The server leaves out an array in which nothing is that was asked for.
+    assert exports.read(tmp_path / "part" / "orders")["lines"].to_pylist() == [
+        [{"sku": "a"}, {"sku": "b"}], [{"sku": "c"}], None, None]
 
 
 def test_query_templates(bulkhaul, logs, tmp_path):

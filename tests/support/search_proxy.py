@@ -40,13 +40,14 @@ class SearchProxy(http.server.ThreadingHTTPServer):
     request_queue_size = 256
 
     def __init__(self, address: str, tls: ssl.SSLContext | None = None,
-                 authorization: str | None = None):
+                 authorization: str | None = None, allows: Callable | None = None):
         super().__init__(("127.0.0.1", 0), _Handler)
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_side=True,
                                           do_handshake_on_connect=False)
         self.address = address
         self.authorization = authorization  # the header that every request must have
+        self.allows = allows  # or what is asked: (method, path, headers, body) → bool
         self.requests: list[str] = []  # "METHOD /path?query"
         self.bodies: list[bytes] = []
         self.headers: list[dict] = []
@@ -112,7 +113,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         line = f"{self.command} {self.path}"
         self.server.note(line, body, self.headers)
         wanted = self.server.authorization
-        if wanted is not None and self.headers.get("Authorization") != wanted:
+        allows = self.server.allows
+        if (wanted is not None and self.headers.get("Authorization") != wanted) or (
+                allows and not allows(self.command, self.path, self.headers, body or b"")):
             self._error(401, "security_exception", "missing or wrong credentials")
             return
         fault = self.server.fault_for(line)

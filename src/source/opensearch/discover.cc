@@ -107,7 +107,11 @@ class TableDescriber {
   }
 
   Status ResolveIndices() {
-    ARROW_ASSIGN_OR_RAISE(const auto patterns, ParseExpression(request_.expression));
+    std::vector<NamePattern> patterns = {
+        {.written = request_.expression, .wildcard = request_.expression}};
+    if (!request_.literal) {
+      ARROW_ASSIGN_OR_RAISE(patterns, ParseExpression(request_.expression));
+    }
     ARROW_ASSIGN_OR_RAISE(const auto resolved, cluster_.Resolve(patterns));
     auto joined = JoinNames(patterns, resolved, state_.ranges);
     if (!joined.ok()) return WithNearest(joined.status(), patterns, resolved);
@@ -335,7 +339,8 @@ class TableDescriber {
   Status MakeColumns() {
     const auto merged = search::MergeMappings(mappings_);
     search::LayoutOptions layout_options = LayoutWishes();
-    ARROW_RETURN_NOT_OK(Sample(merged, &layout_options));
+    ARROW_ASSIGN_OR_RAISE(const auto draft, search::MakeLayout(merged, layout_options));
+    ARROW_RETURN_NOT_OK(Sample(merged, FieldsBody(draft), &layout_options));
     ARROW_ASSIGN_OR_RAISE(auto layout, search::MakeLayout(merged, layout_options));
     const auto& order = options_.GetList("columns");
     const auto place = [&](const search::ColumnSpec& column) {
@@ -373,6 +378,8 @@ class TableDescriber {
                     : arrays == "first" ? search::ArrayForm::kFirst
                     : arrays == "json"  ? search::ArrayForm::kJson
                                         : search::ArrayForm::kAuto;
+    wishes.nested = options_.GetString("nested") == "json" ? search::NestedForm::kJson
+                                                           : search::NestedForm::kList;
     wishes.extra = options_.GetBool("extra");
     wishes.floats = options_.GetString("floats") == "mapped" ? search::FloatForm::kMapped
                                                              : search::FloatForm::kDouble;
@@ -394,7 +401,8 @@ class TableDescriber {
 
   // Sizes of documents, and which fields hold arrays. Indices are taken evenly over the names, so
   // that old and new ones are among them.
-  Status Sample(const search::MergedMapping& merged, search::LayoutOptions* layout_options) {
+  Status Sample(const search::MergedMapping& merged, const Json& fields,
+                search::LayoutOptions* layout_options) {
     search::FieldSampler sampler(merged);
     int64_t bytes = 0, documents = 0;
     const size_t count = state_.indices.size(), samples = std::min(count, kIndicesSampled);
@@ -403,10 +411,11 @@ class TableDescriber {
           state_.indices[samples == 1 ? 0 : i * (count - 1) / (samples - 1)];
       if (index.documents == 0) continue;
       const auto query = IndexQuery(state_, index);
-      const Json body{
+      Json body{
           {"size", kDocumentsSampled},
           {"sort", {"_doc"}},
           {"query", query.empty() ? Json{{"match_all", Json::object()}} : Json::parse(query)}};
+      if (!fields.empty()) body["fields"] = fields;
       ARROW_ASSIGN_OR_RAISE(const auto page, cluster_.Search(index.index, body.dump()));
       ARROW_RETURN_NOT_OK(CheckWhole(page, index.index));
       ARROW_RETURN_NOT_OK(sampler.Append(page));
@@ -422,6 +431,16 @@ class TableDescriber {
     return Status::OK();
   }
 
+  static Json FieldsBody(const search::PageLayout& layout) {
+    Json fields = Json::array();
+    for (const auto& [path, format] : layout.RequestedFields()) {
+      Json field{{"field", path}};
+      if (!format.empty()) field["format"] = format;
+      fields.push_back(std::move(field));
+    }
+    return fields;
+  }
+
   static std::string SearchBody(const search::PageLayout& layout,
                                 const search::LayoutOptions& wishes) {
     Json body = Json::object();
@@ -432,12 +451,7 @@ class TableDescriber {
       if (!wishes.exclude.empty()) source["excludes"] = wishes.exclude;
       body["_source"] = std::move(source);
     }
-    Json fields = Json::array();
-    for (const auto& [path, format] : layout.RequestedFields()) {
-      Json field{{"field", path}};
-      if (!format.empty()) field["format"] = format;
-      fields.push_back(std::move(field));
-    }
+    const Json fields = FieldsBody(layout);
     if (!fields.empty()) body[layout.doc_values ? "docvalue_fields" : "fields"] = fields;
     if (layout.needs_seq_no()) body["seq_no_primary_term"] = true;
     return body.empty() ? std::string() : body.dump();

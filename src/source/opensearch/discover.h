@@ -15,6 +15,7 @@ struct TableRequest {
   DatasetId id;
   std::string kind;        // "indices", "index", "data stream", "query"
   std::string expression;  // what it names
+  bool literal = false;    // the expression is the name of one index or data stream
   std::string query;       // of a job's `queries`; "" for the option `query`
   Options options;         // of the dataset, with those of the URI below
 };

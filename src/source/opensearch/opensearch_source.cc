@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <map>
 #include <mutex>
 
 #include <fmt/format.h>
@@ -153,7 +154,39 @@ class OpenSearchSource : public Source {
   }
 
   Result<UnitPage> Split(const Snapshot&, const Dataset& dataset, const SplitHint& hint,
-                         std::string_view) override {
+                         std::string_view cursor) override {
+    // Asked again, a histogram of an index that is written to would cut elsewhere.
+    if (cursor.empty()) {
+      ARROW_ASSIGN_OR_RAISE(auto units, PlanUnits(dataset, hint));
+      const std::lock_guard lock(mutex_);
+      planned_[dataset.id] = std::move(units);
+    }
+    const std::lock_guard lock(mutex_);
+    const auto planned = planned_.find(dataset.id);
+    if (planned == planned_.end()) return BugError("Split() was not begun for this dataset");
+    auto& units = planned->second;
+    const size_t begin = cursor.empty() ? 0 : std::stoull(std::string(cursor));
+    const size_t end = std::min(units.size(), begin + static_cast<size_t>(hint.page_units_max));
+    UnitPage page;
+    for (size_t i = begin; i < end; ++i) page.units.push_back(std::move(units[i]));
+    if (end < units.size()) {
+      page.next_cursor = std::to_string(end);
+    } else {
+      planned_.erase(planned);
+    }
+    return page;
+  }
+
+  Result<std::unique_ptr<Session>> Open(const Snapshot&, std::span<const Dataset> datasets,
+                                        WorkerContext& context) override {
+    return OpenSession(
+        uri_.connection, ScrollOf(job_options_),
+        [](const Dataset& dataset) { return ReadingOfDataset(dataset); }, datasets,
+        limiter_.limited() ? &limiter_ : nullptr, context);
+  }
+
+ private:
+  Result<std::vector<WorkUnit>> PlanUnits(const Dataset& dataset, const SplitHint& hint) {
     ARROW_ASSIGN_OR_RAISE(const auto cluster, Connected());
     ARROW_ASSIGN_OR_RAISE(const auto state, TableState::FromJson(dataset.source_state));
     const Options& options = dataset.options;
@@ -168,31 +201,19 @@ class OpenSearchSource : public Source {
     ARROW_ASSIGN_OR_RAISE(wishes.slice_ms, ParseSlice(slice));
     if (!wishes.cut_by_time) wishes.slice_ms = 0;
     ARROW_RETURN_NOT_OK(CheckSlices(state, wishes));
-    UnitPage page;
-    ARROW_ASSIGN_OR_RAISE(page.units,
-                          PlanIndexUnits(state, dataset.id, wishes,
-                                         [&](const PlannedIndex& index, int64_t interval_ms) {
-                                           return cluster->Histogram(index.index,
-                                                                     IndexQuery(state, index),
-                                                                     state.time_field, interval_ms);
-                                         }));
-    return page;
+    return PlanIndexUnits(state, dataset.id, wishes,
+                          [&](const PlannedIndex& index, int64_t interval_ms) {
+                            return cluster->Histogram(index.index, IndexQuery(state, index),
+                                                      state.time_field, interval_ms);
+                          });
   }
 
-  Result<std::unique_ptr<Session>> Open(const Snapshot&, std::span<const Dataset> datasets,
-                                        WorkerContext& context) override {
-    return OpenSession(
-        uri_.connection, ScrollOf(job_options_),
-        [](const Dataset& dataset) { return ReadingOfDataset(dataset); }, datasets,
-        limiter_.limited() ? &limiter_ : nullptr, context);
-  }
-
- private:
   static Result<DatasetReading> ReadingOfDataset(const Dataset& dataset) {
     ARROW_ASSIGN_OR_RAISE(auto state, TableState::FromJson(dataset.source_state));
     ARROW_ASSIGN_OR_RAISE(auto layout, search::PageLayout::FromJson(state.layout));
     DatasetReading reading;
     reading.body = std::move(state.body);
+    reading.documents_max = dataset.options.GetInt("limit");
     reading.make_decoder = [layout = std::move(layout)](UnitContext& unit) {
       return search::SearchPageDecoder::Make(layout, unit.pool);
     };
@@ -244,6 +265,7 @@ class OpenSearchSource : public Source {
     const Selector job = Selector::FromJob(spec_);
     if (!spec_.schemas.empty()) return UserError("a search cluster has no schemas: name indices");
     std::vector<std::pair<std::string, std::string>> names;  // expression, kind
+    bool literal = false;
     const bool tables = std::any_of(spec_.tables.begin(), spec_.tables.end(),
                                     [](const TableSpec& table) { return table.selects; });
     if (!uri_.expression.empty() && tables) {
@@ -258,12 +280,17 @@ class OpenSearchSource : public Source {
       }
     } else if (spec_.queries.empty()) {
       ARROW_ASSIGN_OR_RAISE(names, Everything(cluster));
+      literal = true;
+      std::vector<DatasetId> available;
+      for (const auto& [name, kind] : names) available.push_back({"", name});
+      ARROW_RETURN_NOT_OK(selector.CheckNamed(available));
     }
     std::vector<TableRequest> requests;
     for (auto& [expression, kind] : names) {
       const DatasetId id{"", expression};
       if (!job.Selects(id) || !selector.Selects(id)) continue;
-      TableRequest request{id, kind, expression, "", uri_.options.With(job.OptionsFor(id))};
+      TableRequest request{id,      kind, expression,
+                           literal, "",   uri_.options.With(selector.OptionsFor(id))};
       if (names.size() == 1 && !request.options.Has("output_name")) {
         ARROW_RETURN_NOT_OK(request.options.Set("output_name", OutputNameOf(expression)));
       }
@@ -278,6 +305,7 @@ class OpenSearchSource : public Source {
       requests.push_back({{"", query.name.empty() ? "query" : query.name},
                           "query",
                           uri_.expression,
+                          false,
                           query.sql,
                           job_options_.With(query.options)});
     }
@@ -301,8 +329,9 @@ class OpenSearchSource : public Source {
   const Options job_options_;  // the job's over the URI's
   RateLimiter limiter_;
   std::stop_token stop_;  // constant after StopOn()
-  std::mutex mutex_;
-  std::shared_ptr<Cluster> cluster_;  // guarded by mutex_
+  std::mutex mutex_;      // guards what follows
+  std::shared_ptr<Cluster> cluster_;
+  std::map<DatasetId, std::vector<WorkUnit>> planned_;  // units that Split() has yet to give out
 };
 
 }  // namespace

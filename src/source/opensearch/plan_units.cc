@@ -190,7 +190,8 @@ int64_t DocumentsPerUnit(const TableState& state, const CutWishes& wishes) {
   if (wishes.unit_documents == 0 && wishes.units_wanted > 0) {
     target = std::min(target, std::max(kUnitDocumentsLeast, documents / wishes.units_wanted));
   }
-  return std::max(target, documents / std::max<int64_t>(1, wishes.units_max));
+  // One unit is kept free: cuts fall between the histogram's buckets, not where they are wanted.
+  return std::max(target, documents / std::max<int64_t>(1, wishes.units_max - 1));
 }
 
 Result<std::vector<WorkUnit>> PlanIndexUnits(const TableState& state, const DatasetId& dataset,

@@ -21,7 +21,7 @@ class SearchSession;
 class ScrollReader final : public UnitReader {
  public:
   ScrollReader(SearchSession* session, WorkUnit unit, UnitToken token, UnitContext& context,
-               std::unique_ptr<search::SearchPageDecoder> decoder);
+               int64_t documents_max, std::unique_ptr<search::SearchPageDecoder> decoder);
   ~ScrollReader() override;
 
   Status Begin(std::string_view members);
@@ -32,6 +32,7 @@ class ScrollReader final : public UnitReader {
   std::map<std::string, int64_t> counters() const override { return decoder_->counters(); }
 
  private:
+  bool has_enough() const { return documents_max_ > 0 && progress_.documents >= documents_max_; }
   Status Fill();
   Status FetchPage();
   // Asks for the page after the one at hand, when it is certain that there is one.
@@ -44,6 +45,7 @@ class ScrollReader final : public UnitReader {
   const WorkUnit unit_;
   const UnitToken token_;
   UnitContext& context_;
+  const int64_t documents_max_;  // 0: all
   const std::unique_ptr<search::SearchPageDecoder> decoder_;
   Scroll scroll_;
   int64_t page_documents_ = 0;        // asked for in each page
@@ -92,11 +94,13 @@ class SearchSession final : public Session {
 };
 
 ScrollReader::ScrollReader(SearchSession* session, WorkUnit unit, UnitToken token,
-                           UnitContext& context, std::unique_ptr<search::SearchPageDecoder> decoder)
+                           UnitContext& context, int64_t documents_max,
+                           std::unique_ptr<search::SearchPageDecoder> decoder)
     : session_(session),
       unit_(std::move(unit)),
       token_(std::move(token)),
       context_(context),
+      documents_max_(documents_max),
       decoder_(std::move(decoder)),
       scroll_(session->client_.get(), &session->closer_, token_, session->settings_.keep_alive_ms,
               context.stop) {}
@@ -114,6 +118,7 @@ Status ScrollReader::Explain(const Status& status) const {
 
 Status ScrollReader::Begin(std::string_view members) {
   page_documents_ = session_->PageDocuments(token_);
+  if (documents_max_ > 0) page_documents_ = std::min(page_documents_, documents_max_);
   ARROW_ASSIGN_OR_RAISE(const auto request, MakeSearchRequest(token_, members, page_documents_,
                                                               session_->settings_.keep_alive_ms));
   if (LogEnabled(LogLevel::kFull)) {
@@ -165,7 +170,7 @@ Status ScrollReader::Fill() {
     if (!page_) ARROW_RETURN_NOT_OK(FetchPage());
     ARROW_RETURN_NOT_OK(AskAhead());
     ARROW_RETURN_NOT_OK(DecodePage());
-    if (progress_.documents == progress_.total) {
+    if (progress_.documents == progress_.total || has_enough()) {
       finished_ = true;
       scroll_.Close();
     }
@@ -175,6 +180,10 @@ Status ScrollReader::Fill() {
     }
   }
   ARROW_ASSIGN_OR_RAISE(ready_, decoder_->Flush());
+  if (has_enough()) {
+    if (ready_ != nullptr) ready_ = ready_->Slice(0, documents_max_ - rows_given_);
+    return Status::OK();
+  }
   if (ready_ == nullptr && rows_given_ != progress_.documents) {
     return BugError(
         fmt::format("{} documents came, {} were decoded", progress_.documents, rows_given_));
@@ -202,7 +211,8 @@ Status ScrollReader::AskAhead() {
   if (session_->limiter_ != nullptr && session_->limiter_->limited()) return Status::OK();
   const PageHead head = PeekPageHead(page_->body);
   if (head.scroll_id.empty() || head.total < 0) return Status::OK();
-  if (progress_.documents + page_documents_ >= head.total) return Status::OK();
+  const int64_t known = progress_.documents + page_documents_;
+  if (known >= head.total || (documents_max_ > 0 && known >= documents_max_)) return Status::OK();
   scroll_.set_id(head.scroll_id);
   return scroll_.Ask();
 }
@@ -270,8 +280,8 @@ Result<std::unique_ptr<UnitReader>> SearchSession::Read(const WorkUnit& unit,
   ARROW_ASSIGN_OR_RAISE(auto token, UnitToken::FromJson(unit.source_state));
   ARROW_ASSIGN_OR_RAISE(auto decoder, reading->make_decoder(context));
   reading_ = true;
-  auto reader =
-      std::make_unique<ScrollReader>(this, unit, std::move(token), context, std::move(decoder));
+  auto reader = std::make_unique<ScrollReader>(this, unit, std::move(token), context,
+                                               reading->documents_max, std::move(decoder));
   ARROW_RETURN_NOT_OK(reader->Begin(reading->body));
   return reader;
 }

@@ -28,6 +28,7 @@ struct DatasetReading {
   // Members of the search body beside query, sort, size and slice, as a JSON object:
   // {"_source":{"includes":[…]},"seq_no_primary_term":true,"runtime_mappings":{…}}. "": none.
   std::string body;
+  int64_t documents_max = 0;  // of each unit; 0: all
   // A decoder of its own for each reader.
   std::function<Result<std::unique_ptr<search::SearchPageDecoder>>(UnitContext&)> make_decoder;
 };

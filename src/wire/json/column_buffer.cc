@@ -157,34 +157,63 @@ void ValueBuffer::Clear() {
   validity_.Reset();
 }
 
+Status ListRows::Open(int64_t length) {
+  ARROW_RETURN_NOT_OK(offsets_.Append(static_cast<int32_t>(length)));
+  ++rows_;
+  return null_rows_ == 0 ? Status::OK() : validity_.Append(true);
+}
+
+Status ListRows::AppendNulls(int64_t count, int64_t length) {
+  if (null_rows_ == 0) ARROW_RETURN_NOT_OK(validity_.Append(rows_, true));
+  ARROW_RETURN_NOT_OK(validity_.Append(count, false));
+  rows_ += count;
+  null_rows_ += count;
+  return offsets_.Append(count, static_cast<int32_t>(length));
+}
+
+Result<std::shared_ptr<arrow::ArrayData>> ListRows::Finish(
+    std::shared_ptr<arrow::DataType> type, std::shared_ptr<arrow::ArrayData> elements) {
+  ARROW_RETURN_NOT_OK(offsets_.Append(static_cast<int32_t>(elements->length)));
+  ARROW_ASSIGN_OR_RAISE(auto offsets, offsets_.Finish(false));
+  ARROW_ASSIGN_OR_RAISE(auto validity, TakeValidity(&validity_, null_rows_));
+  auto data = arrow::ArrayData::Make(std::move(type), rows_, {validity, offsets},
+                                     {std::move(elements)}, null_rows_);
+  Clear();
+  return data;
+}
+
+void ListRows::Clear() {
+  rows_ = null_rows_ = 0;
+  offsets_.Reset();
+  validity_.Reset();
+}
+
 ColumnBuffer::ColumnBuffer(const ColumnSpec& spec, arrow::MemoryPool* pool)
     : spec_(&spec),
       type_(PageLayout().TypeOf(spec)),
       is_list_(type_->id() == arrow::Type::LIST),
       values_(spec.kind, ElementType(spec), pool),
-      offsets_(pool),
-      validity_(pool) {}
+      list_(pool) {}
+
+Result<std::unique_ptr<ColumnBuffer>> ColumnBuffer::Make(const ColumnSpec& spec,
+                                                         arrow::MemoryPool* pool) {
+  std::unique_ptr<ColumnBuffer> buffer(new ColumnBuffer(spec, pool));
+  if (spec.kind == ColumnKind::kTimestamp) {
+    ARROW_ASSIGN_OR_RAISE(buffer->date_format_, DateFormat::Make(spec.format));
+  }
+  return buffer;
+}
 
 Status ColumnBuffer::AppendNullRows(int64_t count) {
-  if (!is_list_) {
-    ARROW_RETURN_NOT_OK(values_.AppendNulls(count));
-  } else {
-    if (null_rows_ == 0) ARROW_RETURN_NOT_OK(validity_.Append(rows_, true));
-    ARROW_RETURN_NOT_OK(validity_.Append(count, false));
-    ARROW_RETURN_NOT_OK(offsets_.Append(count, static_cast<int32_t>(values_.length())));
-    null_rows_ += count;
-  }
   rows_ += count;
-  return Status::OK();
+  return is_list_ ? list_.AppendNulls(count, values_.length()) : values_.AppendNulls(count);
 }
 
 Status ColumnBuffer::OpenList(int64_t row) {
   if (occupied(row)) return Status::OK();
   ARROW_RETURN_NOT_OK(BeginRow(row));
-  ARROW_RETURN_NOT_OK(offsets_.Append(static_cast<int32_t>(values_.length())));
-  if (null_rows_ > 0) ARROW_RETURN_NOT_OK(validity_.Append(true));
   ++rows_;
-  return Status::OK();
+  return list_.Open(values_.length());
 }
 
 Status ColumnBuffer::AppendJson(int64_t row, std::string_view json) {
@@ -210,8 +239,7 @@ Status ColumnBuffer::AppendJson(int64_t row, std::string_view json) {
 }
 
 int64_t ColumnBuffer::buffered_bytes() const {
-  return values_.buffered_bytes() + offsets_.capacity() * static_cast<int64_t>(sizeof(int32_t)) +
-         validity_.capacity() / 8;
+  return values_.buffered_bytes() + list_.buffered_bytes();
 }
 
 Result<std::shared_ptr<arrow::ArrayData>> ColumnBuffer::Finish(int64_t rows) {
@@ -219,16 +247,9 @@ Result<std::shared_ptr<arrow::ArrayData>> ColumnBuffer::Finish(int64_t rows) {
   if (values_.length() >= std::numeric_limits<int32_t>::max()) {
     return PermanentError("a column of one batch has more than 2 billion values");
   }
-  std::shared_ptr<arrow::ArrayData> data;
-  const auto children = static_cast<int32_t>(values_.length());
-  ARROW_ASSIGN_OR_RAISE(auto values, values_.Finish());
+  ARROW_ASSIGN_OR_RAISE(auto data, values_.Finish());
   if (is_list_) {
-    ARROW_RETURN_NOT_OK(offsets_.Append(children));
-    ARROW_ASSIGN_OR_RAISE(auto offsets, offsets_.Finish(false));
-    ARROW_ASSIGN_OR_RAISE(auto validity, TakeValidity(&validity_, null_rows_));
-    data = arrow::ArrayData::Make(type_, rows, {validity, offsets}, {values}, null_rows_);
-  } else {
-    data = std::move(values);
+    ARROW_ASSIGN_OR_RAISE(data, list_.Finish(type_, std::move(data)));
   }
   ForgetRows();
   return data;
@@ -240,10 +261,9 @@ void ColumnBuffer::Clear() {
 }
 
 void ColumnBuffer::ForgetRows() {
-  rows_ = null_rows_ = 0;
+  rows_ = 0;
   gathered_row_ = -1;
-  offsets_.Reset();
-  validity_.Reset();
+  list_.Clear();
 }
 
 }  // namespace bulkhaul::search

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include <arrow/array/data.h>
@@ -10,6 +11,7 @@
 #include <arrow/memory_pool.h>
 
 #include "base/error.h"
+#include "wire/json/date_format.h"
 #include "wire/json/page_layout.h"
 
 namespace bulkhaul::search {
@@ -66,12 +68,38 @@ class ValueBuffer {
   arrow::TypedBufferBuilder<bool> validity_;    // empty until the first null
 };
 
+// Where the elements of each row's list begin, and which rows have one.
+class ListRows {
+ public:
+  explicit ListRows(arrow::MemoryPool* pool) : offsets_(pool), validity_(pool) {}
+
+  // `length`: of the elements so far.
+  Status Open(int64_t length);
+  Status AppendNulls(int64_t count, int64_t length);
+  int64_t rows() const { return rows_; }
+  int64_t buffered_bytes() const {
+    return offsets_.capacity() * static_cast<int64_t>(sizeof(int32_t)) + validity_.capacity() / 8;
+  }
+  // The rows with these elements, and none any more.
+  Result<std::shared_ptr<arrow::ArrayData>> Finish(std::shared_ptr<arrow::DataType> type,
+                                                   std::shared_ptr<arrow::ArrayData> elements);
+  void Clear();
+
+ private:
+  int64_t rows_ = 0, null_rows_ = 0;
+  arrow::TypedBufferBuilder<int32_t> offsets_;
+  arrow::TypedBufferBuilder<bool> validity_;  // empty until the first null
+};
+
 // A column, row by row. Rows that nothing is written to are null.
 class ColumnBuffer {
  public:
-  ColumnBuffer(const ColumnSpec& spec, arrow::MemoryPool* pool);
+  // kUser when a date format is not supported. `spec` outlives it.
+  static Result<std::unique_ptr<ColumnBuffer>> Make(const ColumnSpec& spec,
+                                                    arrow::MemoryPool* pool);
 
   const ColumnSpec& spec() const { return *spec_; }
+  const DateFormat& date_format() const { return *date_format_; }  // kTimestamp only
   bool is_list() const { return is_list_; }
   // Whether row `row` has a value.
   bool occupied(int64_t row) const { return rows_ > row; }
@@ -96,18 +124,18 @@ class ColumnBuffer {
   void Clear();
 
  private:
+  ColumnBuffer(const ColumnSpec& spec, arrow::MemoryPool* pool);
   Status AppendNullRows(int64_t count);
   void ForgetRows();
 
   const ColumnSpec* spec_;
+  std::optional<DateFormat> date_format_;
   std::shared_ptr<arrow::DataType> type_;
   bool is_list_;
   ValueBuffer values_;
   int64_t rows_ = 0;
-  int64_t null_rows_ = 0;                       // of lists
-  arrow::TypedBufferBuilder<int32_t> offsets_;  // of lists: where each begins
-  arrow::TypedBufferBuilder<bool> validity_;    // of lists
-  int64_t gathered_row_ = -1;                   // whose JSON text is an array of several values
+  ListRows list_;
+  int64_t gathered_row_ = -1;  // whose JSON text is an array of several values
 };
 
 }  // namespace bulkhaul::search

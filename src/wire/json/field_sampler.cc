@@ -23,6 +23,7 @@ class FieldSampler::Impl {
     for (const MergedField& field : mapping.fields) {
       if (field.field.is_object && field.conflict.empty()) continue;
       classes_[field.field.path] = ClassifyType(field.field.type).field_class;
+      if (field.conflict.empty() && field.field.type == "nested") nested_.insert(field.field.path);
     }
   }
 
@@ -54,6 +55,7 @@ class FieldSampler::Impl {
 
   void Count(const std::string& path, const Json& value, int depth,
              std::map<std::string, int64_t>* counts) const {
+    if (nested_.contains(path)) return CountInElements(path, value, depth, counts);
     const auto known = classes_.find(path);
     if (known != classes_.end()) {
       if (known->second == FieldClass::kJson || known->second == FieldClass::kVector) return;
@@ -62,6 +64,21 @@ class FieldSampler::Impl {
       for (const Json& element : value) CountMembers(path + ".", element, depth + 1, counts);
     } else {
       CountMembers(path + ".", value, depth, counts);
+    }
+  }
+
+  // Each element of a nested field has values of its own: what counts is the largest number.
+  void CountInElements(const std::string& path, const Json& value, int depth,
+                       std::map<std::string, int64_t>* counts) const {
+    if (depth > kDepthMax) return;
+    if (value.is_array()) {
+      for (const Json& element : value) CountInElements(path, element, depth + 1, counts);
+      return;
+    }
+    std::map<std::string, int64_t> in_element;
+    CountMembers(path + ".", value, depth + 1, &in_element);
+    for (const auto& [name, count] : in_element) {
+      (*counts)[name] = std::max((*counts)[name], count);
     }
   }
 
@@ -74,6 +91,7 @@ class FieldSampler::Impl {
   }
 
   std::map<std::string, FieldClass> classes_;
+  std::set<std::string> nested_;
 };
 
 FieldSampler::FieldSampler(const MergedMapping& mapping) : impl_(std::make_unique<Impl>(mapping)) {}

@@ -25,6 +25,13 @@ FieldNode* FieldNode::Make(std::string_view below) {
   return dot == below.npos ? child.get() : child->Make(below.substr(dot + 1));
 }
 
+void FieldNode::SetNestedBelow() {
+  for (const auto& [name, child] : children_) {
+    child->nested_in = is_nested_list ? this : nested_in;
+    child->SetNestedBelow();
+  }
+}
+
 void FieldNode::MarkSkipped() {
   bool wanted = column >= 0;
   for (const auto& [name, child] : children_) {
@@ -72,6 +79,21 @@ bool FieldNode::Find(std::string_view raw_key, FieldNode** node) {
   return true;
 }
 
+namespace {
+
+void AddNestedColumn(const ColumnSpec& nested, FieldNode* node) {
+  node->is_nested_list = true;
+  for (size_t index = 0; index < nested.children.size(); ++index) {
+    FieldNode* child = node->Make(nested.children[index].path);
+    child->column = static_cast<int>(index);
+    if (nested.children[index].kind == ColumnKind::kNested) {
+      AddNestedColumn(nested.children[index], child);
+    }
+  }
+}
+
+}  // namespace
+
 std::unique_ptr<FieldNode> MakeFieldTree(const PageLayout& layout, bool from_fields) {
   auto root = std::make_unique<FieldNode>("");
   bool extra = false;
@@ -83,11 +105,13 @@ std::unique_ptr<FieldNode> MakeFieldTree(const PageLayout& layout, bool from_fie
     // A column that is read elsewhere is left out here.
     if (column.from_fields == from_fields) {
       node->column = static_cast<int>(index);
+      if (column.kind == ColumnKind::kNested) AddNestedColumn(column, node);
     } else {
       node->skipped = true;
     }
   }
   for (const std::string& path : layout.left_out) root->Make(path)->skipped = true;
+  root->SetNestedBelow();
   // With _extra, objects are looked through for what no mapping has.
   if (!extra) root->MarkSkipped();
   root->skipped = false;

@@ -25,12 +25,16 @@ class FieldNode {
   explicit FieldNode(std::string path) : path(std::move(path)) {}
 
   const std::string path;
-  int column = -1;       // that takes a value here
+  int column = -1;                 // that takes a value here, among the columns of its nested field
+  FieldNode* nested_in = nullptr;  // the innermost nested field around this, if that is a list
+  bool is_nested_list = false;
   bool skipped = false;  // nothing here is wanted: mapped, but no column here or below
   bool is_object() const { return !children_.empty(); }
 
   // The place of `path` below this node, made where it is missing.
   FieldNode* Make(std::string_view path);
+  // Tells all nodes below which nested field they are in.
+  void SetNestedBelow();
   // Marks nodes below which nothing is a column, where `path`s left out are all there is.
   void MarkSkipped();
 

@@ -15,7 +15,8 @@
 
 namespace bulkhaul::search {
 
-// One entry of a mapping. Objects stand before the fields in them, in the mapping's order.
+// One entry of a mapping. Objects and nested fields stand before the fields in them, in the
+// mapping's order.
 struct MappedField {
   std::string path;  // "http.method"
   // As the mapping writes it: "keyword", "date", "nested", "object" where it names properties and

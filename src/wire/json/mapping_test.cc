@@ -49,12 +49,12 @@ TEST(ParseMappings, ReadsObjectsFieldsAndTheirParameters) {
   EXPECT_EQ(mapping.fields[6].constant, "logs");
 }
 
-TEST(ParseMappings, KeepsNestedAndDisabledObjectsWhole) {
+TEST(ParseMappings, ReadsNestedFieldsAndKeepsDisabledObjectsWhole) {
   const IndexMapping mapping = Parse(R"({"properties":{
     "comments":{"type":"nested","properties":{"author":{"type":"keyword"}}},
     "raw":{"type":"object","enabled":false},
     "labels":{"type":"flattened"}, "flat":{"type":"flat_object"}}})");
-  EXPECT_THAT(Paths(mapping), ElementsAre("comments", "raw", "labels", "flat"));
+  EXPECT_THAT(Paths(mapping), ElementsAre("comments", "comments.author", "raw", "labels", "flat"));
   for (const MappedField& field : mapping.fields) EXPECT_FALSE(field.is_object) << field.path;
 }
 

@@ -37,16 +37,24 @@ bool CoveredByAny(const std::vector<std::string>& patterns, const std::string& p
                      [&](const std::string& pattern) { return Covers(pattern, path); });
 }
 
-// Whether the values below this field are part of its own column.
-bool SwallowsChildren(const MergedField& field) {
-  return field.conflict.empty() && ClassifyType(field.field.type).field_class == FieldClass::kJson;
+bool IsNestedList(const MergedField& field, const LayoutOptions& options) {
+  return field.conflict.empty() && field.field.type == "nested" &&
+         options.nested == NestedForm::kList && !options.doc_values;
 }
 
-Status UnknownField(const std::string& pattern, const MergedMapping& mapping) {
+// Whether the values below this field are part of its own column of text.
+bool SwallowsChildren(const MergedField& field, const LayoutOptions& options) {
+  return field.conflict.empty() &&
+         ClassifyType(field.field.type).field_class == FieldClass::kJson &&
+         !IsNestedList(field, options);
+}
+
+Status UnknownField(const std::string& pattern, const MergedMapping& mapping,
+                    const LayoutOptions& options) {
   std::vector<std::string> names;
   for (const MergedField& field : mapping.fields) {
     names.push_back(field.field.path);
-    if (SwallowsChildren(field) && IsBelow(pattern, field.field.path)) {
+    if (SwallowsChildren(field, options) && IsBelow(pattern, field.field.path)) {
       return UserError(
           fmt::format("field '{}' is inside '{}' of type {}, which becomes one column "
                       "of JSON text: name '{}'",
@@ -70,13 +78,17 @@ Status UnknownField(const std::string& pattern, const MergedMapping& mapping) {
 }
 
 Status CheckPatterns(const std::vector<std::string>& patterns, const MergedMapping& mapping,
-                     bool globs_too) {
+                     const LayoutOptions& options, bool globs_too) {
   for (const std::string& pattern : patterns) {
     if (HasGlob(pattern) && !globs_too) continue;
     const bool known =
         std::any_of(mapping.fields.begin(), mapping.fields.end(),
                     [&](const MergedField& field) { return Covers(pattern, field.field.path); });
-    if (!known) return UnknownField(pattern, mapping);
+    const bool swallowed =
+        std::any_of(mapping.fields.begin(), mapping.fields.end(), [&](const MergedField& field) {
+          return SwallowsChildren(field, options) && IsBelow(pattern, field.field.path);
+        });
+    if (!known || swallowed) return UnknownField(pattern, mapping, options);
   }
   return Status::OK();
 }
@@ -241,9 +253,21 @@ void Place(const std::vector<ColumnSpec>& columns, int column, std::string_view 
   Place(columns, column, rest.substr(dot + 1), path, &*child);
 }
 
+arrow::FieldVector FieldsOf(const std::vector<ColumnSpec>& columns, ObjectForm objects) {
+  PageLayout layout;
+  layout.objects = objects;
+  arrow::FieldVector flat;
+  for (const ColumnSpec& column : columns) {
+    const bool nullable = column.kind != ColumnKind::kId && column.kind != ColumnKind::kIndex;
+    flat.push_back(arrow::field(column.path, layout.TypeOf(column), nullable,
+                                arrow::key_value_metadata({kSourceTypeKey}, {column.source_type})));
+  }
+  return GroupFields(columns, flat, GroupColumns(columns, objects));
+}
+
 }  // namespace
 
-StructGroup PageLayout::Groups() const {
+StructGroup GroupColumns(const std::vector<ColumnSpec>& columns, ObjectForm objects) {
   StructGroup root;
   for (size_t column = 0; column < columns.size(); ++column) {
     const std::string& path = columns[column].path;
@@ -257,18 +281,15 @@ StructGroup PageLayout::Groups() const {
 }
 
 std::shared_ptr<arrow::DataType> PageLayout::TypeOf(const ColumnSpec& column) const {
+  if (column.kind == ColumnKind::kNested) {
+    return arrow::list(arrow::struct_(FieldsOf(column.children, objects)));
+  }
   const auto type = ValueType(column);
   return column.list ? arrow::list(type) : type;
 }
 
 Result<std::shared_ptr<arrow::Schema>> PageLayout::Schema() const {
-  arrow::FieldVector flat;
-  for (const ColumnSpec& column : columns) {
-    const bool nullable = column.kind != ColumnKind::kId && column.kind != ColumnKind::kIndex;
-    flat.push_back(arrow::field(column.path, TypeOf(column), nullable,
-                                arrow::key_value_metadata({kSourceTypeKey}, {column.source_type})));
-  }
-  return arrow::schema(GroupFields(columns, flat, Groups()));
+  return arrow::schema(FieldsOf(columns, objects));
 }
 
 std::vector<std::pair<std::string, std::string>> PageLayout::RequestedFields() const {
@@ -284,9 +305,90 @@ bool PageLayout::needs_seq_no() const {
                      [](const ColumnSpec& column) { return column.kind == ColumnKind::kSeqNo; });
 }
 
+namespace {
+
+class LayoutMaker {
+ public:
+  LayoutMaker(const MergedMapping& mapping, const LayoutOptions& options, PageLayout* layout)
+      : mapping_(mapping), options_(options), layout_(layout) {}
+
+  // The fields below the nested field `above`, or all with "".
+  Status AddFields(const std::string& above, std::vector<ColumnSpec>* columns) {
+    std::vector<std::string> taken;  // columns that hold what is below them
+    for (const MergedField& merged : mapping_.fields) {
+      const MappedField& field = merged.field;
+      if (!above.empty() && !IsBelow(field.path, above)) continue;
+      if (field.is_object && merged.conflict.empty()) continue;
+      if (std::any_of(taken.begin(), taken.end(),
+                      [&](const std::string& other) { return IsBelow(field.path, other); })) {
+        continue;
+      }
+      if (IsNestedList(merged, options_) && HasFieldsBelow(field.path)) {
+        taken.push_back(field.path);
+        ARROW_RETURN_NOT_OK(AddNested(merged, above, columns));
+        continue;
+      }
+      if (!IsWanted(field) || (!above.empty() && field.from_fields())) {
+        layout_->left_out.push_back(field.path);
+        continue;
+      }
+      if (options_.extra && field.path == kExtraName) {
+        return UserError(
+            "the documents have a field '_extra' of their own: exclude it, or do without "
+            "the column of that name");
+      }
+      ARROW_ASSIGN_OR_RAISE(ColumnSpec column, ColumnOf(merged, options_));
+      if (!merged.conflict.empty() || SwallowsChildren(merged, options_) ||
+          field.type == "nested") {
+        taken.push_back(field.path);
+      }
+      Add(std::move(column), above, columns);
+    }
+    return Status::OK();
+  }
+
+ private:
+  bool IsWanted(const MappedField& field) const {
+    return (options_.include.empty() || CoveredByAny(options_.include, field.path)) &&
+           !CoveredByAny(options_.exclude, field.path);
+  }
+
+  bool HasFieldsBelow(const std::string& path) const {
+    return std::any_of(mapping_.fields.begin(), mapping_.fields.end(), [&](const auto& other) {
+      return IsBelow(other.field.path, path) && !other.field.is_object &&
+             !other.field.from_fields();
+    });
+  }
+
+  Status AddNested(const MergedField& merged, const std::string& above,
+                   std::vector<ColumnSpec>* columns) {
+    ColumnSpec column;
+    column.path = merged.field.path;
+    column.kind = ColumnKind::kNested;
+    column.source_type = SourceTypeOf(merged);
+    ARROW_RETURN_NOT_OK(AddFields(merged.field.path, &column.children));
+    if (!column.children.empty()) Add(std::move(column), above, columns);
+    return Status::OK();
+  }
+
+  static void Add(ColumnSpec column, const std::string& above, std::vector<ColumnSpec>* columns) {
+    if (!above.empty()) {
+      column.path = column.path.substr(above.size() + 1);
+      column.constants.clear();
+    }
+    columns->push_back(std::move(column));
+  }
+
+  const MergedMapping& mapping_;
+  const LayoutOptions& options_;
+  PageLayout* const layout_;
+};
+
+}  // namespace
+
 Result<PageLayout> MakeLayout(const MergedMapping& mapping, const LayoutOptions& options) {
-  ARROW_RETURN_NOT_OK(CheckPatterns(options.include, mapping, true));
-  ARROW_RETURN_NOT_OK(CheckPatterns(options.exclude, mapping, false));
+  ARROW_RETURN_NOT_OK(CheckPatterns(options.include, mapping, options, true));
+  ARROW_RETURN_NOT_OK(CheckPatterns(options.exclude, mapping, options, false));
   PageLayout layout;
   layout.objects = options.objects;
   layout.arrays = options.arrays;
@@ -304,29 +406,7 @@ Result<PageLayout> MakeLayout(const MergedMapping& mapping, const LayoutOptions&
   add(options.index, "_index", ColumnKind::kIndex);
   add(options.routing, "_routing", ColumnKind::kRouting);
   add(options.seq_no, "_seq_no", ColumnKind::kSeqNo);
-  std::vector<std::string> swallowers;  // columns of JSON text that hold what is below them
-  for (const MergedField& merged : mapping.fields) {
-    const MappedField& field = merged.field;
-    if (field.is_object && merged.conflict.empty()) continue;
-    if (std::any_of(swallowers.begin(), swallowers.end(),
-                    [&](const std::string& above) { return IsBelow(field.path, above); })) {
-      continue;
-    }
-    const bool wanted = (options.include.empty() || CoveredByAny(options.include, field.path)) &&
-                        !CoveredByAny(options.exclude, field.path);
-    if (!wanted) {
-      layout.left_out.push_back(field.path);
-      continue;
-    }
-    if (options.extra && field.path == kExtraName) {
-      return UserError(
-          "the documents have a field '_extra' of their own: exclude it, or do without "
-          "the column of that name");
-    }
-    ARROW_ASSIGN_OR_RAISE(ColumnSpec column, ColumnOf(merged, options));
-    if (!merged.conflict.empty() || SwallowsChildren(merged)) swallowers.push_back(field.path);
-    layout.columns.push_back(std::move(column));
-  }
+  ARROW_RETURN_NOT_OK(LayoutMaker(mapping, options, &layout).AddFields("", &layout.columns));
   add(options.extra, kExtraName, ColumnKind::kExtra);
   return layout;
 }

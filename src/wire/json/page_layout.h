@@ -22,6 +22,7 @@ enum class ObjectForm { kFlatten, kStruct };  // columns "a.b"; or a column "a" 
 // kList: every field a list; kFirst: the first value that is not null, the others counted;
 // kJson: JSON text where array_fields says so, else single values.
 enum class ArrayForm { kAuto, kList, kFirst, kJson };
+enum class NestedForm { kList, kJson };     // of nested: a list of structs; or JSON text
 enum class FloatForm { kDouble, kMapped };  // kMapped: float and half_float become float32
 enum class DateForm { kTimestamp, kText };  // kText: as it stands in the document
 enum class DateUnit { kMilli, kMicro, kNano };
@@ -41,6 +42,8 @@ struct LayoutOptions {
   std::vector<std::string> include, exclude;
   ObjectForm objects = ObjectForm::kFlatten;
   ArrayForm arrays = ArrayForm::kAuto;
+  // Nested fields that name no properties, and all of them with doc_values, are JSON text anyhow.
+  NestedForm nested = NestedForm::kList;
   // Paths in which a sample held more than one value (FieldSampler).
   std::set<std::string> array_fields;
   bool id = false, index = false, routing = false, seq_no = false;  // columns _id, _index, …
@@ -70,6 +73,7 @@ enum class ColumnKind {
   kTimestamp,  // UTC
   kGeoPoint,   // struct<lat: double, lon: double>
   kVector,     // list<float>
+  kNested,     // list<struct> of ColumnSpec::children
   kJson,       // utf8: the value as JSON without white space, numbers digit by digit
   kId,
   kIndex,
@@ -79,7 +83,8 @@ enum class ColumnKind {
 };
 
 struct ColumnSpec {
-  std::string path;  // the column's name too, but for structs
+  // The column's name too, but for structs. Of a child: from the nested field on.
+  std::string path;
   ColumnKind kind = ColumnKind::kJson;
   std::string source_type;  // for people: "scaled_float", "integer|long"
   bool list = false;
@@ -88,6 +93,7 @@ struct ColumnSpec {
   DateUnit unit = DateUnit::kMicro;  // kTimestamp
   std::string format;                // kTimestamp: never empty
   std::map<std::string, std::string> constants;  // index → value where a document has none
+  std::vector<ColumnSpec> children;              // kNested: the fields of one element
 };
 
 // Columns by the objects that they are in.
@@ -96,6 +102,10 @@ struct StructGroup {
   int column = -1;  // of a leaf
   std::vector<StructGroup> children;
 };
+
+// Of columns of one level: the root of the schema, or of a nested field's elements. Without
+// objects: struct, one level.
+StructGroup GroupColumns(const std::vector<ColumnSpec>& columns, ObjectForm objects);
 
 struct PageLayout {
   std::vector<ColumnSpec> columns;
@@ -114,8 +124,6 @@ struct PageLayout {
   std::vector<std::pair<std::string, std::string>> RequestedFields() const;
   bool needs_seq_no() const;  // the request must say seq_no_primary_term: true
   std::shared_ptr<arrow::DataType> TypeOf(const ColumnSpec& column) const;
-  // The root of the schema; without objects: struct, one level.
-  StructGroup Groups() const;
 
   std::string ToJson() const;
   static Result<PageLayout> FromJson(std::string_view json);

@@ -21,6 +21,7 @@ Json ColumnToJson(const ColumnSpec& column) {
     json["unit"] = static_cast<int>(column.unit);
   }
   if (!column.constants.empty()) json["constants"] = column.constants;
+  for (const ColumnSpec& child : column.children) json["children"].push_back(ColumnToJson(child));
   return json;
 }
 
@@ -43,6 +44,12 @@ ColumnSpec ColumnFromJson(const Json& json) {
   column.unit = EnumOf(json, "unit", DateUnit::kMicro, DateUnit::kNano);
   if (json.contains("constants")) {
     column.constants = json["constants"].get<std::map<std::string, std::string>>();
+  }
+  if (json.contains("children")) {
+    for (const Json& child : json["children"]) column.children.push_back(ColumnFromJson(child));
+  }
+  if ((column.kind == ColumnKind::kNested) == column.children.empty()) {
+    throw std::invalid_argument("a nested column without children, or another with some");
   }
   return column;
 }

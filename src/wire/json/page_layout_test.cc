@@ -64,7 +64,7 @@ TEST(MakeLayout, IncludesAndExcludesByNameObjectAndWildcard) {
   LayoutOptions options;
   options.include = {"a"};
   EXPECT_THAT(NamesOf(kTree, options), ElementsAre("a.x", "a.y"));
-  EXPECT_THAT(LayoutOf(kTree, options).ValueOrDie().left_out, ElementsAre("b", "n"));
+  EXPECT_THAT(LayoutOf(kTree, options).ValueOrDie().left_out, ElementsAre("b", "n.z"));
   options.exclude = {"*.y"};
   EXPECT_THAT(NamesOf(kTree, options), ElementsAre("a.x"));
   options.include = {};
@@ -79,6 +79,7 @@ TEST(MakeLayout, RefusesUnknownFieldsWithTheNearestName) {
   options.include = {"c*"};
   EXPECT_THAT(ErrorOf(kTree, options), HasSubstr("no mapping has a field like 'c*'"));
   options.include = {"n.z"};
+  options.nested = NestedForm::kJson;
   EXPECT_THAT(ErrorOf(kTree, options), HasSubstr("inside 'n' of type nested"));
   options.include = {"b.raw"};
   EXPECT_THAT(ErrorOf(kTree, options), HasSubstr("name 'b'"));
@@ -115,14 +116,14 @@ TEST(MakeLayout, ArraysFollowTheSampleOrTheWish) {
   EXPECT_EQ(type_of(0), "int64");
   options.arrays = ArrayForm::kList;
   EXPECT_EQ(type_of(1), "list<item: string>");
-  EXPECT_EQ(type_of(3), "string");
+  EXPECT_EQ(type_of(3), "list<item: struct<z: list<item: int64>>>");
 }
 
 TEST(MakeLayout, ObjectsAsStructs) {
   LayoutOptions options;
   options.objects = ObjectForm::kStruct;
   EXPECT_EQ(LayoutOf(kTree, options).ValueOrDie().Schema().ValueOrDie()->ToString(),
-            "a: struct<x: int64, y: string>\nb: string\nn: string");
+            "a: struct<x: int64, y: string>\nb: string\nn: list<item: struct<z: int64>>");
   // A field that is a value and an object (subobjects: false) keeps its dots.
   EXPECT_EQ(LayoutOf(R"({"cpu":{"type":"double"},"cpu.user":{"type":"double"}})", options)
                 .ValueOrDie()

@@ -73,7 +73,7 @@ Status AddProperties(const std::string& prefix, const Json& holder, int depth,
     // Disabled: kept in _source as it came, whatever it is.
     if (holds_fields && !field.is_object) field.type = "disabled object";
     const std::string below = field.path + ".";
-    const bool open = field.is_object;
+    const bool open = field.is_object || field.type == "nested";
     fields->push_back(std::move(field));
     if (open) ARROW_RETURN_NOT_OK(AddProperties(below, definition, depth + 1, fields));
   }

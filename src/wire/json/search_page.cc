@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include <arrow/array.h>
 #include <arrow/array/array_nested.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "wire/json/column_buffer.h"
+#include "wire/json/column_table.h"
 #include "wire/json/field_tree.h"
 #include "wire/json/json_tokens.h"
 #include "wire/json/page_parts.h"
@@ -20,17 +21,16 @@ namespace bulkhaul::search {
 class SearchPageDecoder::Impl {
  public:
   Impl(PageLayout layout, arrow::MemoryPool* pool)
-      : layout_(std::move(layout)), groups_(layout_.Groups()), pool_(pool) {}
+      : layout_(std::move(layout)), pool_(pool), values_(layout_) {}
 
   Status Init() {
     ARROW_ASSIGN_OR_RAISE(schema_, layout_.Schema());
-    ARROW_ASSIGN_OR_RAISE(ValueDecoder values, ValueDecoder::Make(layout_));
-    values_ = std::make_unique<ValueDecoder>(std::move(values));
+    ARROW_ASSIGN_OR_RAISE(table_, ColumnTable::Make(layout_.columns, layout_.objects, pool_));
+    level_ = table_.get();
     source_tree_ = MakeFieldTree(layout_, false);
     fields_tree_ = MakeFieldTree(layout_, true);
     for (size_t column = 0; column < layout_.columns.size(); ++column) {
       const ColumnSpec& spec = layout_.columns[column];
-      columns_.push_back(std::make_unique<ColumnBuffer>(spec, pool_));
       if (!spec.constants.empty()) constant_columns_.push_back(static_cast<int>(column));
       if (spec.kind >= ColumnKind::kId) metadata_columns_.push_back(static_cast<int>(column));
       if (spec.kind == ColumnKind::kExtra) extra_wanted_ = true;
@@ -39,28 +39,21 @@ class SearchPageDecoder::Impl {
   }
 
   const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
-  int64_t rows() const { return rows_; }
+  int64_t rows() const { return table_->rows(); }
 
   Result<PageSummary> Append(std::string_view page);
   Result<std::shared_ptr<arrow::RecordBatch>> Flush();
 
   void Reset() {
-    for (const auto& column : columns_) column->Clear();
-    values_->counters.fill(0);
-    rows_ = 0;
+    table_->Clear();
+    values_.counters.fill(0);
     failed_ = false;
   }
 
-  int64_t bytes() const {
-    int64_t total = 0;
-    for (const auto& column : columns_) total += column->bytes();
-    return total;
-  }
+  int64_t bytes() const { return table_->bytes(); }
 
   int64_t buffered_bytes() const {
-    int64_t total = index_.buffered_bytes() + values_->buffered_bytes();
-    for (const auto& column : columns_) total += column->buffered_bytes();
-    return total;
+    return index_.buffered_bytes() + values_.buffered_bytes() + table_->buffered_bytes();
   }
 
   std::map<std::string, int64_t> counters() const {
@@ -69,7 +62,7 @@ class SearchPageDecoder::Impl {
         "geo_third_value_dropped"};
     std::map<std::string, int64_t> named;
     for (int counter = 0; counter < kCounterCount; ++counter) {
-      if (values_->counters[counter] > 0) named[kNames[counter]] = values_->counters[counter];
+      if (values_.counters[counter] > 0) named[kNames[counter]] = values_.counters[counter];
     }
     return named;
   }
@@ -90,25 +83,29 @@ class SearchPageDecoder::Impl {
   Status AppendConstant(int column);
   Status DecodeObject(FieldNode* node, TokenCursor* cursor, int depth);
   Status DecodeNode(FieldNode* node, TokenCursor* cursor, int depth);
+  Status DecodeNested(FieldNode* nested, TokenCursor* cursor, int depth);
+  Status DecodeNestedElement(FieldNode* nested, TokenCursor* cursor, int depth);
+  // A value that is in an element of this nested field, which begins and ends with it.
+  template <typename Decode>
+  Status InElement(FieldNode* nested, const Decode& decode);
+  // Where a single value stands in place of an object.
+  Status SkipMisfit(const FieldNode& node, TokenCursor* cursor);
   Status DecodeUnmapped(const FieldNode& parent, std::string_view raw_key, TokenCursor* cursor);
   // `status` with document and field in front.
   Status InDocument(const Status& status, std::string_view field);
   std::string ShownToken(std::string_view token);
-  Result<std::shared_ptr<arrow::ArrayData>> Assemble(
-      const StructGroup& group, const arrow::Field& field,
-      const std::vector<std::shared_ptr<arrow::ArrayData>>& columns) const;
 
   const PageLayout layout_;
-  const StructGroup groups_;
   arrow::MemoryPool* const pool_;
   std::shared_ptr<arrow::Schema> schema_;
   TokenIndex index_;
-  std::unique_ptr<ValueDecoder> values_;
+  ValueDecoder values_;
   std::unique_ptr<FieldNode> source_tree_, fields_tree_;
-  std::vector<std::unique_ptr<ColumnBuffer>> columns_;
+  std::unique_ptr<ColumnTable> table_;
+  ColumnTable* level_ = nullptr;  // table_, or the elements of nested_
+  FieldNode* nested_ = nullptr;   // the field in an element of which the cursor is
   std::vector<int> constant_columns_, metadata_columns_;
   bool extra_wanted_ = false;
-  int64_t rows_ = 0;
   bool failed_ = false;
 
   Hit hit_;
@@ -121,7 +118,7 @@ Result<PageSummary> SearchPageDecoder::Impl::Append(std::string_view page) {
   failed_ = true;  // until the page is whole
   ARROW_RETURN_NOT_OK(index_.Build(page));
   TokenCursor cursor(page, index_);
-  hits_before_ = rows_;
+  hits_before_ = table_->rows();
   ARROW_ASSIGN_OR_RAISE(PageSummary summary, DecodePage(&cursor));
   failed_ = false;
   return summary;
@@ -140,7 +137,7 @@ Result<PageSummary> SearchPageDecoder::Impl::DecodePage(TokenCursor* cursor) {
   }));
   if (!cursor->at_end()) return cursor->Error("the end of the answer");
   if (!has_hits) return NotASearchAnswer("it has no \"hits\"");
-  summary.hits = rows_ - hits_before_;
+  summary.hits = table_->rows() - hits_before_;
   return summary;
 }
 
@@ -209,20 +206,21 @@ Status SearchPageDecoder::Impl::FinishHit() {
     if (!status.ok()) return InDocument(status, layout_.columns[column].path);
   }
   for (const int column : constant_columns_) {
-    if (!columns_[column]->occupied(rows_)) ARROW_RETURN_NOT_OK(AppendConstant(column));
+    if (!table_->column(column).occupied(table_->rows()))
+      ARROW_RETURN_NOT_OK(AppendConstant(column));
   }
-  ++rows_;
+  table_->EndRow();
   return Status::OK();
 }
 
 Status SearchPageDecoder::Impl::AppendMetadata(int column, std::string_view token) {
-  ColumnBuffer& buffer = *columns_[column];
+  ColumnBuffer& buffer = table_->column(column);
   const ColumnKind kind = layout_.columns[column].kind;
   if (token.empty() || token == "null") {
     if (kind == ColumnKind::kRouting) return Status::OK();
     return ValueError("the hit does not have it; the request must ask for it");
   }
-  ARROW_RETURN_NOT_OK(buffer.BeginRow(rows_));
+  ARROW_RETURN_NOT_OK(buffer.BeginRow(table_->rows()));
   if (kind == ColumnKind::kSeqNo) {
     int64_t value;
     const auto [stop, error] = std::from_chars(token.data(), token.data() + token.size(), value);
@@ -233,7 +231,7 @@ Status SearchPageDecoder::Impl::AppendMetadata(int column, std::string_view toke
   } else if (token.find('\\') == token.npos && token[0] == '"') {
     ARROW_RETURN_NOT_OK(buffer.values().AppendBytes(token.substr(1, token.size() - 2)));
   } else {
-    ARROW_ASSIGN_OR_RAISE(const std::string text, values_->TextOfToken(token));
+    ARROW_ASSIGN_OR_RAISE(const std::string text, values_.TextOfToken(token));
     ARROW_RETURN_NOT_OK(buffer.values().AppendBytes(text));
   }
   buffer.EndRow();
@@ -241,16 +239,16 @@ Status SearchPageDecoder::Impl::AppendMetadata(int column, std::string_view toke
 }
 
 Status SearchPageDecoder::Impl::AppendConstant(int column) {
-  ARROW_ASSIGN_OR_RAISE(const std::string index, values_->TextOfToken(hit_.index));
+  ARROW_ASSIGN_OR_RAISE(const std::string index, values_.TextOfToken(hit_.index));
   const auto& constants = layout_.columns[column].constants;
   const auto found = constants.find(index);
   if (found == constants.end()) return Status::OK();
-  ColumnBuffer& buffer = *columns_[column];
+  ColumnBuffer& buffer = table_->column(column);
   if (buffer.is_list()) {
-    ARROW_RETURN_NOT_OK(buffer.OpenList(rows_));
+    ARROW_RETURN_NOT_OK(buffer.OpenList(table_->rows()));
     return buffer.values().AppendBytes(found->second);
   }
-  ARROW_RETURN_NOT_OK(buffer.BeginRow(rows_));
+  ARROW_RETURN_NOT_OK(buffer.BeginRow(table_->rows()));
   ARROW_RETURN_NOT_OK(buffer.values().AppendBytes(found->second));
   buffer.EndRow();
   return Status::OK();
@@ -276,7 +274,7 @@ Status SearchPageDecoder::Impl::AppendExtra(int column) {
     first = last;
   }
   json += '}';
-  return columns_[column]->AppendJson(rows_, json);
+  return table_->column(column).AppendJson(table_->rows(), json);
 }
 
 Status SearchPageDecoder::Impl::DecodeObject(FieldNode* node, TokenCursor* cursor, int depth) {
@@ -294,6 +292,13 @@ Status SearchPageDecoder::Impl::DecodeObject(FieldNode* node, TokenCursor* curso
 
 Status SearchPageDecoder::Impl::DecodeNode(FieldNode* node, TokenCursor* cursor, int depth) {
   if (node->skipped) return cursor->Skip();
+  if (node->nested_in != nested_) {
+    // "n.a" beside {"n": {"a"}}: an element of its own, as on the servers.
+    FieldNode* outermost = node->nested_in;
+    while (outermost->nested_in != nested_) outermost = outermost->nested_in;
+    return InElement(outermost, [&] { return DecodeNode(node, cursor, depth); });
+  }
+  if (node->is_nested_list) return DecodeNested(node, cursor, depth);
   const char first = cursor->peek();
   if (node->is_object()) {
     if (first == '{') return DecodeObject(node, cursor, depth + 1);
@@ -306,7 +311,7 @@ Status SearchPageDecoder::Impl::DecodeNode(FieldNode* node, TokenCursor* cursor,
     }
   }
   if (node->column >= 0) {
-    Status status = values_->AppendValue(rows_, columns_[node->column].get(), node->column, cursor);
+    Status status = values_.AppendValue(level_->rows(), &level_->column(node->column), cursor);
     if (!status.ok() && IsValueError(status)) return InDocument(status, node->path);
     return status;
   }
@@ -314,18 +319,67 @@ Status SearchPageDecoder::Impl::DecodeNode(FieldNode* node, TokenCursor* cursor,
     std::string_view token;
     return cursor->TakeScalar(&token);
   }
-  if (first == '{' || first == '[' || layout_.misfit == OnMisfitValue::kNull) {
-    if (first != '{' && first != '[') ++values_->counters[kMisfitNulled];
+  if (first == '{' || first == '[') return cursor->Skip();
+  return SkipMisfit(*node, cursor);
+}
+
+Status SearchPageDecoder::Impl::SkipMisfit(const FieldNode& node, TokenCursor* cursor) {
+  if (layout_.misfit == OnMisfitValue::kNull) {
+    ++values_.counters[kMisfitNulled];
     return cursor->Skip();
   }
-  return InDocument(ValueError("a single value stands where the mapping has an object"),
-                    node->path);
+  return InDocument(ValueError("a single value stands where the mapping has an object"), node.path);
+}
+
+template <typename Decode>
+Status SearchPageDecoder::Impl::InElement(FieldNode* nested, const Decode& decode) {
+  NestedColumn& column = level_->nested(nested->column);
+  ARROW_RETURN_NOT_OK(column.Open(level_->rows()));
+  ColumnTable* const level = std::exchange(level_, &column.elements());
+  FieldNode* const around = std::exchange(nested_, nested);
+  Status status = decode();
+  level_ = level;
+  nested_ = around;
+  return status.ok() ? column.EndElement() : status;
+}
+
+Status SearchPageDecoder::Impl::DecodeNested(FieldNode* nested, TokenCursor* cursor, int depth) {
+  if (cursor->peek() == 'n') {
+    std::string_view token;
+    return cursor->TakeScalar(&token);
+  }
+  if (cursor->peek() != '[') return DecodeNestedElement(nested, cursor, depth);
+  if (depth > TokenCursor::kDepthMax) {
+    return BrokenJson("arrays at 1000 levels", cursor->position());
+  }
+  // An array without elements is a list without elements.
+  ARROW_RETURN_NOT_OK(level_->nested(nested->column).Open(level_->rows()));
+  return cursor->ForEachElement([&]() -> Status {
+    if (cursor->peek() == '[') return DecodeNested(nested, cursor, depth + 1);
+    return DecodeNestedElement(nested, cursor, depth + 1);
+  });
+}
+
+Status SearchPageDecoder::Impl::DecodeNestedElement(FieldNode* nested, TokenCursor* cursor,
+                                                    int depth) {
+  if (cursor->peek() == '{') {
+    return InElement(nested, [&] { return DecodeObject(nested, cursor, depth + 1); });
+  }
+  if (cursor->peek() == 'n') {
+    std::string_view token;
+    ARROW_RETURN_NOT_OK(cursor->TakeScalar(&token));
+  } else {
+    ARROW_RETURN_NOT_OK(SkipMisfit(*nested, cursor));
+  }
+  NestedColumn& column = level_->nested(nested->column);
+  ARROW_RETURN_NOT_OK(column.Open(level_->rows()));
+  return column.AppendNullElement();
 }
 
 Status SearchPageDecoder::Impl::DecodeUnmapped(const FieldNode& parent, std::string_view raw_key,
                                                TokenCursor* cursor) {
   if (!extra_wanted_) {
-    values_->counters[kUnmappedValues] += cursor->peek() != 'n';
+    values_.counters[kUnmappedValues] += cursor->peek() != 'n';
     return cursor->Skip();
   }
   std::string key = "\"";
@@ -340,48 +394,25 @@ Status SearchPageDecoder::Impl::DecodeUnmapped(const FieldNode& parent, std::str
 }
 
 std::string SearchPageDecoder::Impl::ShownToken(std::string_view token) {
-  const auto text = values_->TextOfToken(token);
+  const auto text = values_.TextOfToken(token);
   return text.ok() ? *text : std::string(token);
 }
 
 Status SearchPageDecoder::Impl::InDocument(const Status& status, std::string_view field) {
-  std::string where = hit_.id.empty() ? fmt::format("hit {} of a page", rows_ - hits_before_ + 1)
-                                      : fmt::format("document '{}'", ShownToken(hit_.id));
+  std::string where = hit_.id.empty()
+                          ? fmt::format("hit {} of a page", table_->rows() - hits_before_ + 1)
+                          : fmt::format("document '{}'", ShownToken(hit_.id));
   if (!hit_.index.empty()) where += fmt::format(" of index '{}'", ShownToken(hit_.index));
   if (!field.empty()) where += fmt::format(", field '{}'", field);
   return UserError(where + ": " + MessageOf(status));
 }
 
-Result<std::shared_ptr<arrow::ArrayData>> SearchPageDecoder::Impl::Assemble(
-    const StructGroup& group, const arrow::Field& field,
-    const std::vector<std::shared_ptr<arrow::ArrayData>>& columns) const {
-  if (group.column >= 0) return columns[group.column];
-  auto data = arrow::ArrayData::Make(field.type(), rows_, {nullptr}, 0);
-  for (size_t child = 0; child < group.children.size(); ++child) {
-    ARROW_ASSIGN_OR_RAISE(auto member,
-                          Assemble(group.children[child], *field.type()->field(child), columns));
-    data->child_data.push_back(std::move(member));
-  }
-  return data;
-}
-
 Result<std::shared_ptr<arrow::RecordBatch>> SearchPageDecoder::Impl::Flush() {
   if (failed_) return BugError("a batch of a decoder that failed and was not reset");
-  if (rows_ == 0) return nullptr;
-  std::vector<std::shared_ptr<arrow::ArrayData>> columns;
-  for (const auto& column : columns_) {
-    ARROW_ASSIGN_OR_RAISE(auto data, column->Finish(rows_));
-    columns.push_back(std::move(data));
-  }
-  std::vector<std::shared_ptr<arrow::ArrayData>> assembled;
-  for (size_t child = 0; child < groups_.children.size(); ++child) {
-    ARROW_ASSIGN_OR_RAISE(auto data, Assemble(groups_.children[child],
-                                              *schema_->field(static_cast<int>(child)), columns));
-    assembled.push_back(std::move(data));
-  }
-  const int64_t rows = rows_;
-  rows_ = 0;
-  return arrow::RecordBatch::Make(schema_, rows, std::move(assembled));
+  const int64_t rows = table_->rows();
+  if (rows == 0) return nullptr;
+  ARROW_ASSIGN_OR_RAISE(auto columns, table_->Finish(schema_->fields()));
+  return arrow::RecordBatch::Make(schema_, rows, std::move(columns));
 }
 
 SearchPageDecoder::SearchPageDecoder(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -18,7 +18,10 @@ constexpr char kProperties[] = R"({
                        "o": {"properties": {"k": {"type": "keyword"}, "u": {"type": "unsigned_long"}}}}},
   "s": {"type": "text"}, "b": {"type": "boolean"}, "t": {"type": "date_nanos"},
   "li": {"type": "integer"}, "lk": {"type": "keyword"}, "j": {"type": "flattened"},
-  "g": {"type": "geo_point"}})";
+  "g": {"type": "geo_point"},
+  "n": {"type": "nested", "properties": {"li": {"type": "integer"}, "s": {"type": "keyword"},
+        "o": {"properties": {"i": {"type": "long"}}},
+        "m": {"type": "nested", "properties": {"d": {"type": "double"}, "b": {"type": "boolean"}}}}}})";
 
 class Documents {
  public:
@@ -134,6 +137,32 @@ class Documents {
     }
   }
 
+  template <typename Make>
+  Json Nested(const Make& make) {
+    if (Below(4) == 0) return make();
+    Json list = Json::array();
+    for (uint64_t items = Below(4); items > 0; --items) {
+      list.push_back(Below(8) == 0 ? Json() : make());
+    }
+    return list;
+  }
+
+  Json Element() {
+    Json element = Json::object(), object = Json::object(), inner = Json::object();
+    Put(&element, "li", List([&] { return Integer(INT32_MAX); }));
+    Put(&element, "s", String());
+    Put(&object, "i", Integer(INT64_MAX));
+    Put(&element, "o", object);
+    Put(&element, "m", Nested([&] {
+      Json innermost = Json::object();
+      Put(&innermost, "d", Real());
+      Put(&innermost, "b", Json(Below(2) == 0));
+      return innermost;
+    }));
+    Put(&element, String() + "?", Tree(0));
+    return element;
+  }
+
   Json Document() {
     Json inner = Json::object(), a = Json::object(), document = Json::object();
     Put(&inner, "k", String());
@@ -157,6 +186,7 @@ class Documents {
     Put(&document, "lk", List([&] { return Json(String()); }));
     Put(&document, "j", Tree(0));
     Put(&document, "g", Point());
+    Put(&document, "n", Nested([&] { return Element(); }));
     Put(&document, String() + "?", Tree(0));
     return document;
   }
@@ -245,6 +275,27 @@ void CheckValue(const arrow::Array& array, int64_t at, const std::string& path, 
 }
 
 void CheckColumn(const arrow::Array& array, int64_t row, const std::string& path,
+                 const Json& document);
+
+// An element of a nested field: `path` is the field's, and its members' types follow from their
+// names.
+void CheckElement(const arrow::StructArray& elements, int64_t at, const Json& value) {
+  static const std::map<std::string, std::string> kLike = {{"li", "li"}, {"s", "s"}, {"o.i", "a.i"},
+                                                           {"d", "a.d"}, {"b", "b"}, {"m", "m"}};
+  RC_ASSERT(elements.IsNull(at) == value.is_null());
+  if (value.is_null()) return;
+  for (int member = 0; member < elements.num_fields(); ++member) {
+    const std::string name = elements.type()->field(member)->name();
+    // Renamed, so that the member is checked as the column is that has its type.
+    std::vector<Json> found;
+    Collect(value, name, &found);
+    Json document = Json::object();
+    if (!found.empty()) document[kLike.at(name)] = found.at(0);
+    CheckColumn(*elements.field(member), at, kLike.at(name), document);
+  }
+}
+
+void CheckColumn(const arrow::Array& array, int64_t row, const std::string& path,
                  const Json& document) {
   std::vector<Json> found;
   Collect(document, path, &found);
@@ -256,6 +307,11 @@ void CheckColumn(const arrow::Array& array, int64_t row, const std::string& path
   const Json elements = value.is_array() ? value : Json::array({value});
   RC_ASSERT(list.value_length(row) == static_cast<int32_t>(elements.size()));
   for (size_t element = 0; element < elements.size(); ++element) {
+    if (list.values()->type_id() == arrow::Type::STRUCT) {
+      CheckElement(static_cast<const arrow::StructArray&>(*list.values()),
+                   list.value_offset(row) + static_cast<int64_t>(element), elements[element]);
+      continue;
+    }
     CheckValue(*list.values(), list.value_offset(row) + static_cast<int64_t>(element), path,
                elements[element]);
   }
@@ -264,7 +320,7 @@ void CheckColumn(const arrow::Array& array, int64_t row, const std::string& path
 RC_GTEST_PROP(SearchPageProperty, DecodesWhatADomReads, (uint64_t seed)) {
   Documents documents(seed);
   LayoutOptions options;
-  options.array_fields = {"li", "lk"};
+  options.array_fields = {"li", "lk", "n.li"};
   options.extra = seed % 2 == 0;
   auto decoder = SearchPageDecoder::Make(testing::LayoutOf(kProperties, options).ValueOrDie(),
                                          arrow::default_memory_pool())

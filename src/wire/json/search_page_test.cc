@@ -1,5 +1,6 @@
 #include "wire/json/search_page.h"
 
+#include <arrow/json/from_string.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -366,6 +367,99 @@ TEST(SearchPage, ObjectsAsStructs) {
             "{b:struct<y: string> = {y:string = q}, x:int64 = 1}");
 }
 
+constexpr char kNested[] = R"({"n":{"type":"nested","properties":{
+    "z":{"type":"long"},"k":{"type":"keyword"},"t":{"type":"date"},"list":{"type":"integer"},
+    "o":{"properties":{"p":{"type":"unsigned_long"}}},"j":{"type":"flattened"},
+    "m":{"type":"nested","properties":{"x":{"type":"double"}}}}},
+  "o":{"properties":{"n":{"type":"nested","properties":{"y":{"type":"boolean"}}}}}})";
+
+// What these documents become, against rows as JSON: objects of columns.
+void ExpectNested(const std::vector<std::string>& sources, const std::string& rows,
+                  LayoutOptions options = {}) {
+  options.array_fields.insert("n.list");
+  const auto layout = LayoutOf(kNested, options).ValueOrDie();
+  const auto batch = Decode(PageLayout::FromJson(layout.ToJson()).ValueOrDie(), PageOf(sources));
+  ASSERT_TRUE(batch.ok()) << batch.status();
+  const auto wanted =
+      arrow::json::ArrayFromJSONString(arrow::struct_((*batch)->schema()->fields()), rows);
+  ASSERT_TRUE(wanted.ok()) << wanted.status();
+  const auto found = (*batch)->ToStructArray().ValueOrDie();
+  EXPECT_TRUE(found->Equals(**wanted)) << found->ToString();
+}
+
+TEST(SearchPage, NestedFieldsAreListsOfStructs) {
+  LayoutOptions options;
+  options.array_fields = {"n.list"};
+  EXPECT_EQ(
+      LayoutOf(kNested, options).ValueOrDie().Schema().ValueOrDie()->field(0)->type()->ToString(),
+      "list<item: struct<j: string, k: string, list: list<item: int32>, m: list<item: "
+      "struct<x: double>>, o.p: uint64, t: timestamp[us, tz=UTC], z: int64>>");
+  ExpectNested({R"({"n":[{"z":9007199254740993,"k":"a","t":"1970-01-01"},{"z":2,"list":[1,2]}]})",
+                R"({"n":{"z":3,"o":{"p":18446744073709551615},"j":{"a": [1]}}})", R"({"n":[]})",
+                R"({"n":null})", R"({})", R"({"n":[null,{}]})",
+                R"({"n":[[{"m":[{"x":1.5},{"x":null}]},{"m":{"x":2}}],{"m":[]}]})",
+                R"({"n.z":4,"n.k":"b","n.m.x":3})", R"({"n":{"z":5},"n.z":6})",
+                R"({"o":[{"n":{"y":true}},{"n":[{"y":false},{}]}]})"},
+               R"([{"n":[{"z":9007199254740993,"k":"a","t":"1970-01-01"},{"z":2,"list":[1,2]}]},
+          {"n":[{"z":3,"o.p":18446744073709551615,"j":"{\"a\":[1]}"}]}, {"n":[]}, {}, {},
+          {"n":[null,{}]}, {"n":[{"m":[{"x":1.5},{"x":null}]},{"m":[{"x":2}]},{"m":[]}]},
+          {"n":[{"z":4},{"k":"b"},{"m":[{"x":3}]}]}, {"n":[{"z":5},{"z":6}]},
+          {"o.n":[{"y":true},{"y":false},{}]}])");
+}
+
+TEST(SearchPage, NestedFieldsInEveryForm) {
+  const std::vector<std::string> sources = {
+      R"({"n":[{"z":1,"k":"a","u": 2,"o":{"p":7}},{"u":3}]})"};
+  LayoutOptions options;
+  options.include = {"n.m", "n.z"};
+  ExpectNested(sources, R"([{"n":[{"z":1},{}]}])", options);
+  options = {};
+  options.exclude = {"n.*", "o"};
+  EXPECT_TRUE(LayoutOf(kNested, options).ValueOrDie().columns.empty());
+  options = {};
+  options.nested = NestedForm::kJson;
+  ExpectNested(sources, R"([{"n":"[{\"z\":1,\"k\":\"a\",\"u\":2,\"o\":{\"p\":7}},{\"u\":3}]"}])",
+               options);
+  options = {};
+  options.extra = true;
+  ExpectNested(sources, R"([{"n":[{"z":1,"k":"a","o.p":7},{}],"_extra":"{\"n.u\":[2,3]}"}])",
+               options);
+  options = {};
+  options.objects = ObjectForm::kStruct;
+  ExpectNested(sources, R"([{"n":[{"z":1,"k":"a","o":{"p":7}},{"o":{}}],"o":{}}])", options);
+  options.doc_values = true;
+  EXPECT_EQ(LayoutOf(kNested, options).ValueOrDie().columns[0].kind, ColumnKind::kJson);
+}
+
+TEST(SearchPage, MisfitsInNestedFields) {
+  const auto error = [](const std::string& source) {
+    return MessageOf(Decode(LayoutOf(kNested).ValueOrDie(), PageOf({source})).status());
+  };
+  EXPECT_THAT(error(R"({"n":[{"z":1},{"z":"x"}]})"),
+              HasSubstr("document 'd0' of index 'logs', field 'n.z'"));
+  EXPECT_THAT(error(R"({"n":[5]})"),
+              HasSubstr("field 'n': a single value stands where the mapping has an object"));
+  EXPECT_THAT(error(R"({"n":{"k":["a","b"]}})"),
+              HasSubstr("field 'n.k': the document has more than one value"));
+  LayoutOptions options;
+  options.misfit = OnMisfitValue::kNull;
+  ExpectNested({R"({"n":[{"z":"x","k":"a"},5]})", R"({"n":"q"})", R"({"n":[{"z":1}]})"},
+               R"([{"n":[{"k":"a"},null]},{"n":[null]},{"n":[{"z":1}]}])", options);
+}
+
+// A page that fails in the middle of an element leaves nothing behind.
+TEST(SearchPage, ADecoderGoesOnAfterAnErrorInAnElement) {
+  auto decoder =
+      SearchPageDecoder::Make(LayoutOf(kNested).ValueOrDie(), arrow::default_memory_pool())
+          .ValueOrDie();
+  ASSERT_FALSE(AppendPage(*decoder, PageOf({R"({"n":[{"z":1,"m":[{"x":1},{"x":"q"}]}]})"})).ok());
+  decoder->Reset();
+  ASSERT_TRUE(AppendPage(*decoder, PageOf({R"({"n":[{"z":1,"m":[{"x":1}]}]})"})).ok());
+  const auto batch = decoder->Flush().ValueOrDie();
+  ASSERT_TRUE(batch->ValidateFull().ok());
+  EXPECT_EQ(batch->num_rows(), 1);
+}
+
 TEST(SearchPage, SummaryOfAPage) {
   auto decoder = SearchPageDecoder::Make(LayoutOf(R"({"f":{"type":"long"}})").ValueOrDie(),
                                          arrow::default_memory_pool())
@@ -488,15 +582,18 @@ TEST(SearchPage, DeepDocumentsDoNotOverflow) {
 TEST(FieldSampler, FindsFieldsWithSeveralValues) {
   const auto mappings = ParseMappings(testing::MappingOf(R"({
     "tags":{"type":"keyword"},"one":{"type":"long"},"a":{"properties":{"x":{"type":"long"}}},
-    "p":{"type":"geo_point"},"v":{"type":"dense_vector"},"n":{"type":"nested"},
+    "p":{"type":"geo_point"},"v":{"type":"dense_vector"},
+    "n":{"type":"nested","properties":{"s":{"type":"long"},"l":{"type":"long"}}},
     "d":{"properties":{"e":{"type":"long"}}},"pp":{"type":"geo_point"}})"));
   FieldSampler sampler(MergeMappings(*mappings));
-  ASSERT_TRUE(sampler
-                  .Append(PageOf({R"({"tags":["a","b"],"one":[1],"a":[{"x":1},{"x":2}],"p":[1,2],)"
-                                  R"("v":[1,2],"n":[{},{}],"d.e":[1,2],"pp":[[1,2],[3,4]]})",
-                                  R"({"tags":"a","one":[null,2],"a":{"x":[1]}})"}))
-                  .ok());
-  EXPECT_THAT(sampler.array_fields(), ElementsAre("a.x", "d.e", "pp", "tags"));
+  ASSERT_TRUE(
+      sampler
+          .Append(PageOf(
+              {R"({"tags":["a","b"],"one":[1],"a":[{"x":1},{"x":2}],"p":[1,2],)"
+               R"("v":[1,2],"n":[{"s":1,"l":[1,2]},{"s":2}],"d.e":[1,2],"pp":[[1,2],[3,4]]})",
+               R"({"tags":"a","one":[null,2],"a":{"x":[1]}})"}))
+          .ok());
+  EXPECT_THAT(sampler.array_fields(), ElementsAre("a.x", "d.e", "n.l", "pp", "tags"));
   EXPECT_FALSE(sampler.Append("<html>").ok());
 }
 

@@ -38,22 +38,9 @@ bool IsValueError(const Status& status) {
   return code == kValueCode || code == kSurplusCode;
 }
 
-Result<ValueDecoder> ValueDecoder::Make(const PageLayout& layout) {
-  ValueDecoder decoder(layout);
-  for (size_t column = 0; column < layout.columns.size(); ++column) {
-    const ColumnSpec& spec = layout.columns[column];
-    if (spec.kind != ColumnKind::kTimestamp) continue;
-    ARROW_ASSIGN_OR_RAISE(DateFormat format, DateFormat::Make(spec.format));
-    decoder.formats_[column] = std::make_unique<const DateFormat>(std::move(format));
-  }
-  return decoder;
-}
-
-Status ValueDecoder::AppendValue(int64_t row, ColumnBuffer* column, int column_index,
-                                 TokenCursor* cursor) {
+Status ValueDecoder::AppendValue(int64_t row, ColumnBuffer* column, TokenCursor* cursor) {
   row_ = row;
   column_ = column;
-  column_index_ = column_index;
   cursor_ = cursor;
   const ColumnKind kind = column->spec().kind;
   if (kind == ColumnKind::kJson) return AppendJson();
@@ -286,7 +273,7 @@ Status ValueDecoder::AppendBase64(std::string_view text) {
 
 Status ValueDecoder::AppendTimestamp(std::string_view text) {
   const ColumnSpec& spec = column_->spec();
-  const auto instant = formats_[column_index_]->Parse(text);
+  const auto instant = column_->date_format().Parse(text);
   if (!instant) {
     return Misfit(text, fmt::format("is no date of the format {} (dates: text takes it as it is)",
                                     spec.format));

@@ -10,7 +10,6 @@
 
 #include "base/error.h"
 #include "wire/json/column_buffer.h"
-#include "wire/json/date_format.h"
 #include "wire/json/json_tokens.h"
 #include "wire/json/page_layout.h"
 
@@ -28,13 +27,12 @@ enum Counter {
 // Not thread-safe. `layout` outlives it.
 class ValueDecoder {
  public:
-  // kUser when a column's date format is not supported.
-  static Result<ValueDecoder> Make(const PageLayout& layout);
+  explicit ValueDecoder(const PageLayout& layout) : layout_(layout) {}
 
   // The value at the cursor, which goes past it. Several calls for one row add up: objects in
   // arrays, "a.b" beside {"a": {"b"}}. Errors of values say neither document nor field: the caller
   // does, for IsValueError().
-  Status AppendValue(int64_t row, ColumnBuffer* column, int column_index, TokenCursor* cursor);
+  Status AppendValue(int64_t row, ColumnBuffer* column, TokenCursor* cursor);
   // A string token, where no document is concerned.
   Result<std::string> TextOfToken(std::string_view token);
 
@@ -45,9 +43,6 @@ class ValueDecoder {
   std::array<int64_t, kCounterCount> counters{};
 
  private:
-  explicit ValueDecoder(const PageLayout& layout)
-      : layout_(layout), formats_(layout.columns.size()) {}
-
   Status AppendScalar(std::string_view token);
   Status AppendNumber(std::string_view text);
   template <typename Integer>
@@ -75,14 +70,12 @@ class ValueDecoder {
   Status OrNull(Status status, uint32_t begin);
 
   const PageLayout& layout_;
-  std::vector<std::unique_ptr<const DateFormat>> formats_;  // by column
-  std::string scratch_;                                     // of text with escapes
+  std::string scratch_;  // of text with escapes
   std::string json_;
 
   // The value in work.
   int64_t row_ = 0;
   ColumnBuffer* column_ = nullptr;
-  int column_index_ = 0;
   TokenCursor* cursor_ = nullptr;
 };
 

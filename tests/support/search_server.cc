@@ -1,0 +1,51 @@
+#include "tests/support/search_server.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+namespace bulkhaul::test {
+namespace {
+
+std::string Script(const std::string& words) {
+  const std::string command =
+      fmt::format("BULKHAUL_SEARCH_QUICK=1 BULKHAUL_SEARCH_HEAP_MB=512 '{}/scripts/test-search' {}",
+                  BULKHAUL_SOURCE_DIR, words);
+  FILE* pipe = popen(command.c_str(), "r");
+  std::string output;
+  char buffer[4096];
+  while (pipe != nullptr && fgets(buffer, sizeof buffer, pipe) != nullptr) output += buffer;
+  const int status = pipe == nullptr ? -1 : pclose(pipe);
+  if (status != 0) {
+    fmt::print(stderr, "'{}' failed with status {}\n", command, status);
+    std::abort();
+  }
+  while (!output.empty() && output.back() == '\n') output.pop_back();
+  return output;
+}
+
+class SearchServer {
+ public:
+  SearchServer()
+      : folder_(fmt::format("/tmp/bulkhaul-search-{}", getpid())),
+        uri(Script(fmt::format("start --owner {} opensearch-3 {}", getpid(), folder_))) {}
+  ~SearchServer() { Script("stop " + folder_); }
+
+ private:
+  const std::string folder_;
+
+ public:
+  const std::string uri;
+};
+
+}  // namespace
+
+const std::string& SharedSearchServer() {
+  static SearchServer server;
+  return server.uri;
+}
+
+}  // namespace bulkhaul::test

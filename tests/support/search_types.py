@@ -1,0 +1,143 @@
+"""Every field type of OpenSearch and Elasticsearch: what a document holds and what must come out."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+
+from support import exports
+from support.search import SearchError
+
+UTC = datetime.timezone.utc
+BIG = 2**63 - 1
+TIME = datetime.datetime(2024, 3, 1, 10, 15, 30, 123000, tzinfo=UTC)
+POLYGON = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}
+
+
+class AsJson:
+    """Comes out as JSON text that means this."""
+
+    def __init__(self, value):
+        self.value = value
+
+
+# name → mapping, values of the documents, Arrow type, values that come out (None: the same).
+# The documents that have fewer values lack the field.
+TYPES: dict[str, tuple[dict, list, str, list | None]] = {
+    "byte": ({}, [-128, "127"], "int8", [-128, 127]),
+    "short": ({}, [-32768, 32767], "int16", None),
+    "integer": ({}, [-2**31, 2**31 - 1], "int32", None),
+    "long": ({}, [-2**63, BIG, 2**53 + 1], "int64", None),
+    "unsigned_long": ({}, [2**64 - 1, 0], "uint64", None),
+    "half_float": ({}, [1.5, 0.1], "double", None),
+    "float": ({}, [0.1, 16777217.0], "double", None),
+    "double": ({}, [0.1, 1e300], "double", None),
+    "scaled_float": ({"scaling_factor": 100}, [1.239, 5], "double", [1.239, 5.0]),
+    "boolean": ({}, [True, "false", ""], "bool", [True, False, False]),
+    "keyword": ({"ignore_above": 3}, ["a", "longer than three", ""], "string", None),
+    "constant_keyword": ({"value": "same"}, ["same"], "string", ["same", "same", "same"]),
+    "counted_keyword": ({}, ["a"], "string", None),
+    "wildcard": ({}, ["a*b", "ü"], "string", None),
+    "version": ({}, ["1.2.3-rc1"], "string", None),
+    "text": ({}, ["some words", "mehr Wörter 🚚"], "string", None),
+    "match_only_text": ({}, ["some words"], "string", None),
+    "semantic_text": ({"inference_id": "none"}, ["some words"], "string", [AsJson("some words")]),
+    "search_as_you_type": ({}, ["some words"], "string", None),
+    "token_count": ({"analyzer": "standard"}, ["three little words"], "string", None),
+    "ip": ({}, ["192.168.0.1", "2001:db8::1"], "string", None),
+    "binary": ({}, ["AAEC/w==", ""], "binary", [b"\0\1\2\xff", b""]),
+    "date": ({}, ["2024-03-01T10:15:30.123Z", 1709288130123], "timestamp[us, tz=UTC]",
+             [TIME, TIME]),
+    "date_nanos": ({}, ["2024-03-01T10:15:30.123456789Z"], "timestamp[ns, tz=UTC]",
+                   [1709288130123456789]),
+    "geo_point": ({}, [{"lat": 1.5, "lon": 2.5}, "3.5,4.5", [6.5, 5.5]],
+                  "struct<lat: double, lon: double>",
+                  [{"lat": 1.5, "lon": 2.5}, {"lat": 3.5, "lon": 4.5}, {"lat": 5.5, "lon": 6.5}]),
+    "geo_shape": ({}, [POLYGON, "POINT (1 2)"], "string", [AsJson(POLYGON), AsJson("POINT (1 2)")]),
+    "point": ({}, ["1,2"], "string", [AsJson("1,2")]),
+    "shape": ({}, [POLYGON], "string", [AsJson(POLYGON)]),
+    "xy_point": ({}, [{"x": 1, "y": 2}], "string", [AsJson({"x": 1, "y": 2})]),
+    "xy_shape": ({}, [POLYGON], "string", [AsJson(POLYGON)]),
+    "object": ({"enabled": False}, [{"any": [1, {"thing": 2}]}, 5], "string",
+               [AsJson({"any": [1, {"thing": 2}]}), AsJson(5)]),
+    "nested": ({"properties": {"a": {"type": "long"}}}, [[{"a": BIG}, {}], {"a": 2}],
+               "list<item: struct<a: int64>>", [[{"a": BIG}, {"a": None}], [{"a": 2}]]),
+    "flattened": ({}, [{"a": {"b": [1, "x"]}}], "string", [AsJson({"a": {"b": [1, "x"]}})]),
+    "flat_object": ({}, [{"a": {"b": [1, "x"]}}], "string", [AsJson({"a": {"b": [1, "x"]}})]),
+    **{f"{kind}_range": ({}, [{"gte": low, "lt": high}], "string",
+                         [AsJson({"gte": low, "lt": high})])
+       for kind, low, high in (("integer", 1, 2), ("long", -BIG, BIG), ("float", 0.5, 1.5),
+                               ("double", 0.1, 0.2), ("date", "2024-03-01", "2024-03-02"),
+                               ("ip", "10.0.0.0", "10.0.0.9"))},
+    "completion": ({}, [{"input": ["a", "b"], "weight": 3}, "c"], "string",
+                   [AsJson({"input": ["a", "b"], "weight": 3}), AsJson("c")]),
+    "dense_vector": ({"dims": 3, "index": False}, [[0.5, -1.0, 2.0]], "list<item: float>", None),
+    "knn_vector": ({"dimension": 3}, [[0.5, -1.0, 2.0]], "list<item: float>", None),
+    "rank_vectors": ({"dims": 2}, [[[0.5, 1.0], [2.0, 3.0]]], "string",
+                     [AsJson([[0.5, 1.0], [2.0, 3.0]])]),
+    "sparse_vector": ({}, [{"a": 0.5}], "string", [AsJson({"a": 0.5})]),
+    "rank_feature": ({}, [0.25], "double", None),
+    "rank_features": ({}, [{"a": 0.5}], "string", [AsJson({"a": 0.5})]),
+    "percolator": ({}, [{"match_all": {}}], "string", [AsJson({"match_all": {}})]),
+    "join": ({"relations": {"a": "b"}}, ["a"], "string", [AsJson("a")]),
+    "histogram": ({}, [{"values": [0.1, 0.2], "counts": [3, 7]}], "string",
+                  [AsJson({"values": [0.1, 0.2], "counts": [3, 7]})]),
+    "aggregate_metric_double": ({"metrics": ["min", "max"], "default_metric": "max"},
+                                [{"min": 1.5, "max": 2.5}], "string",
+                                [AsJson({"min": 1.5, "max": 2.5})]),
+    "murmur3": ({}, ["x"], "string", None),
+    "semver": ({}, ["1.2.3"], "string", [AsJson("1.2.3")]),
+}
+# What the servers without modules know, too.
+CORE = {"byte", "short", "integer", "long", "half_float", "float", "double", "boolean", "keyword",
+        "text", "ip", "binary", "date", "date_nanos", "geo_point", "object", "nested",
+        "integer_range", "long_range", "float_range", "double_range", "date_range", "ip_range",
+        "completion"}
+DOCUMENTS = 3
+
+
+def _same(found, wanted) -> bool:
+    if isinstance(wanted, AsJson):
+        return json.loads(found, parse_float=decimal.Decimal) == json.loads(
+            json.dumps(wanted.value), parse_float=decimal.Decimal)
+    if hasattr(found, "value") and isinstance(wanted, int):  # a timestamp of nanoseconds
+        return found.value == wanted
+    return found == wanted
+
+
+def check_every_type(bulkhaul, node, destination) -> set[str]:
+    """Reads an index with every type that the node knows; gives their names."""
+    node.create("every-type", {"number": {"type": "long"}})
+    known = {}
+    for name, row in TYPES.items():
+        field = {"f_" + name: {"type": name, **row[0]}}
+        try:
+            node.call("PUT", "/every-type/_mapping", {"properties": field})
+            known[name] = row
+        except SearchError as error:
+            unknown = ("No handler for type", "does not exist. It might have been created")
+            assert any(text in error.body for text in unknown), error
+    documents = []
+    for number in range(DOCUMENTS):
+        document: dict = {"number": number}
+        for name, (_, values, _, _) in known.items():
+            if number < len(values):
+                document["f_" + name] = values[number]
+        documents.append(document)
+    node.bulk("every-type", documents)
+    bulkhaul("copy", node.uri("every-type"), destination)
+    table = exports.read(destination / "every-type").sort_by("number")
+    wrong = []
+    for name, (_, values, type_name, wanted) in known.items():
+        column = table["f_" + name]
+        if str(column.type).replace("element:", "item:") != type_name:
+            wrong.append(f"{name}: {column.type}, not {type_name}")
+        wanted = list(values if wanted is None else wanted)
+        wanted += [None] * (DOCUMENTS - len(wanted))
+        for found, want in zip(column.to_pylist(), wanted):
+            if not _same(found, want):
+                wrong.append(f"{name}: {found!r}, not {getattr(want, 'value', want)!r}")
+    assert not wrong, "\n".join(wrong)
+    assert CORE <= set(known)
+    return set(known)
