@@ -152,7 +152,7 @@ constexpr OptionSpec kOptions[] = {
      "error|json"},
     {"page_documents", kInt, "5000", kJobScope, "OpenSearch", "Documents in one page of a scroll.",
      "", 1, 10'000},
-    {"page_bytes", kBytes, "8MiB", kJobScope, "OpenSearch",
+    {"page_bytes", kBytes, "1536KiB", kJobScope, "OpenSearch",
      "Pages have fewer documents where these would exceed about this many bytes.", "", 1 << 16},
     {"scroll_keep_alive", kDurationMs, "5m", kJobScope, "OpenSearch",
      "How long the server keeps a scroll that nobody asks for its next page.", "", 1000,

@@ -122,6 +122,9 @@ Result<PageSummary> SearchPageDecoder::Impl::Append(std::string_view page) {
   ARROW_RETURN_NOT_OK(index_.Build(page));
   TokenCursor cursor(page, index_);
   hits_before_ = rows_;
+  if (rows_ == 0) {
+    for (const auto& column : columns_) ARROW_RETURN_NOT_OK(column->values().BeginBatch());
+  }
   ARROW_ASSIGN_OR_RAISE(PageSummary summary, DecodePage(&cursor));
   failed_ = false;
   return summary;
