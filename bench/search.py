@@ -8,8 +8,6 @@ import shutil
 import subprocess
 import sys
 
-import pyarrow.dataset
-
 from data import FOLDER, REPOSITORY, say
 from measure import measure
 from search_data import DOCUMENTS, FIELDS, INDICES, SearchNode, index_plan
@@ -26,6 +24,13 @@ FAR_PAGE_DOCUMENTS = 200
 FAR_INDICES = "logs-2024.03.*"
 FAR_DOCUMENTS = sum(count for name, _, _, count in index_plan() if name.startswith("logs-2024"))
 ELASTICDUMP = "6.125.1"
+COUNTS = """
+import json, sys
+import pyarrow.dataset
+found = pyarrow.dataset.dataset(sys.argv[1], format="parquet")
+numbers = found.to_table(columns=["seq"]).column("seq").unique()
+print(json.dumps([found.count_rows(), len(numbers), len(found.schema)]))
+"""
 
 
 def elasticdump_program() -> pathlib.Path | None:
@@ -66,11 +71,12 @@ def pickled_slices(address: str, threads: int, indices: str = INDICES,
 
 
 def check_complete(rows: int) -> None:
-    found = pyarrow.dataset.dataset(OUTPUT / "bulkhaul/logs", format="parquet")
-    numbers = found.to_table(columns=["seq"]).column("seq").unique()
-    if found.count_rows() != rows or len(numbers) != rows or len(found.schema) != len(FIELDS):
-        raise RuntimeError(f"{found.count_rows()} rows, {len(numbers)} different, "
-                           f"{len(found.schema)} columns were exported")
+    # In a process of its own: what this one holds counts in the peak of every program it starts.
+    found = json.loads(subprocess.run(
+        [sys.executable, "-c", COUNTS, str(OUTPUT / "bulkhaul/logs")], check=True,
+        capture_output=True, text=True).stdout)
+    if found != [rows, rows, len(FIELDS)]:
+        raise RuntimeError(f"exported are rows, different rows, columns: {found}")
 
 
 def search(copy, scenario, rounds: int) -> dict:

@@ -34,9 +34,10 @@ constexpr OptionSpec kOptions[] = {
      1'000'000},
     // How much at once.
     {"workers", kInt, "0", kJobScope, "Parallelism",
-     "Units that run at the same time, in all; 0: from the cores and the server's free "
-     "connections.",
-     "", 0, 1024},
+     "Units that run at the same time, in all; auto or 0: from the cores and the server's free "
+     "connections; for a search cluster few at first, more while that pays, fewer when it is "
+     "overloaded.",
+     "auto", 0, 1024},
     {"parallel_tables", kInt, "0", kJobScope, "Parallelism",
      "Tables that run at the same time; 0: min(12, cores).", "", 0, 1024},
     {"workers_per_table", kInt, "0", kBoth, "Parallelism",

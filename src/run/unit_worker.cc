@@ -282,6 +282,7 @@ Status UnitWorker::ReadRows(const Task& task, Attempt& attempt, UnitReader& read
     if (wanted < batch->num_rows()) batch = batch->Slice(0, wanted);
     rows_read += wanted;
     attempt.Show(rows_read, reader.bytes_read());
+    ++run_.progress.batches;
     if (wanted > 0) {
       if (!chain.empty()) {
         ARROW_ASSIGN_OR_RAISE(batch, chain.Apply(std::move(batch), attempt.context.pool));
