@@ -18,7 +18,6 @@ import pytest
 from support import exports, faults
 from support.search import SearchNode
 
-MIB = 1 << 20
 DAY = datetime.timedelta(days=1)
 START = datetime.datetime(2024, 3, 1)
 PER_DAY = 500
@@ -526,20 +525,3 @@ def test_no_scroll_is_left_open(bulkhaul, node, logs, tmp_path):
 def test_limit(bulkhaul, logs, tmp_path):
     bulkhaul("copy", logs, tmp_path / "out", "--limit", "7")
     assert len(sequence(tmp_path / "out")) == 7
-
-
-def test_documents_of_20_mb_inside_256_mib(bulkhaul, node, tmp_path):
-    for index in ("huge-1", "huge-2"):
-        node.create(index, {"seq": {"type": "long"}, "body": {"type": "text", "index": False}})
-        for number in range(3):
-            node.bulk(index, [{"seq": number, "body": str(number) * 20_000_000}])
-    report = tmp_path / "report.json"
-    bulkhaul("copy", node.uri("huge-*"), tmp_path / "out", "--memory-limit", "256MiB",
-             "--progress", "none", "--report", report)
-    node.drop("huge-*")
-    found = exports.query(exports.table_folders(tmp_path / "out")[0],
-                          "SELECT seq, length(body), count(DISTINCT body) FROM {rows} "
-                          "GROUP BY ALL ORDER BY seq")
-    assert found == [(number, 20_000_000, 1) for number in range(3)]
-    if faults.slowness() == 1:
-        assert json.loads(report.read_text())["memory"]["peak_rss_bytes"] <= 256 * MIB
