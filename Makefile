@@ -27,10 +27,10 @@ test: ## Every suite; unit, contract and fault suites again under ASan+UBSan and
 	@scripts/setup-duckdb
 	@build/deps/venv/bin/python scripts/run-tests
 
-bench: build ## Measures bulkhaul against DuckDB, connectorx, ADBC and the raw protocol; draws pictures
-	@scripts/install-packages build bench
+bench: build ## Measures bulkhaul against what else there is and the raw protocols; draws pictures
+	@scripts/install-packages build bench test
 	@scripts/setup-python bench
-	@scripts/dev-build release bulkhaul raw_copy
+	@scripts/dev-build release bulkhaul raw_copy raw_search delay_proxy
 	@build/deps/venv/bin/python bench/run.py --rounds $(BULKHAUL_BENCH_ROUNDS)
 	@build/deps/venv/bin/python bench/plot.py
 

@@ -69,7 +69,7 @@ def draw_curve(scenario_name: str, label: str, title: str) -> None:
     if not found:
         return
     scenario, run = found
-    counts = sorted(map(int, scenario["median"]))
+    counts = sorted(int(name) for name in scenario["median"] if name.isdigit())
     rates = [scenario["median"][str(count)]["rows_per_second"] / 1e6 for count in counts]
     figure, axis = plot.subplots(figsize=(5, 3))
     axis.plot(counts, rates, marker="o", color=OURS)
@@ -82,9 +82,34 @@ def draw_curve(scenario_name: str, label: str, title: str) -> None:
     save(figure, f"{scenario_name}.svg")
 
 
+def draw_search() -> None:
+    found = newest("search")
+    if not found:
+        return
+    scenario, run = found
+    names = ["bulkhaul", "raw pages", "elasticdump", "opensearch-py", "threads, pickles"]
+    programs = [name for name in names if name in scenario["median"]]
+    panels = [("seconds", "seconds"), ("cpu_seconds", "CPU seconds of the client"),
+              ("peak_rss_mb", "peak memory, MB")]
+    figure, axes = plot.subplots(1, 3, figsize=(10, 2.4), sharey=True)
+    for axis, (key, label) in zip(axes, panels):
+        values = [scenario["median"][name][key] for name in programs]
+        colours = [{"bulkhaul": OURS, "raw pages": LIMIT}.get(name, THEIRS) for name in programs]
+        bars = axis.barh(programs, values, color=colours)
+        axis.bar_label(bars, fmt="%.1f" if key != "peak_rss_mb" else "%.0f", padding=3)
+        axis.set_title(label, fontsize=10)
+        axis.set_xlim(0, max(values) * 1.18)
+    axes[0].invert_yaxis()
+    figure.suptitle(f"a million log documents out of OpenSearch, {run['cores']} cores shared with "
+                    "the node; less is better", fontsize=10, y=1.04)
+    save(figure, "search.svg")
+
+
 def main() -> None:
     draw_lineitem()
+    draw_search()
     draw_curve("workers", "workers", "lineitem at scale 1, by number of workers")
+    draw_curve("search_far", "workers", "log documents of a node 20 ms away, pages of 200")
     draw_curve("tables", "tables at once, one worker each", "12 tables of 0.5 to 5 M rows")
 
 

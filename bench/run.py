@@ -5,7 +5,8 @@
 
 Prints each scenario's medians and the ratios against their bars, and keeps every figure of every
 round as JSON. Peers are measured without their interpreter's start and imports, bulkhaul from exec
-to exit. Scenarios: lineitem, memory, wide, many, plan, sqlite, workers, tables.
+to exit. Scenarios: lineitem, memory, wide, many, plan, sqlite, workers, tables (PostgreSQL, SQLite),
+search, search_far (OpenSearch).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import sys
 import tempfile
 
 import data
+import search as search_scenarios
 from data import FOLDER, REPOSITORY, VENV, say
 from measure import measure, median, remove
 
@@ -215,15 +217,29 @@ def tables(server: data.Server, rounds: int) -> dict:
     return scenario.result
 
 
+def search_copy(source: str, *words) -> dict:
+    return bulkhaul(source, OUTPUT / "bulkhaul", *words, output=OUTPUT / "bulkhaul")
+
+
+def search(server: data.Server, rounds: int) -> dict:
+    return search_scenarios.search(search_copy, Scenario, rounds)
+
+
+def search_far(server: data.Server, rounds: int) -> dict:
+    return search_scenarios.search_far(search_copy, Scenario, rounds)
+
+
 SCENARIOS = {function.__name__: function
-             for function in (lineitem, memory, wide, many, plan, sqlite, workers, tables)}
+             for function in (lineitem, memory, wide, many, plan, sqlite, workers, tables, search,
+                              search_far)}
 
 
 def versions() -> dict:
     listed = subprocess.run([str(VENV / "python"), "-m", "pip", "list", "--format=json"],
                             capture_output=True, text=True, check=True).stdout
     wanted = {"duckdb", "connectorx", "adbc-driver-postgresql", "pyarrow", "tpchgen-cli",
-              "duckdb-extension-postgres-scanner", "duckdb-extension-sqlite-scanner"}
+              "duckdb-extension-postgres-scanner", "duckdb-extension-sqlite-scanner",
+              "opensearch-py", "pandas"}
     found = {item["name"].replace("_", "-"): item["version"] for item in json.loads(listed)}
     return {name: version for name, version in found.items() if name in wanted}
 
@@ -237,10 +253,13 @@ def main() -> int:
         __file__).resolve().parent / "results" / f"{now:%Y-%m-%dT%H-%M-%SZ}.json")
     arguments = parser.parse_args()
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    server = data.Server()
+    # The search scenarios have a node of their own.
+    postgres = any(not name.startswith("search") for name in arguments.scenario)
+    server = data.Server() if postgres else None
     report = {
         "at": f"{now:%Y-%m-%dT%H:%M:%SZ}", "cores": os.cpu_count(), "machine": platform.machine(),
-        "server": server.scalar("postgres", "SHOW server_version"), "versions": versions(),
+        "server": server.scalar("postgres", "SHOW server_version") if server else None,
+        "versions": versions(),
         "load_before": os.getloadavg()[0], "rounds": arguments.rounds, "scenarios": {},
     }
     failed = []
@@ -252,7 +271,8 @@ def main() -> int:
                 failed.append(name)
                 print(f"bench: {name} did not run: {error}", file=sys.stderr, flush=True)
     finally:
-        server.stop()
+        if server:
+            server.stop()
         remove(OUTPUT)
         remove(STATE)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)

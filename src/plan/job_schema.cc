@@ -49,11 +49,13 @@ json TypeSchema(const OptionSpec& spec) {
       }
       return {{"anyOf", any}};
     }
-    case OptionType::kInt:
-      return {{"anyOf",
-               json::array({Number("integer", spec),
-                            {{"type", "string"}, {"pattern", R"(^\s*[0-9][0-9_ ]*[kMG]?\s*$)"}},
-                            Reference()})}};
+    case OptionType::kInt: {
+      json any = json::array({Number("integer", spec),
+                              {{"type", "string"}, {"pattern", R"(^\s*[0-9][0-9_ ]*[kMG]?\s*$)"}},
+                              Reference()});
+      for (const auto& word : Choices(spec)) any.push_back({{"const", word}});
+      return {{"anyOf", any}};
+    }
     case OptionType::kDouble:
       return {{"anyOf", json::array({Number("number", spec), Reference()})}};
     case OptionType::kBytes:
@@ -168,8 +170,10 @@ std::string TypeText(const OptionSpec& spec) {
     case OptionType::kBool:
       return NestedOptions(spec.name).empty() ? "true, false" : "true, false, or a map (see below)";
     case OptionType::kInt:
-      return spec.maximum == INT64_MAX ? fmt::format("count from {}", spec.minimum)
-                                       : fmt::format("count, {} to {}", spec.minimum, spec.maximum);
+      return (*spec.choices == '\0' ? std::string() : fmt::format("`{}` or ", spec.choices)) +
+             (spec.maximum == INT64_MAX
+                  ? fmt::format("count from {}", spec.minimum)
+                  : fmt::format("count, {} to {}", spec.minimum, spec.maximum));
     case OptionType::kDouble:
       return "number";
     case OptionType::kBytes:

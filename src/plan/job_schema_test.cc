@@ -50,7 +50,8 @@ TEST(OptionTable, IsConsistent) {
   for (const auto& option : OptionTable()) {
     EXPECT_EQ(++names[option.name], 1) << option.name;
     EXPECT_EQ(FindOption(option.name), &option);
-    EXPECT_EQ(std::string_view(option.choices).empty(), option.type != OptionType::kEnum)
+    EXPECT_TRUE(option.type == OptionType::kInt ||
+                std::string_view(option.choices).empty() == (option.type != OptionType::kEnum))
         << option.name;
     EXPECT_THAT(std::string(option.help), testing::EndsWith(".")) << option.name;
     EXPECT_NE(option.scope, 0u) << option.name;

@@ -26,6 +26,11 @@ Result<MemoryPlan> PlanMemory(const MemoryWishes& wishes) {
   plan.budget_bytes = wishes.budget_bytes;
   plan.workers = std::max(1, wishes.workers);
   plan.batch_bytes = wishes.batch_bytes;
+  while (wishes.workers_least > 0 && plan.workers > wishes.workers_least &&
+         !fits(plan.workers, plan.batch_bytes)) {
+    --plan.workers;
+  }
+  const int workers_wanted = plan.workers;
   const int64_t batch_bytes_min = std::min(kBatchBytesMin, wishes.batch_bytes);
   while (!fits(plan.workers, plan.batch_bytes) && plan.batch_bytes > batch_bytes_min) {
     plan.batch_bytes = std::max(batch_bytes_min, plan.batch_bytes / 2);
@@ -50,9 +55,9 @@ Result<MemoryPlan> PlanMemory(const MemoryWishes& wishes) {
                                      FormatBytes(wishes.batch_bytes), FormatBytes(plan.batch_bytes),
                                      FormatBytes(wishes.budget_bytes)));
   }
-  if (plan.workers != wishes.workers) {
+  if (plan.workers != workers_wanted) {
     plan.notes.push_back(fmt::format(
-        "workers lowered from {} to {} to stay within {}: each holds {}", wishes.workers,
+        "workers lowered from {} to {} to stay within {}: each holds {}", workers_wanted,
         plan.workers, FormatBytes(wishes.budget_bytes), FormatBytes(plan.worker_bytes)));
   }
   return plan;

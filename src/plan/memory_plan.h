@@ -14,6 +14,9 @@ struct MemoryWishes {
   int64_t budget_bytes = 0;  // ResolveMemoryBudget()
   int64_t fixed_bytes = 0;   // what the process holds whatever runs: code, ledger, plan
   int workers = 1;
+  // Above 0: more workers than this are taken as far as the budget reaches, and no batch is made
+  // smaller for them.
+  int workers_least = 0;
   int64_t batch_bytes = 4 << 20;
   // What one worker holds of batches: the one being filled and the one being written.
   double batches_per_worker = 2;

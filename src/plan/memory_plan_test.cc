@@ -35,6 +35,15 @@ TEST(MemoryPlan, LowersBatchesThenWorkersAndSaysSo) {
   EXPECT_THAT(plan->notes[1], testing::StartsWith("workers lowered from 8 to 3"));
 }
 
+TEST(MemoryPlan, WorkersThatNobodyAskedForAreTakenAsFarAsTheBudgetReaches) {
+  const auto plan = PlanMemory(
+      {.budget_bytes = 160 * kMiB, .workers = 64, .workers_least = 4, .writer_bytes = 16 * kMiB});
+  ASSERT_TRUE(plan.ok());
+  EXPECT_EQ(plan->workers, 6);
+  EXPECT_EQ(plan->batch_bytes, 4 * kMiB);
+  EXPECT_TRUE(plan->notes.empty());
+}
+
 TEST(MemoryPlan, RefusesABudgetThatNothingFits) {
   const auto plan = PlanMemory({.budget_bytes = 8 * kMiB, .workers = 2, .writer_bytes = 16 * kMiB});
   EXPECT_EQ(KindOf(plan.status()), ErrorKind::kUser);

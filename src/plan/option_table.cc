@@ -34,9 +34,10 @@ constexpr OptionSpec kOptions[] = {
      1'000'000},
     // How much at once.
     {"workers", kInt, "0", kJobScope, "Parallelism",
-     "Units that run at the same time, in all; 0: from the cores and the server's free "
-     "connections.",
-     "", 0, 1024},
+     "Units that run at the same time, in all; auto or 0: from the cores and the server's free "
+     "connections; for a search cluster few at first, more while that pays, fewer when it is "
+     "overloaded.",
+     "auto", 0, 1024},
     {"parallel_tables", kInt, "0", kJobScope, "Parallelism",
      "Tables that run at the same time; 0: min(12, cores).", "", 0, 1024},
     {"workers_per_table", kInt, "0", kBoth, "Parallelism",
@@ -154,7 +155,7 @@ constexpr OptionSpec kOptions[] = {
      "error|json"},
     {"page_documents", kInt, "5000", kJobScope, "OpenSearch", "Documents in one page of a scroll.",
      "", 1, 10'000},
-    {"page_bytes", kBytes, "8MiB", kJobScope, "OpenSearch",
+    {"page_bytes", kBytes, "1536KiB", kJobScope, "OpenSearch",
      "Pages have fewer documents where these would exceed about this many bytes.", "", 1 << 16},
     {"scroll_keep_alive", kDurationMs, "5m", kJobScope, "OpenSearch",
      "How long the server keeps a scroll that nobody asks for its next page.", "", 1000,

@@ -26,7 +26,7 @@ struct OptionSpec {
   unsigned scope;
   const char* group;         // heading in docs and --help
   const char* help;          // one sentence or two, with the unit
-  const char* choices = "";  // kEnum: "a|b|c"
+  const char* choices = "";  // kEnum: "a|b|c"; kInt: a word for 0
   int64_t minimum = 0;       // kInt, kBytes, kDurationMs
   int64_t maximum = INT64_MAX;
 };

@@ -193,6 +193,7 @@ Result<OptionValue> ParseText(const OptionSpec& spec, std::string_view raw) {
       return OptionValue(value);
     }
     case OptionType::kInt: {
+      if (!text.empty() && text == spec.choices) return OptionValue(int64_t{0});
       ARROW_ASSIGN_OR_RAISE(const int64_t value, ParseCount(spec, text));
       return OptionValue(value);
     }

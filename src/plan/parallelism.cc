@@ -42,6 +42,10 @@ Result<Parallelism> PlanParallelism(const Options& options, const ParallelismLim
   Parallelism result;
   result.workers = Choose(options, "workers",
                           limits.workers_default > 0 ? limits.workers_default : std::max(2, cores));
+  if (options.GetInt("workers") == 0 && limits.workers_max > limits.workers_default) {
+    result.workers_start = result.workers;
+    result.workers = limits.workers_max;
+  }
   const auto cap = [&](int64_t connections, const char* whose) -> Status {
     if (connections == 0) {
       return UserError(fmt::format("the {} has no free connection for a worker; end other sessions "

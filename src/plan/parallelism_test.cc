@@ -29,6 +29,16 @@ TEST(Parallelism, DefaultsFollowTheCores) {
 }
 
 TEST(Parallelism, ASourceMayHaveADefaultOfItsOwn) {
+  const auto found = PlanParallelism({}, {.cores = 2, .workers_default = 4, .workers_max = 64});
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ(found->workers_start, 4);
+  EXPECT_EQ(found->workers, 64);
+  EXPECT_EQ(found->workers_per_table, 64);
+  const auto fixed = PlanParallelism(Make({{"workers", 3}}),
+                                     {.cores = 2, .workers_default = 4, .workers_max = 64});
+  ASSERT_TRUE(fixed.ok());
+  EXPECT_EQ(fixed->workers_start, 0);
+  EXPECT_EQ(fixed->workers, 3);
   const auto plan = PlanParallelism({}, {.cores = 2, .workers_default = 8});
   ASSERT_TRUE(plan.ok());
   EXPECT_EQ(plan->workers, 8);

@@ -206,7 +206,8 @@ Status JobRun::PlanCapacity() {
   run_.source_traits = run_.source.Traits();
   const ParallelismLimits limits{AvailableCores(), reads ? run_.source_traits.connections_max : -1,
                                  run_.sink_traits.connections_max,
-                                 run_.source_traits.workers_default};
+                                 run_.source_traits.workers_default,
+                                 run_.source_traits.workers_max};
   Options options = spec_.options;
   if (!options.Has("workers") && IsManySmallTables(tables_)) {
     const int64_t workers = std::max(kWorkersForSmallTables, AvailableCores());
@@ -217,11 +218,18 @@ Status JobRun::PlanCapacity() {
   wishes.budget_bytes = memory_limit_bytes_;
   wishes.fixed_bytes = memory_limit_bytes_ - budget_.limit_bytes();
   wishes.workers = run_.parallelism.workers;
+  wishes.workers_least = run_.parallelism.workers_start;
   wishes.batch_bytes = spec_.options.GetBytes("batch_bytes");
   wishes.writer_bytes = run_.sink_traits.writer_bytes;
   // A batch is compressed once more on its way into the cache.
   if (cache_) wishes.writer_bytes += wishes.batch_bytes;
   ARROW_ASSIGN_OR_RAISE(run_.memory, PlanMemory(wishes));
+  if (run_.parallelism.workers_start > 0 && run_.memory.workers > run_.parallelism.workers_start) {
+    ConcurrencySettings settings;
+    settings.start = run_.parallelism.workers_start;
+    settings.max = run_.memory.workers;
+    governor_ = std::make_unique<ConcurrencyGovernor>(settings);
+  }
   for (const auto& note : run_.parallelism.notes) progress_.Warn(note);
   for (const auto& note : run_.memory.notes) progress_.Warn(note);
   for (const auto& table : tables_) {
@@ -279,6 +287,8 @@ Status JobRun::Execute() {
     Schedule(table.get());
   }
   std::jthread watcher([this](std::stop_token stop) { WatchViews(stop); });
+  std::jthread governing;
+  if (governor_) governing = std::jthread([this](std::stop_token stop) { Govern(stop); });
   std::vector<std::jthread> workers;
   const int count = std::min(run_.memory.workers, run_.parallelism.units_in_flight);
   workers_alive_ = count;
@@ -299,6 +309,7 @@ Status JobRun::Execute() {
   }
   if (!status.ok()) control_.Fail(status);
   scheduler_->Close();
+  if (governor_) governor_->Close();
   workers.clear();
   return status;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "commit/job_index.h"
+#include "run/concurrency.h"
 #include "run/job_planner.h"
 #include "run/run_context.h"
 #include "run/runner.h"
@@ -54,6 +55,7 @@ class JobRun {
   void NoteUnit(const Task& task, int64_t rows, int64_t elapsed_ms);
   bool ShouldRetire(const Status& status);
   void WatchViews(std::stop_token stop);
+  void Govern(std::stop_token stop);
   void Tick(std::stop_token stop);
 
   JobReport Report(const Status& status);
@@ -79,7 +81,8 @@ class JobRun {
   const std::string started_at_;
   std::vector<std::unique_ptr<TableRun>> tables_;  // constant after Prepare()
   std::unique_ptr<Scheduler> scheduler_;
-  int64_t epochs_lost_in_a_row_ = 0;  // main thread only
+  std::unique_ptr<ConcurrencyGovernor> governor_;  // null: the number of workers is fixed
+  int64_t epochs_lost_in_a_row_ = 0;               // main thread only
   size_t left_at_last_loss_ = 0;
 
   std::mutex mutex_;

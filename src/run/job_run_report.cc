@@ -147,6 +147,10 @@ JobReport JobRun::Report(const Status& status) {
   report.disk_read_bytes = usage.disk_read_bytes - usage_before_.disk_read_bytes;
   report.disk_write_bytes = usage.disk_write_bytes - usage_before_.disk_write_bytes;
   report.workers = run_.memory.workers;
+  if (governor_) {
+    report.workers = governor_->highest();
+    report.concurrency = governor_->Describe();
+  }
   report.memory_limit_bytes = memory_limit_bytes_;
   monitor_.Check();
   report.peak_rss_bytes = monitor_.peak_bytes();

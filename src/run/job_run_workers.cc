@@ -13,6 +13,7 @@ namespace bulkhaul {
 namespace {
 
 constexpr int64_t kViewCheckMs = 5000;
+constexpr int64_t kGovernMs = 200;
 constexpr size_t kSlowestUnits = 5;
 
 // SQLSTATE too_many_connections; a source whose server says it otherwise uses the same code.
@@ -32,6 +33,10 @@ bool Sleep(int64_t milliseconds, std::stop_token stop) {
 void JobRun::Work(int number) {
   UnitWorker worker(run_, number);
   for (;;) {
+    if (governor_ && !governor_->Admits(number)) {
+      worker.Disconnect();
+      if (!governor_->Wait(number, control_.stop())) return;
+    }
     auto task = scheduler_->Next(control_.stop());
     if (!task.ok()) {
       control_.Fail(task.status());
@@ -99,6 +104,12 @@ bool JobRun::HandleFailure(Task task, const Status& status) {
     return true;
   }
   const ErrorKind kind = KindOf(status);
+  if (governor_ && run_.source.Overloaded(status)) {
+    if (const int limit = governor_->Overloaded(progress_.elapsed_ms(), CodeOf(status))) {
+      progress_.Warn(fmt::format("workers lowered to {}: the source has too much to do: {}", limit,
+                                 MessageOf(status)));
+    }
+  }
   const bool reads = table.record.state == DatasetState::kPlanned;
   if (reads && (table.epoch->lost || kind == ErrorKind::kSnapshotLost)) {
     MarkLost(table.epoch, status);
@@ -153,6 +164,14 @@ void JobRun::WatchViews(std::stop_token stop) {
       const Status status = run_.source.CheckPin(epoch->snapshot);
       if (!status.ok() && KindOf(status) == ErrorKind::kSnapshotLost) MarkLost(epoch, status);
     }
+  }
+}
+
+void JobRun::Govern(std::stop_token stop) {
+  while (Sleep(kGovernMs, stop)) {
+    int running = 0;
+    for (const auto& table : tables_) running += static_cast<int>(table->units_running);
+    governor_->Observe(progress_.elapsed_ms(), progress_.bytes, progress_.batches, running);
   }
 }
 

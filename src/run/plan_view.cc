@@ -89,12 +89,14 @@ Result<JobPlan> PlanWithoutRunning(const JobSpec& spec, const JobId& job, Source
     plan.units += table.units;
   }
   const ParallelismLimits limits{AvailableCores(), source_traits.connections_max,
-                                 sink_traits.connections_max, source_traits.workers_default};
+                                 sink_traits.connections_max, source_traits.workers_default,
+                                 source_traits.workers_max};
   ARROW_ASSIGN_OR_RAISE(const Parallelism parallelism, PlanParallelism(spec.options, limits));
   MemoryWishes wishes;
   wishes.budget_bytes = ResolveMemoryBudget(spec.options, AvailableMemoryBytes());
   wishes.fixed_bytes = ResidentBytes();
   wishes.workers = parallelism.workers;
+  wishes.workers_least = parallelism.workers_start;
   wishes.batch_bytes = spec.options.GetBytes("batch_bytes");
   wishes.writer_bytes = sink_traits.writer_bytes;
   ARROW_ASSIGN_OR_RAISE(const MemoryPlan memory, PlanMemory(wishes));
@@ -105,6 +107,10 @@ Result<JobPlan> PlanWithoutRunning(const JobSpec& spec, const JobId& job, Source
   plan.unit_memory_bytes = memory.worker_bytes;
   plan.batch_bytes = memory.batch_bytes;
   plan.notes = parallelism.notes;
+  if (parallelism.workers_start > 0 && memory.workers > parallelism.workers_start) {
+    plan.notes.push_back(fmt::format("{} workers to begin with, up to {} as long as more pay",
+                                     parallelism.workers_start, memory.workers));
+  }
   plan.notes.insert(plan.notes.end(), memory.notes.begin(), memory.notes.end());
   return plan;
 }

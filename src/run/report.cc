@@ -206,6 +206,7 @@ std::string JobReport::ToJson() const {
                 {"tables_per_minute", TablesPerMinute()},
                 {"units_per_minute", UnitsPerMinute()},
                 {"workers", workers},
+                {"concurrency", concurrency},
                 {"cpu_ms", cpu_ms},
                 {"cpu_cores", CpuUse()},
                 {"disk_read_bytes", disk_read_bytes},
@@ -261,6 +262,7 @@ Result<JobReport> JobReport::FromJson(std::string_view text) {
     report.wall_ms = value.value("wall_ms", int64_t{0});
     report.unit_ms = value.value("unit_ms", int64_t{0});
     report.workers = value.value("workers", int64_t{0});
+    report.concurrency = value.value("concurrency", "");
     report.cpu_ms = value.value("cpu_ms", int64_t{0});
     report.disk_read_bytes = value.value("disk_read_bytes", int64_t{0});
     report.disk_write_bytes = value.value("disk_write_bytes", int64_t{0});
@@ -303,6 +305,7 @@ std::string JobReport::ToText() const {
       "  {} workers, {} units, speed-up {:.1f}, CPU {:.1f} s ({:.1f} cores), "
       "{} retries\n",
       workers, units, SpeedUp(), static_cast<double>(cpu_ms) / 1000, CpuUse(), retries);
+  if (!concurrency.empty()) text += fmt::format("  {}\n", concurrency);
   text += CacheLine(cache);
   text += fmt::format("  memory: peak {} of {}", FormatBytes(peak_rss_bytes),
                       FormatBytes(memory_limit_bytes));

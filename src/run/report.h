@@ -89,6 +89,7 @@ struct JobReport {
   int64_t cpu_ms = 0;   // of this process, user and system, during the run
   int64_t disk_read_bytes = 0, disk_write_bytes = 0;  // that reached storage (/proc/self/io)
   int64_t workers = 0;
+  std::string concurrency;  // how the number of workers was found: "workers 4 → 12"; "": fixed
   int64_t memory_limit_bytes = 0;
   int64_t peak_rss_bytes = 0;
   std::map<std::string, int64_t> peak_rss_by_stage;  // "plan", "read", "assemble", "publish"

@@ -337,6 +337,7 @@ Status UnitWorker::ReadRows(const Task& task, Attempt& attempt, Reading& reading
     rows_read += wanted;
     attempt.Show(rows_read, reader.bytes_read());
     if (reading.keeper) reading.keeper->Add(*batch);
+    ++run_.progress.batches;
     if (wanted > 0) {
       if (!chain.empty()) {
         ARROW_ASSIGN_OR_RAISE(batch, chain.Apply(std::move(batch), attempt.context.pool));

@@ -26,6 +26,9 @@ struct SourceTraits {
   bool queries = false;              // datasets may be queries
   int64_t connections_max = -1;      // free slots for sessions now; -1: no limit known
   int workers_default = 0;           // sessions at the same time by default; 0: from the cores
+  // Above workers_default: by default the runner begins with that many and finds out how many up to
+  // this pay; it lowers them on failures that Overloaded() names.
+  int workers_max = 0;
   bool checks_rows = false;          // CheckRows() has something to say
   bool describes_content = false;    // Session::Content() has something to say
 };
@@ -123,6 +126,8 @@ class Source {
                            std::vector<std::string>* wrong) {
     return Status::OK();
   }
+  // Whether this failure of a session says that the source has too much to do. Pure.
+  virtual bool Overloaded(const Status& failure) const { return false; }
   // Units that cover all rows once, no overlap. Start with an empty cursor.
   virtual Result<UnitPage> Split(const Snapshot& snapshot, const Dataset& dataset,
                                  const SplitHint& hint, std::string_view cursor) = 0;

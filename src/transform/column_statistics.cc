@@ -21,6 +21,15 @@ using Json = nlohmann::json;
 // A dictionary pays when values come twice on average, and must fit in memory with ease.
 constexpr double kDistinctShareMax = 0.5;
 constexpr double kDistinctMax = 100'000;
+// Estimates up to which an index of that width is certain to do: ten standard errors below what it
+// can count.
+constexpr double kDistinctInt8Max = 100;
+constexpr double kDistinctInt16Max = 27'000;
+
+std::shared_ptr<arrow::DataType> IndexType(double distinct) {
+  if (distinct <= kDistinctInt8Max) return arrow::int8();
+  return distinct <= kDistinctInt16Max ? arrow::int16() : arrow::int32();
+}
 
 ColumnStatistics::Kind KindOfType(const arrow::DataType& type) {
   using Kind = ColumnStatistics::Kind;
@@ -221,7 +230,7 @@ std::shared_ptr<arrow::DataType> ColumnStatistics::Narrowest() const {
       const double distinct = distinct_.Estimate();
       const bool pays =
           distinct < kDistinctShareMax * static_cast<double>(values_) && distinct <= kDistinctMax;
-      return pays ? arrow::dictionary(arrow::int32(), arrow::utf8()) : type_;
+      return pays ? arrow::dictionary(IndexType(distinct), arrow::utf8()) : type_;
     }
     default:
       return type_;
@@ -234,7 +243,8 @@ int64_t ColumnStatistics::bytes_after() const {
   if (type->id() != Type::DICTIONARY) return BytesOf(*type, rows_);
   const double average =
       static_cast<double>(string_bytes_) / static_cast<double>(std::max<int64_t>(1, values_));
-  return rows_ * 4 + static_cast<int64_t>(distinct_.Estimate() * (average + 4));
+  const double distinct = distinct_.Estimate();
+  return BytesOf(*IndexType(distinct), rows_) + static_cast<int64_t>(distinct * (average + 4));
 }
 
 std::string ColumnStatistics::ToJson() const {

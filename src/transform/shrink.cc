@@ -62,7 +62,7 @@ Result<std::shared_ptr<arrow::RecordBatch>> ShrinkTransform::Apply(
     const auto& choice = choices_[i];
     if (choice.after->Equals(*choice.before)) continue;
     if (choice.after->id() == arrow::Type::DICTIONARY) {
-      ARROW_ASSIGN_OR_RAISE(columns[i], dictionaries_[i].Encode(*columns[i], pool));
+      ARROW_ASSIGN_OR_RAISE(columns[i], dictionaries_[i].Encode(*columns[i], choice.after, pool));
     } else if (choice.after->id() == arrow::Type::FLOAT && float_tolerance_ > 0) {
       // CastExactly would refuse the error that the tolerance allows.
       arrow::compute::ExecContext context(pool);

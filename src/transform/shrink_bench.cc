@@ -49,10 +49,12 @@ BENCHMARK_CAPTURE(Observe, decimal, arrow::decimal128(15, 2));
 BENCHMARK_CAPTURE(Observe, string, arrow::utf8());
 
 void Encode(benchmark::State& state) {
+  const auto type = arrow::dictionary(arrow::int16(), arrow::utf8());
   const auto column = Column(arrow::utf8());
   DictionaryBuilder builder;
   for ([[maybe_unused]] auto _ : state) {
-    benchmark::DoNotOptimize(builder.Encode(*column, arrow::default_memory_pool()).ValueOrDie());
+    benchmark::DoNotOptimize(
+        builder.Encode(*column, type, arrow::default_memory_pool()).ValueOrDie());
   }
   state.SetItemsProcessed(state.iterations() * kRows);
 }

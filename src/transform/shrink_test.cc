@@ -146,7 +146,7 @@ TEST(Shrink, StringsBecomeADictionaryWhereTheyRepeat) {
   for (int i = 0; i < 1000; ++i) values.push_back("value " + std::to_string(i % 300));
   const auto repeated = Built<arrow::StringBuilder>(values);
   const auto shrunk = Shrink(repeated, {100, 500});
-  EXPECT_TRUE(shrunk.array->type()->Equals(arrow::dictionary(arrow::int32(), arrow::utf8())));
+  EXPECT_TRUE(shrunk.array->type()->Equals(arrow::dictionary(arrow::int16(), arrow::utf8())));
   EXPECT_TRUE(CastBack(shrunk.array, arrow::utf8())->Equals(repeated));
   for (int i = 0; i < 1000; ++i) values[static_cast<size_t>(i)] = std::to_string(i);
   EXPECT_TRUE(Shrink(Built<arrow::StringBuilder>(values)).array->type()->Equals(arrow::utf8()));
@@ -157,7 +157,10 @@ TEST(Shrink, TheDictionaryGrowsAndIsKeptWhenNothingIsNew) {
   auto* pool = arrow::default_memory_pool();
   const auto encode = [&](std::vector<std::optional<std::string>> values) {
     return std::static_pointer_cast<arrow::DictionaryArray>(
-        builder.Encode(*Built<arrow::StringBuilder>(values), pool).ValueOrDie());
+        builder
+            .Encode(*Built<arrow::StringBuilder>(values),
+                    arrow::dictionary(arrow::int32(), arrow::utf8()), pool)
+            .ValueOrDie());
   };
   const auto first = encode({"a", "b", std::nullopt, "a"});
   const auto second = encode({"c", "a"});
@@ -166,6 +169,32 @@ TEST(Shrink, TheDictionaryGrowsAndIsKeptWhenNothingIsNew) {
   EXPECT_EQ(first->null_count(), 1);
   EXPECT_TRUE(second->dictionary()->Slice(0, 2)->Equals(first->dictionary()));
   EXPECT_EQ(third->data()->dictionary, second->data()->dictionary);
+}
+
+TEST(Shrink, TheIndicesOfADictionaryAreAsNarrowAsItsValuesAllow) {
+  const auto index_of = [](int distinct, int rows) {
+    std::vector<std::optional<std::string>> values;
+    for (int i = 0; i < rows; ++i) values.push_back("value " + std::to_string(i % distinct));
+    const auto column = Built<arrow::StringBuilder>(values);
+    const auto shrunk = Shrink(column, {rows / 2}).array;
+    EXPECT_TRUE(CastBack(shrunk, arrow::utf8())->Equals(column)) << distinct;
+    return static_cast<const arrow::DictionaryType&>(*shrunk->type()).index_type()->ToString();
+  };
+  EXPECT_EQ(index_of(3, 100), "int8");
+  EXPECT_EQ(index_of(127, 1000), "int16");
+  EXPECT_EQ(index_of(40'000, 100'000), "int32");
+}
+
+TEST(Shrink, MoreValuesThanTheIndicesCanCountAreAnError) {
+  std::vector<std::optional<std::string>> values;
+  for (int i = 0; i < 128; ++i) values.push_back(std::to_string(i));
+  const auto type = arrow::dictionary(arrow::int8(), arrow::utf8());
+  DictionaryBuilder builder;
+  auto* pool = arrow::default_memory_pool();
+  EXPECT_TRUE(builder.Encode(*Built<arrow::StringBuilder>(values), type, pool).ok());
+  values.push_back("one more");
+  EXPECT_EQ(KindOf(builder.Encode(*Built<arrow::StringBuilder>(values), type, pool).status()),
+            ErrorKind::kBug);
 }
 
 TEST(Shrink, OtherTypesStay) {

@@ -80,6 +80,29 @@ def test_a_page_is_lost(bulkhaul, node, proxy, tmp_path, kind, part):
     node.forget_scrolls()
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_overloaded_cluster_gets_fewer_workers(bulkhaul, proxy, tmp_path, status):
+    proxy.inject(status, FIRST_PAGE, times=3)
+    report = tmp_path / "report.json"
+    bulkhaul(*words(proxy.uri("logs"), tmp_path / "out", "--unit-rows", "300", "--workers", "auto",
+                    "--report", report))
+    assert sequence(tmp_path / "out") == list(range(DOCUMENTS))
+    found = json.loads(report.read_text())
+    assert found["concurrency"].startswith("workers 4, lowered to 2 by ")
+    assert "rejected_execution_exception" in found["concurrency"]
+    assert any("workers lowered to 2" in line for line in found["warnings"])
+
+
+def test_workers_that_are_asked_for_stay(bulkhaul, proxy, tmp_path):
+    proxy.inject(429, FIRST_PAGE, times=3)
+    report = tmp_path / "report.json"
+    bulkhaul(*words(proxy.uri("logs"), tmp_path / "out", "--unit-rows", "300", "--workers", "4",
+                    "--report", report))
+    assert sequence(tmp_path / "out") == list(range(DOCUMENTS))
+    found = json.loads(report.read_text())
+    assert (found["workers"], found["concurrency"]) == (4, "")
+
+
 def test_an_answer_that_stalls_ends_in_time(bulkhaul, node, proxy, tmp_path):
     proxy.inject("stall", NEXT_PAGE, skip=1)
     bulkhaul(*words(proxy.uri("logs"), tmp_path / "out", "--request-timeout", "2s"), timeout=40)

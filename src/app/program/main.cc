@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <cstdlib>
 
 #include <malloc.h>
 
 #include "app/cli/command_line.h"
+#include "plan/parallelism.h"
 
 int main(int argc, char** argv) {
   // Arrow's default allocator keeps what was freed: with it 2 million orders to Parquet peak at
@@ -13,5 +15,8 @@ int main(int argc, char** argv) {
   // memory monitor trims when memory grows scarce.
   mallopt(M_TRIM_THRESHOLD, 64 << 20);
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  // An arena for each core, not for each thread: what one worker freed serves another. Of a search
+  // index with 32 workers on 2 cores the peak is 363 MB instead of 516 MB.
+  mallopt(M_ARENA_MAX, std::max(2, bulkhaul::AvailableCores()));
   return bulkhaul::RunCommandLine(argc, argv);
 }

@@ -118,6 +118,22 @@ Status ClassifyHttp(int status, std::string_view body, std::string_view content_
                    error.type.empty() ? fmt::format("HTTP {}", status) : error.type);
 }
 
+bool IsOverload(const Status& failure) {
+  const std::string code = CodeOf(failure);
+  for (const char* one : {"rejected_execution_exception", "es_rejected_execution_exception",
+                          "circuit_breaking_exception", "too_many_scroll_contexts_exception",
+                          "timed_out", "stalled", "no_answer"}) {
+    if (code == one) return true;
+  }
+  if (code == fmt::format("CURLE_{}", static_cast<int>(CURLE_OPERATION_TIMEDOUT))) return true;
+  // An error with a type of its own keeps the status in its message.
+  const std::string message = MessageOf(failure);
+  for (const char* status : {": HTTP 429", ": HTTP 502", ": HTTP 503", ": HTTP 504"}) {
+    if (message.find(status) != std::string::npos) return true;
+  }
+  return false;
+}
+
 Status NotJsonError(int status, std::string_view body, std::string_view content_type,
                     std::string_view request_line) {
   return TransientError(

@@ -26,6 +26,10 @@ Status NotJsonError(int status, std::string_view body, std::string_view content_
 Status ClassifyCurl(int curl_code, std::string_view detail, std::string_view request_line,
                     bool reached);
 
+// Whether the failure says that the cluster has too much to do: 429, 502, 503, 504, a full queue, a
+// circuit breaker, no answer in time. Pure.
+bool IsOverload(const Status& failure);
+
 // Of an error body: its root cause's "type" and "reason", else its own. "" where it is not one.
 struct ServerError {
   std::string type;    // "index_not_found_exception"

@@ -78,6 +78,18 @@ TEST(Classify, MessagesHoldNoSecretAndNoControlCharacters) {
   EXPECT_EQ(MessageOf(status).find('\x1b'), std::string::npos);
 }
 
+TEST(Classify, WhatSaysThatTheClusterHasTooMuchToDo) {
+  const auto overload = [](int status, const char* body) {
+    return IsOverload(ClassifyHttp(status, body, "application/json", kLine));
+  };
+  EXPECT_TRUE(overload(429, R"({"error":{"type":"status_exception","reason":"slow down"}})"));
+  EXPECT_TRUE(overload(503, R"({"error":{"type":"es_rejected_execution_exception"}})"));
+  for (const int status : {429, 502, 503, 504}) EXPECT_TRUE(overload(status, "")) << status;
+  for (const int status : {400, 401, 404, 408, 500}) EXPECT_FALSE(overload(status, "")) << status;
+  EXPECT_TRUE(IsOverload(ClassifyCurl(CURLE_OPERATION_TIMEDOUT, "", kLine, true)));
+  EXPECT_FALSE(IsOverload(ClassifyCurl(CURLE_RECV_ERROR, "", kLine, true)));
+}
+
 TEST(Classify, CurlCodes) {
   const auto kind = [](CURLcode code, const char* text, bool reached) {
     return KindOf(ClassifyCurl(code, text, kLine, reached));

@@ -23,7 +23,8 @@ using Json = nlohmann::json;
 constexpr char kDefaultTimeField[] = "@timestamp";
 // Looked at to find out which fields hold arrays and how large a document is.
 constexpr size_t kIndicesSampled = 8;
-constexpr int kDocumentsSampled = 200;
+constexpr int64_t kDocumentsSampled = 200;
+constexpr int64_t kSampleBytesMax = 4 << 20;
 
 // The query DSL is in a bool's filter, which several clauses share.
 std::string AllOf(const std::vector<std::string>& queries) {
@@ -400,19 +401,22 @@ class TableDescriber {
   }
 
   // Sizes of documents, and which fields hold arrays. Indices are taken evenly over the names, so
-  // that old and new ones are among them.
+  // that old and new ones are among them. The first sample is one document, which says how many the
+  // others may have: documents may be as large as the server takes them.
   Status Sample(const search::MergedMapping& merged, const Json& fields,
                 search::LayoutOptions* layout_options) {
     search::FieldSampler sampler(merged);
-    int64_t bytes = 0, documents = 0;
+    int64_t bytes = 0, documents = 0, wanted = 1;
     const size_t count = state_.indices.size(), samples = std::min(count, kIndicesSampled);
-    for (size_t i = 0; i < samples; ++i) {
+    for (size_t i = 0; i < samples;) {
       const PlannedIndex& index =
           state_.indices[samples == 1 ? 0 : i * (count - 1) / (samples - 1)];
+      const bool first = documents == 0;
+      if (!first || index.documents <= 1) ++i;
       if (index.documents == 0) continue;
       const auto query = IndexQuery(state_, index);
       Json body{
-          {"size", kDocumentsSampled},
+          {"size", wanted},
           {"sort", {"_doc"}},
           {"query", query.empty() ? Json{{"match_all", Json::object()}} : Json::parse(query)}};
       if (!fields.empty()) body["fields"] = fields;
@@ -420,7 +424,8 @@ class TableDescriber {
       ARROW_RETURN_NOT_OK(CheckWhole(page, index.index));
       ARROW_RETURN_NOT_OK(sampler.Append(page));
       bytes += static_cast<int64_t>(page.size());
-      documents += std::min<int64_t>(index.documents, kDocumentsSampled);
+      documents += std::min(index.documents, wanted);
+      wanted = std::clamp<int64_t>(kSampleBytesMax / (bytes / documents + 1), 1, kDocumentsSampled);
     }
     if (documents > 0) {
       for (auto& index : state_.indices) {

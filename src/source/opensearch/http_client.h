@@ -12,8 +12,7 @@
 
 namespace bulkhaul::opensearch {
 
-// Zero bytes behind every response body, so that a SIMD parser may read past its end. simdjson
-// wants 64 (SIMDJSON_PADDING).
+// Zero bytes behind every response body, so that a parser may read whole blocks of 64 bytes.
 inline constexpr size_t kBodyPaddingBytes = 64;
 
 struct HttpRequest {

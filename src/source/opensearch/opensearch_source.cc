@@ -12,7 +12,7 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "base/units.h"
-#include "plan/parallelism.h"
+#include "source/opensearch/classify.h"
 #include "source/opensearch/cluster.h"
 #include "source/opensearch/discover.h"
 #include "source/opensearch/plan_units.h"
@@ -25,6 +25,7 @@ namespace bulkhaul {
 namespace opensearch {
 namespace {
 
+constexpr int64_t kUnitDocumentsOfAuto = 500'000;
 constexpr int64_t kIntervalsMax = 100'000;
 
 std::optional<std::string> Environment(const std::string& name) {
@@ -38,8 +39,9 @@ int64_t NowMs() {
       .count();
 }
 
-// A stream waits for the server more than it computes, so that there are more of them than cores.
-int DefaultWorkers() { return std::clamp(2 * AvailableCores(), 4, 16); }
+// What counts is the cluster and the way to it, not the cores here: the runner finds out.
+constexpr int kWorkersStart = 4;
+constexpr int kWorkersMax = 64;
 
 ScrollSettings ScrollOf(const Options& options) {
   ScrollSettings scroll;
@@ -83,12 +85,14 @@ class OpenSearchSource : public Source {
             .kept_snapshot = false,
             .queries = true,
             .connections_max = -1,
-            .workers_default = DefaultWorkers(),
+            .workers_default = kWorkersStart,
+            .workers_max = kWorkersMax,
             .checks_rows = true,
             .describes_content = true};
   }
 
   void StopOn(std::stop_token stop) override { stop_ = std::move(stop); }
+  bool Overloaded(const Status& failure) const override { return IsOverload(failure); }
 
   Result<std::vector<Dataset>> Discover(const Selector& selector) override {
     ARROW_ASSIGN_OR_RAISE(const auto cluster, Connected());
@@ -193,8 +197,11 @@ class OpenSearchSource : public Source {
     CutWishes wishes;
     wishes.unit_documents = hint.unit_rows;
     wishes.units_max = hint.units_max;
-    // Two a worker, so that the last ones do not wait long for each other.
-    if (job_options_.Has("workers")) wishes.units_wanted = 2 * job_options_.GetInt("workers");
+    // Two a worker, so that the last ones do not wait long for each other. For workers that nobody
+    // asked for only where what a unit reads outweighs the filter that cutting costs the server.
+    const int64_t workers = job_options_.GetInt("workers");
+    wishes.units_wanted = 2 * (workers > 0 ? workers : kWorkersMax);
+    if (workers == 0) wishes.unit_documents_least = kUnitDocumentsOfAuto;
     const std::string& slice = options.GetString("slice");
     wishes.cut_by_time =
         slice != "none" && options.GetString("split") != "none" && options.GetInt("limit") == 0;

@@ -13,8 +13,7 @@ namespace {
 
 // A unit that fails starts again from its beginning: no more than some seconds' work.
 constexpr int64_t kUnitDocumentsDefault = 5'000'000;
-constexpr int64_t kUnitDocumentsLeast = 20'000;  // of units that are cut for the workers' sake
-constexpr int64_t kShardStreamLeast = 100'000;   // documents a shard, below which one stream does
+constexpr int64_t kShardStreamLeast = 100'000;  // documents a shard, below which one stream does
 constexpr int64_t kBucketsPerUnit = 16;
 constexpr int64_t kBucketsMax = 10'000;  // search.max_buckets is 65,535 by default
 
@@ -188,7 +187,8 @@ int64_t DocumentsPerUnit(const TableState& state, const CutWishes& wishes) {
   for (const auto& index : state.indices) documents += index.documents;
   int64_t target = wishes.unit_documents > 0 ? wishes.unit_documents : kUnitDocumentsDefault;
   if (wishes.unit_documents == 0 && wishes.units_wanted > 0) {
-    target = std::min(target, std::max(kUnitDocumentsLeast, documents / wishes.units_wanted));
+    target =
+        std::min(target, std::max(wishes.unit_documents_least, documents / wishes.units_wanted));
   }
   // One unit is kept free: cuts fall between the histogram's buckets, not where they are wanted.
   return std::max(target, documents / std::max<int64_t>(1, wishes.units_max - 1));

@@ -17,14 +17,19 @@ class ResponseBuffer {
   void Clear() { size_ = 0; }
   // False when there is no memory; what was there stays.
   bool Append(const char* bytes, size_t count) {
-    if (!Reserve(size_ + count)) return false;
+    // By half, where the answer did not say how long it would be.
+    if (size_ + count + padding_ > capacity_ &&
+        !Reserve(std::max(size_ + count, capacity_ + capacity_ / 2))) {
+      return false;
+    }
     std::memcpy(data_.get() + size_, bytes, count);
     size_ += count;
     return true;
   }
   bool Reserve(size_t size) {
     if (size + padding_ <= capacity_) return true;
-    const size_t wanted = std::max(size + padding_, capacity_ + capacity_ / 2);
+    // A little more: the next page may be that much longer.
+    const size_t wanted = size + size / 16 + padding_;
     void* grown = std::realloc(data_.get(), wanted);
     if (grown == nullptr) return false;
     (void)data_.release();

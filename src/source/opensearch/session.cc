@@ -16,6 +16,10 @@
 namespace bulkhaul::opensearch {
 namespace {
 
+// The rows of a usual page are batch enough: gathering more wins nothing and holds memory in every
+// worker.
+constexpr int64_t kBatchBytesEnough = 512 << 10;
+
 class SearchSession;
 
 class ScrollReader final : public UnitReader {
@@ -174,7 +178,7 @@ Status ScrollReader::Fill() {
       finished_ = true;
       scroll_.Close();
     }
-    if (decoder_->bytes() >= context_.batch_bytes_max ||
+    if (decoder_->bytes() >= std::min(context_.batch_bytes_max, kBatchBytesEnough) ||
         decoder_->rows() >= context_.batch_rows_max) {
       break;
     }

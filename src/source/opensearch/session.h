@@ -18,7 +18,7 @@ namespace bulkhaul::opensearch {
 // How pages are asked for.
 struct ScrollSettings {
   int64_t page_documents_max = 5000;    // the server's index.max_result_window is 10,000 by default
-  int64_t page_bytes_target = 8 << 20;  // a page has about this many bytes of JSON
+  int64_t page_bytes_target = 3 << 19;  // a page has about this many bytes of JSON
   int64_t keep_alive_ms = 300'000;      // of the search context, renewed with every page
   bool pipelined = true;  // the next page is asked for before the one at hand is decoded
 };

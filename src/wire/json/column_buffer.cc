@@ -142,10 +142,13 @@ Result<std::shared_ptr<arrow::ArrayData>> ValueBuffer::Finish() {
     data = arrow::ArrayData::Make(type_, length_, {validity, values}, null_count_);
   }
   Clear();
-  // The next batch is about as large: one allocation instead of a dozen that double.
-  if (values_bytes > 0)
-    ARROW_RETURN_NOT_OK(values_.Reserve(std::min(values_bytes, int64_t{4} << 20)));
+  last_bytes_ = values_bytes;
   return data;
+}
+
+Status ValueBuffer::BeginBatch() {
+  constexpr int64_t kReservedBytesMax = 4 << 20;
+  return values_.Reserve(std::min(last_bytes_, kReservedBytesMax));
 }
 
 void ValueBuffer::Clear() {

@@ -55,6 +55,16 @@ Result<std::unique_ptr<ColumnTable>> ColumnTable::Make(const std::vector<ColumnS
   return table;
 }
 
+Status ColumnTable::BeginBatch() {
+  for (const auto& column : columns_) {
+    if (column != nullptr) ARROW_RETURN_NOT_OK(column->values().BeginBatch());
+  }
+  for (const auto& nested : nested_) {
+    if (nested != nullptr) ARROW_RETURN_NOT_OK(nested->elements().BeginBatch());
+  }
+  return Status::OK();
+}
+
 int64_t ColumnTable::bytes() const {
   int64_t total = 0;
   for (size_t i = 0; i < columns_.size(); ++i) {

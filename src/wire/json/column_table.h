@@ -32,6 +32,8 @@ class ColumnTable {
 
   int64_t bytes() const;
   int64_t buffered_bytes() const;
+  // Makes room for as much as the last batch had (ValueBuffer::BeginBatch).
+  Status BeginBatch();
   // The fields' arrays, and no rows any more.
   Result<std::vector<std::shared_ptr<arrow::ArrayData>>> Finish(const arrow::FieldVector& fields);
   void Clear();

@@ -119,6 +119,7 @@ Result<PageSummary> SearchPageDecoder::Impl::Append(std::string_view page) {
   ARROW_RETURN_NOT_OK(index_.Build(page));
   TokenCursor cursor(page, index_);
   hits_before_ = table_->rows();
+  if (hits_before_ == 0) ARROW_RETURN_NOT_OK(table_->BeginBatch());
   ARROW_ASSIGN_OR_RAISE(PageSummary summary, DecodePage(&cursor));
   failed_ = false;
   return summary;
