@@ -55,8 +55,9 @@ void GroupTable::Clear() {
 }
 
 int64_t GroupTable::bytes() const {
+  // Two slots a group: slots that a fuller table has left behind are not of these groups.
   const size_t bytes =
-      slots_.size() * sizeof(Slot) + keys_.size() + groups() * (sizeof(size_t) + sizeof(uint64_t));
+      keys_.size() + groups() * (2 * sizeof(Slot) + sizeof(size_t) + sizeof(uint64_t));
   auto total = static_cast<int64_t>(bytes);
   for (const auto& accumulator : accumulators_) {
     total += static_cast<int64_t>(groups()) * accumulator->bytes_per_group() +

@@ -20,7 +20,7 @@ CREATE TABLE orders (id int PRIMARY KEY, region text, grade level, total numeric
 INSERT INTO orders SELECT i,
   CASE WHEN i % 11 > 0 THEN 'region ' || i % 7 END, (ARRAY['low', 'high']::level[])[1 + i % 2],
   CASE WHEN i % 13 > 0 THEN i * 0.37 END,
-  CASE WHEN i % 17 = 0 THEN 'NaN' WHEN i % 5 > 0 THEN i % 1000 END,
+  CASE WHEN i % 17 = 0 THEN 'NaN'::float8 WHEN i % 5 > 0 THEN i % 1000 END,
   timestamptz '2023-11-15 00:00+00' + i * interval '37 minutes', date '2024-01-01' + i % 90
 FROM generate_series(1, {ROWS}) AS i;
 ANALYZE;
@@ -36,10 +36,9 @@ def orders(postgres):
     postgres.sql("DROP DATABASE grouped WITH (FORCE)")
 
 
-def server_says(postgres, sql: str) -> list[list[str]]:
-    """Rows as PostgreSQL writes them in JSON arrays."""
-    text = postgres.sql(f"SELECT coalesce(json_agg(r), '[]') FROM ({sql}) AS s(r)", "grouped")
-    return json.loads(str(text).strip())
+def server_says(postgres, sql: str) -> list[list]:
+    """Rows that the query makes as JSON arrays."""
+    return [row[0] for row in postgres.sql(sql, "grouped")]
 
 
 def groups(folder, sql: str) -> list[list]:
@@ -144,7 +143,9 @@ def test_a_total_of_an_empty_table_is_one_row(bulkhaul, postgres, database, tmp_
 
 def test_misspelled_and_meaningless_wishes_are_refused(bulkhaul, orders, tmp_path):
     def refused(*words) -> str:
-        return bulkhaul("copy", orders, tmp_path / "out", *words, code=None).check(2).err
+        done = bulkhaul("copy", orders, tmp_path / "out", *words, code=None)
+        assert done.code in (1, 2)  # found by the source, or by the plan
+        return done.err
 
     assert "did you mean 'region'?" in refused("--group-by", "regoin")
     assert "did you mean 'total'?" in refused("--aggregates", "sum(totl)")
