@@ -152,6 +152,10 @@ JobReport JobRun::Run() {
 
 Status JobRun::Prepare() {
   StageScope stage(monitor_, MemoryStage::kPlan);
+  ARROW_ASSIGN_OR_RAISE(cache_, UnitCache::Open(spec_.options, [this](const std::string& text) {
+                          progress_.Warn(text);
+                        }));
+  run_.cache = cache_.get();
   ARROW_ASSIGN_OR_RAISE(auto records, ledger_->Datasets());
   const bool fresh = records.empty();
   if (fresh) {
@@ -228,6 +232,8 @@ Status JobRun::PlanCapacity() {
     wishes.transform_bytes_min = kTransformBytesMin;
     wishes.transform_bytes_max = kTransformBytesMax;
   }
+  // A batch is compressed once more on its way into the cache.
+  if (cache_) wishes.writer_bytes += wishes.batch_bytes;
   ARROW_ASSIGN_OR_RAISE(run_.memory, PlanMemory(wishes));
   run_.transform_resources.bytes_max = run_.memory.transform_bytes;
   run_.transform_resources.spill_folder = SpillFolder(entry_.workspace);
