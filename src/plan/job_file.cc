@@ -442,14 +442,8 @@ class JobReader {
   // {month: created_at} is month(created_at), where calls are meant.
   Result<std::string> ListItem(const OptionSpec& spec, const DocumentNode& item) {
     const std::string_view name = spec.name;
-    const bool calls = name == "group_by" || name == "aggregates";
-    if (!calls || item.kind != Kind::kMap) return Text(item, spec.name);
-    if (item.members.size() != 1) {
-      return Error(item.mark,
-                   fmt::format("an entry of {} is one function and its column: "
-                               "{{{}}}",
-                               spec.name, name == "group_by" ? "month: created_at" : "sum: total"));
-    }
+    const bool call = (name == "group_by" || name == "aggregates") && item.members.size() == 1;
+    if (!call) return Text(item, spec.name);
     ARROW_ASSIGN_OR_RAISE(auto column, Text(item.members[0].value, spec.name));
     return fmt::format("{}({})", item.members[0].key, column);
   }
