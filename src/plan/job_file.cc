@@ -441,9 +441,9 @@ class JobReader {
 
   // {month: created_at} is month(created_at), where calls are meant.
   Result<std::string> ListItem(const OptionSpec& spec, const DocumentNode& item) {
-    const std::string_view name = spec.name;
-    const bool call = (name == "group_by" || name == "aggregates") && item.members.size() == 1;
-    if (!call) return Text(item, spec.name);
+    const bool calls =
+        spec.name == std::string("group_by") || spec.name == std::string("aggregates");
+    if (!calls || item.members.size() != 1) return Text(item, spec.name);
     ARROW_ASSIGN_OR_RAISE(auto column, Text(item.members[0].value, spec.name));
     return fmt::format("{}({})", item.members[0].key, column);
   }
