@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -42,5 +43,10 @@ Result<std::optional<Grouping>> GroupingOf(const Options& options);
 // The source's columns that a grouped dataset needs, when the option columns does not say: nothing
 // else is worth reading. Empty: all. Pure.
 Result<StringList> ColumnsForGrouping(const Options& options);
+
+// Whether an option's entries are calls: "month(created_at)".
+inline bool GroupingTakesCalls(std::string_view option) {
+  return option == "group_by" || option == "aggregates";
+}
 
 }  // namespace bulkhaul

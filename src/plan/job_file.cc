@@ -14,6 +14,7 @@
 
 #include "base/secret.h"
 #include "base/text.h"
+#include "plan/grouping.h"
 #include "plan/option_table.h"
 #include "plan/query_template.h"
 
@@ -441,9 +442,7 @@ class JobReader {
 
   // {month: created_at} is month(created_at), where calls are meant.
   Result<std::string> ListItem(const OptionSpec& spec, const DocumentNode& item) {
-    const bool calls =
-        spec.name == std::string("group_by") || spec.name == std::string("aggregates");
-    if (!calls || item.members.size() != 1) return Text(item, spec.name);
+    if (!GroupingTakesCalls(spec.name) || item.members.size() != 1) return Text(item, spec.name);
     ARROW_ASSIGN_OR_RAISE(auto column, Text(item.members[0].value, spec.name));
     return fmt::format("{}({})", item.members[0].key, column);
   }
