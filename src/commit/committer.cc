@@ -13,11 +13,13 @@ namespace bulkhaul {
 namespace {
 
 Status CheckResult(const CommitRequest& request, const StagedResult& result) {
-  const int64_t accounted = result.rows_written + result.rows_filtered + result.rows_rejected;
+  const int64_t accounted =
+      result.rows_written + result.rows_filtered + result.rows_rejected + result.rows_merged;
   if (result.rows_read != accounted) {
-    return BugError(fmt::format(
-        "unit {}: {} rows read, but {} written, {} filtered and {} rejected", result.unit_id,
-        result.rows_read, result.rows_written, result.rows_filtered, result.rows_rejected));
+    return BugError(
+        fmt::format("unit {}: {} rows read, but {} written, {} filtered, {} rejected and {} merged",
+                    result.unit_id, result.rows_read, result.rows_written, result.rows_filtered,
+                    result.rows_rejected, result.rows_merged));
   }
   int64_t rows = 0, bytes = 0;
   for (const auto& part : result.parts) {

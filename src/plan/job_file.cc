@@ -14,6 +14,7 @@
 
 #include "base/secret.h"
 #include "base/text.h"
+#include "plan/grouping.h"
 #include "plan/option_table.h"
 #include "plan/query_template.h"
 
@@ -433,10 +434,17 @@ class JobReader {
     }
     StringList list;
     for (const auto& item : node.items) {
-      ARROW_ASSIGN_OR_RAISE(auto text, Text(item, spec.name));
+      ARROW_ASSIGN_OR_RAISE(auto text, ListItem(spec, item));
       list.push_back(std::move(text));
     }
     return options->Set(spec.name, std::move(list));
+  }
+
+  // {month: created_at} is month(created_at), where calls are meant.
+  Result<std::string> ListItem(const OptionSpec& spec, const DocumentNode& item) {
+    if (!GroupingTakesCalls(spec.name) || item.members.size() != 1) return Text(item, spec.name);
+    ARROW_ASSIGN_OR_RAISE(auto column, Text(item.members[0].value, spec.name));
+    return fmt::format("{}({})", item.members[0].key, column);
   }
 
   Status SetPairs(const OptionSpec& spec, const DocumentNode& node, Options* options) {

@@ -9,6 +9,7 @@
 
 #include "base/secret.h"
 #include "base/text.h"
+#include "plan/grouping.h"
 
 namespace bulkhaul {
 namespace {
@@ -236,6 +237,23 @@ Selector Selector::FromJob(const JobSpec& job) {
   selector.exclude = job.exclude;
   selector.queries = job.queries;
   selector.options = job.options;
+  // A grouping reads only its columns. One that cannot be read as one is refused where it is bound.
+  const auto narrow = [&](Options* options, const Options& effective) {
+    const auto columns = ColumnsForGrouping(effective);
+    if (columns.ok()) (void)options->Set("columns", *columns);
+  };
+  const auto groups = [](const Options& options) {
+    return options.Has("group_by") || options.Has("aggregates");
+  };
+  if (!job.options.Has("columns") && groups(job.options)) narrow(&selector.options, job.options);
+  const auto narrow_each = [&](auto& selected) {
+    for (auto& one : selected) {
+      const Options effective = job.options.With(one.options);
+      if (!effective.Has("columns") && groups(effective)) narrow(&one.options, effective);
+    }
+  };
+  narrow_each(selector.tables);
+  narrow_each(selector.queries);
   const bool names_tables = std::any_of(job.tables.begin(), job.tables.end(),
                                         [](const auto& table) { return table.selects; });
   selector.all = job.all || (!names_tables && job.schemas.empty() && job.queries.empty());

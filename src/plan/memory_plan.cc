@@ -16,7 +16,7 @@ int64_t ResolveMemoryBudget(const Options& options, int64_t available_bytes) {
 Result<MemoryPlan> PlanMemory(const MemoryWishes& wishes) {
   const auto worker_bytes = [&](int64_t batch_bytes) {
     return static_cast<int64_t>(wishes.batches_per_worker * static_cast<double>(batch_bytes)) +
-           wishes.writer_bytes;
+           wishes.writer_bytes + wishes.transform_bytes_min;
   };
   const int64_t share = wishes.budget_bytes - wishes.fixed_bytes;
   const auto fits = [&](int workers, int64_t batch_bytes) {
@@ -50,6 +50,13 @@ Result<MemoryPlan> PlanMemory(const MemoryWishes& wishes) {
         "memory_limit");
   }
   plan.worker_bytes = worker_bytes(plan.batch_bytes);
+  if (wishes.transform_bytes_max > 0) {
+    const int64_t left = share / plan.workers - plan.worker_bytes;
+    const int64_t more =
+        std::clamp<int64_t>(left / 2, 0, wishes.transform_bytes_max - wishes.transform_bytes_min);
+    plan.transform_bytes = wishes.transform_bytes_min + more;
+    plan.worker_bytes += more;
+  }
   if (plan.batch_bytes != wishes.batch_bytes) {
     plan.notes.push_back(fmt::format("batches lowered from {} to {} to stay within {}",
                                      FormatBytes(wishes.batch_bytes), FormatBytes(plan.batch_bytes),

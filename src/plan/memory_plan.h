@@ -21,6 +21,8 @@ struct MemoryWishes {
   // What one worker holds of batches: the one being filled and the one being written.
   double batches_per_worker = 2;
   int64_t writer_bytes = 0;  // SinkTraits::writer_bytes: one open writer, beside its batch
+  // What a transform that holds rows (group_by) gets: the least, and what more it can use. 0: none.
+  int64_t transform_bytes_min = 0, transform_bytes_max = 0;
 };
 
 struct MemoryPlan {
@@ -28,6 +30,7 @@ struct MemoryPlan {
   int workers = 1;
   int64_t batch_bytes = 0;
   int64_t worker_bytes = 0;        // what each attempt reserves before it starts
+  int64_t transform_bytes = 0;     // of these, for transforms that hold rows
   std::vector<std::string> notes;  // "memory: batches of 1 MiB instead of 4 MiB, …"
 };
 
@@ -37,7 +40,12 @@ inline constexpr int64_t kBatchBytesMin = 256 << 10;
 // memory_limit, or half of `available_bytes` (base/memory_budget.h) when it is 0. Pure.
 int64_t ResolveMemoryBudget(const Options& options, int64_t available_bytes);
 
+// Such transforms of one worker: between these. Their tables are refilled or spilled beyond.
+inline constexpr int64_t kTransformBytesMin = 4 << 20;
+inline constexpr int64_t kTransformBytesMax = 256 << 20;
+
 // Lowers the batches first, then the workers, until fixed + workers × worker_bytes fit the budget.
+// Of what is left then, transforms that hold rows get half.
 // kUser with the least budget that works when one worker with the smallest batches does not. Pure.
 Result<MemoryPlan> PlanMemory(const MemoryWishes& wishes);
 

@@ -183,6 +183,13 @@ constexpr OptionSpec kOptions[] = {
     {"rename", kPairs, "", kBoth, "Transforms", "New column names: old: new."},
     {"cast", kPairs, "", kBoth, "Transforms",
      "New column types: column: int32. A value that does not fit is an error."},
+    {"group_by", kList, "", kBoth, "Transforms",
+     "Columns whose values make the groups; times by minute, hour, day, week, month, quarter or "
+     "year (UTC): region, month(created_at); in a job file also {month: created_at}. Without it, "
+     "aggregates are of all rows."},
+    {"aggregates", kList, "", kBoth, "Transforms",
+     "What is told of each group: count, count(column), sum, min, max, mean; sum(total) as "
+     "revenue gives a name."},
     {"shrink", kBool, "false", kBoth, "Transforms",
      "Narrowest types that hold every value, decided once a table."},
     {"shrink_float_tolerance", kDouble, "0", kBoth, "Transforms",

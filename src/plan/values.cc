@@ -297,6 +297,7 @@ std::string StagedResult::ToJson() const {
                {"rows_read", rows_read},
                {"rows_written", rows_written},
                {"rows_filtered", rows_filtered},
+               {"rows_merged", rows_merged},
                {"rows_rejected", rows_rejected},
                {"source_bytes", source_bytes},
                {"stored_bytes", stored_bytes},
@@ -320,6 +321,7 @@ Result<StagedResult> StagedResult::FromJson(std::string_view text) {
   fields.Read("rows_written", &result.rows_written);
   fields.Read("rows_filtered", &result.rows_filtered);
   fields.Read("rows_rejected", &result.rows_rejected);
+  fields.Read("rows_merged", &result.rows_merged);
   fields.Read("source_bytes", &result.source_bytes);
   fields.Read("stored_bytes", &result.stored_bytes);
   fields.Read("elapsed_ms", &result.elapsed_ms);

@@ -107,9 +107,11 @@ struct StagedResult {
   std::vector<UnitRange> ranges;  // what it covered; several after an assembly
   std::vector<StagedPart> parts;  // none for a unit without rows
   int64_t rows_read = 0;
-  int64_t rows_written = 0;  // rows_read = rows_written + rows_filtered + rows_rejected
+  // rows_read = rows_written + rows_filtered + rows_rejected + rows_merged
+  int64_t rows_written = 0;
   int64_t rows_filtered = 0;
   int64_t rows_rejected = 0;
+  int64_t rows_merged = 0;   // into groups; -1 where the total of no rows is a row
   int64_t source_bytes = 0;  // received
   int64_t stored_bytes = 0;  // sum of the parts
   int64_t elapsed_ms = 0;

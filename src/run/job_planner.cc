@@ -72,18 +72,27 @@ Result<Snapshot> PinTables(RunContext& run, std::vector<TableRun*>& tables) {
   return snapshot;
 }
 
-// A selector for just these tables. The trailing star keeps an absent table from being an error.
+// A selector for just these tables, each with its own settings: its columns decide its schema. As a
+// glob, so that an absent table is no error.
 Selector SelectorFor(const JobSpec& spec, std::span<TableRun* const> tables) {
   const Selector whole = Selector::FromJob(spec);
   Selector selector;
   selector.options = whole.options;
   for (const TableRun* table : tables) {
+    const std::string name = table->record.dataset.id.ToString();
     std::string pattern;
-    for (const char c : table->record.dataset.id.ToString()) {
+    for (size_t i = 0; i < name.size(); ++i) {
+      const char c = name[i];
+      const bool last = i + 1 == name.size();
+      if (last && std::isalnum(static_cast<unsigned char>(c))) {
+        pattern += fmt::format("[{}]", c);  // a glob that only the name matches
+        continue;
+      }
       if (c == '*' || c == '?' || c == '[' || c == ']' || c == '\\') pattern += '\\';
       pattern += c;
+      if (last) pattern += '*';
     }
-    selector.tables.push_back({pattern + "*", Options()});
+    selector.tables.push_back({pattern, table->record.dataset.options});
   }
   for (const auto& query : whole.queries) {
     const bool wanted = std::any_of(tables.begin(), tables.end(), [&](const TableRun* table) {
@@ -100,15 +109,21 @@ Status BindTransforms(DatasetRecord& record) {
   if (!chain.ok()) return WithContext(chain.status(), record.dataset.id.ToString());
   record.output_schema = chain->schema();
   const Options& options = record.dataset.options;
-  ARROW_ASSIGN_OR_RAISE(const bool needs_assembly, TransformChain::NeedsAssembly(record.dataset));
-  record.intermediate =
-      needs_assembly || options.GetBool("single_file") || options.GetBytes("merge_small_parts") > 0;
+  ARROW_ASSIGN_OR_RAISE(const auto outlook, TransformChain::Foresee(record.dataset));
+  record.intermediate = outlook.intermediate || options.GetBool("single_file") ||
+                        options.GetBytes("merge_small_parts") > 0;
   return Status::OK();
 }
 
-std::string SplitKeyOf(const DatasetRecord& record) {
+// What sinks see of the table before its rows are in their final form.
+void PlanOutput(const DatasetRecord& record, DatasetPlan* plan) {
+  plan->schema = record.output_schema;
+  const auto outlook = TransformChain::Foresee(record.dataset);
+  if (outlook.ok()) plan->schema = outlook->planned_schema;
+  // Groups do not lie in the ranges that their rows were read in.
   const std::string& split_by = record.dataset.options.GetString("split_by");
-  return record.output_schema->GetFieldIndex(split_by) >= 0 ? split_by : std::string();
+  const bool kept = !(outlook.ok() && outlook->one_assembly);
+  plan->split_key = kept && plan->schema->GetFieldIndex(split_by) >= 0 ? split_by : "";
 }
 
 // Looks at the tables again; those that are gone or look different fail.
@@ -148,8 +163,7 @@ Status DescribeAgain(RunContext& run, std::vector<TableRun*>& tables) {
     table->estimated_rows = before.estimated_rows;
     if (unknown) {
       ARROW_RETURN_NOT_OK(BindTransforms(table->record));
-      table->plan.schema = table->record.output_schema;
-      table->plan.split_key = SplitKeyOf(table->record);
+      PlanOutput(table->record, &table->plan);
     }
     kept.push_back(table);
   }
@@ -293,10 +307,9 @@ std::unique_ptr<TableRun> MakeTable(const JobId& job, DatasetRecord record) {
   const Dataset& dataset = record.dataset;
   table->plan.job_id = job;
   table->plan.dataset = dataset;
-  table->plan.schema = record.output_schema;
   table->plan.output_name = record.output_name;
   table->plan.epoch = record.epoch;
-  table->plan.split_key = SplitKeyOf(record);
+  PlanOutput(record, &table->plan);
   table->limit_rows = dataset.options.GetInt("limit");
   // About a hundred bytes a row where only the rows are known.
   table->weight = std::max({dataset.estimated_bytes, dataset.estimated_rows * 100, int64_t{0}});

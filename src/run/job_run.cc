@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/units.h"
+#include "run/transforms.h"
 #include "run/unit_worker.h"
 
 namespace bulkhaul {
@@ -47,6 +48,13 @@ std::string WorkspaceOf(const JobSpec& spec, const JobId& job) {
       spec.options.GetString("layout") == "direct" || spec.options.GetString("commit") == "job";
   if (beside) path = path.parent_path();
   return (path / ".bulkhaul" / job).string();
+}
+
+// Beside the staged parts, where there is room for the rows that they are made of.
+std::string SpillFolder(const std::string& workspace) {
+  std::error_code error;
+  if (std::filesystem::is_directory(workspace, error)) return workspace;
+  return std::filesystem::temp_directory_path(error).string();
 }
 
 JobEntry MakeEntry(const JobSpec& spec, const RunOptions& options, const std::string& folder) {
@@ -221,6 +229,11 @@ Status JobRun::PlanCapacity() {
   wishes.workers_least = run_.parallelism.workers_start;
   wishes.batch_bytes = spec_.options.GetBytes("batch_bytes");
   wishes.writer_bytes = run_.sink_traits.writer_bytes;
+  if (std::any_of(tables_.begin(), tables_.end(),
+                  [](const auto& table) { return HoldsRows(table->record.dataset); })) {
+    wishes.transform_bytes_min = kTransformBytesMin;
+    wishes.transform_bytes_max = kTransformBytesMax;
+  }
   // A batch is compressed once more on its way into the cache.
   if (cache_) wishes.writer_bytes += wishes.batch_bytes;
   ARROW_ASSIGN_OR_RAISE(run_.memory, PlanMemory(wishes));
@@ -230,6 +243,8 @@ Status JobRun::PlanCapacity() {
     settings.max = run_.memory.workers;
     governor_ = std::make_unique<ConcurrencyGovernor>(settings);
   }
+  run_.transform_resources.bytes_max = run_.memory.transform_bytes;
+  run_.transform_resources.spill_folder = SpillFolder(entry_.workspace);
   for (const auto& note : run_.parallelism.notes) progress_.Warn(note);
   for (const auto& note : run_.memory.notes) progress_.Warn(note);
   for (const auto& table : tables_) {

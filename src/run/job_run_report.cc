@@ -72,6 +72,7 @@ void JobRun::AddTableReport(JobReport& report, const TableRun& table) {
     for (const auto& result : *results) {
       entry.rows_filtered += result.rows_filtered;
       entry.rows_rejected += result.rows_rejected;
+      entry.rows_merged += result.rows_merged;
       for (const auto& [name, count] : result.counters) entry.counters[name] += count;
     }
   }

@@ -12,6 +12,7 @@
 #include "plan/parallelism.h"
 #include "plan/splitting.h"
 #include "run/job_planner.h"
+#include "run/transforms.h"
 
 namespace bulkhaul {
 namespace {
@@ -34,13 +35,13 @@ PlannedTable Describe(Source& source, Sink& sink, const JobId& job, DatasetRecor
   planned.dataset = record.dataset.id;
   planned.kind = record.dataset.kind;
   planned.output_name = record.output_name;
-  planned.columns = record.output_schema->num_fields();
   planned.estimated_rows = record.dataset.estimated_rows;
   planned.estimated_bytes = record.dataset.estimated_bytes;
   planned.notes = record.dataset.warnings;
   planned.units = EstimatedUnits(source, record, stop);
   const auto table = MakeTable(job, std::move(record));
   table->plan.units = planned.units;
+  planned.columns = table->plan.schema->num_fields();
   auto place = sink.Prepare(table->plan, true);
   if (place.ok()) {
     planned.location = place->location;
@@ -80,8 +81,10 @@ Result<JobPlan> PlanWithoutRunning(const JobSpec& spec, const JobId& job, Source
   source_traits = source.Traits();
   if (datasets.empty()) return UserError("no table of the source is selected", "nothing_selected");
   ARROW_ASSIGN_OR_RAISE(auto records, MakeRecords(spec, std::move(datasets)));
+  bool holds_rows = false;
   for (auto& record : records) {
     if (stop.stop_requested()) return CancelledError();
+    holds_rows = holds_rows || HoldsRows(record.dataset);
     plan.tables.push_back(Describe(source, sink, job, std::move(record), stop));
     const PlannedTable& table = plan.tables.back();
     plan.estimated_rows += std::max<int64_t>(0, table.estimated_rows);
@@ -99,6 +102,10 @@ Result<JobPlan> PlanWithoutRunning(const JobSpec& spec, const JobId& job, Source
   wishes.workers_least = parallelism.workers_start;
   wishes.batch_bytes = spec.options.GetBytes("batch_bytes");
   wishes.writer_bytes = sink_traits.writer_bytes;
+  if (holds_rows) {
+    wishes.transform_bytes_min = kTransformBytesMin;
+    wishes.transform_bytes_max = kTransformBytesMax;
+  }
   ARROW_ASSIGN_OR_RAISE(const MemoryPlan memory, PlanMemory(wishes));
   plan.workers = memory.workers;
   plan.parallel_tables = std::min(parallelism.parallel_tables, memory.workers);

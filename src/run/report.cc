@@ -20,6 +20,9 @@ double Ratio(int64_t amount, int64_t by) {
   return by > 0 ? static_cast<double>(amount) / static_cast<double>(by) : 0;
 }
 
+// What speed is told of: rows that were read for groups count too.
+int64_t RowsHandled(const TableReport& table) { return table.rows + table.rows_merged; }
+
 json Json(const TableReport& table) {
   json value = {{"schema", table.dataset.schema},
                 {"name", table.dataset.name},
@@ -29,6 +32,7 @@ json Json(const TableReport& table) {
                 {"rows", table.rows},
                 {"rows_filtered", table.rows_filtered},
                 {"rows_rejected", table.rows_rejected},
+                {"rows_merged", table.rows_merged},
                 {"source_bytes", table.source_bytes},
                 {"stored_bytes", table.stored_bytes},
                 {"files", table.files},
@@ -38,7 +42,7 @@ json Json(const TableReport& table) {
                 {"snapshot", table.snapshot},
                 {"elapsed_ms", table.elapsed_ms},
                 {"unit_ms", table.unit_ms},
-                {"rows_per_second", Ratio(table.rows * 1000, table.elapsed_ms)},
+                {"rows_per_second", Ratio(RowsHandled(table) * 1000, table.elapsed_ms)},
                 {"megabytes_per_second", Ratio(table.source_bytes, table.elapsed_ms) / 1000},
                 {"earlier_run", table.earlier_run},
                 {"counters", table.counters},
@@ -63,6 +67,7 @@ TableReport TableFromJson(const json& value) {
   table.rows = value.value("rows", int64_t{0});
   table.rows_filtered = value.value("rows_filtered", int64_t{0});
   table.rows_rejected = value.value("rows_rejected", int64_t{0});
+  table.rows_merged = value.value("rows_merged", int64_t{0});
   table.source_bytes = value.value("source_bytes", int64_t{0});
   table.stored_bytes = value.value("stored_bytes", int64_t{0});
   table.files = value.value("files", int64_t{0});
@@ -124,14 +129,18 @@ json Totals(const JobReport& report) {
 }
 
 std::string TableLine(const TableReport& table) {
-  std::string line =
-      fmt::format("  {:<36} {:>14} rows  {:>10}  {:>9}  {:>12} rows/s  {:>7.1f} MB/s\n",
-                  table.dataset.ToString(), FormatCount(table.rows),
-                  FormatBytes(table.stored_bytes), FormatDurationMs(table.elapsed_ms),
-                  FormatCount(static_cast<int64_t>(Ratio(table.rows * 1000, table.elapsed_ms))),
-                  Ratio(table.source_bytes, table.elapsed_ms) / 1000);
+  std::string line = fmt::format(
+      "  {:<36} {:>14} rows  {:>10}  {:>9}  {:>12} rows/s  {:>7.1f} MB/s\n",
+      table.dataset.ToString(), FormatCount(table.rows), FormatBytes(table.stored_bytes),
+      FormatDurationMs(table.elapsed_ms),
+      FormatCount(static_cast<int64_t>(Ratio(RowsHandled(table) * 1000, table.elapsed_ms))),
+      Ratio(table.source_bytes, table.elapsed_ms) / 1000);
   if (table.state != "published") line += fmt::format("    {}: {}\n", table.state, table.error);
   if (table.earlier_run) line += "    published by an earlier run\n";
+  if (table.rows_merged != 0) {
+    line += fmt::format("    grouped: {} rows read, {} groups written\n",
+                        FormatCount(RowsHandled(table)), FormatCount(table.rows));
+  }
   for (const auto& explanation : table.explanations) line += "    " + explanation + "\n";
   if (table.bytes_before_transform > 0) {
     line += fmt::format("    {} in memory before, {} after\n",
@@ -175,7 +184,11 @@ int ExitCodeOf(JobState state) {
 }
 
 double CacheReport::HitRate() const { return Ratio(hits, units()); }
-double JobReport::RowsPerSecond() const { return Ratio(rows * 1000, wall_ms); }
+double JobReport::RowsPerSecond() const {
+  int64_t handled = rows;
+  for (const auto& table : tables) handled += table.rows_merged;
+  return Ratio(handled * 1000, wall_ms);
+}
 double JobReport::MegabytesPerSecond() const { return Ratio(source_bytes, wall_ms) / 1000; }
 double JobReport::TablesPerMinute() const { return Ratio(tables_published * 60'000, wall_ms); }
 double JobReport::UnitsPerMinute() const { return Ratio(units * 60'000, wall_ms); }

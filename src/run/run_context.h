@@ -21,6 +21,7 @@
 #include "run/watchdog.h"
 #include "sink/sink.h"
 #include "source/source.h"
+#include "transform/transform.h"
 
 namespace bulkhaul {
 
@@ -71,8 +72,9 @@ struct RunContext {
   std::string source_description;    // without secrets
   class UnitCache* cache = nullptr;  // null: nothing is kept
   bool continue_on_error = false;
-  bool commit_job = false;              // all tables are published at the end
-  std::atomic<bool> publish_now{true};  // false while commit_job holds them back
+  bool commit_job = false;                 // all tables are published at the end
+  std::atomic<bool> publish_now{true};     // false while commit_job holds them back
+  TransformResources transform_resources;  // of one unit
 };
 
 // The table is not published by this run: written down, told, its other units stopped; the job ends

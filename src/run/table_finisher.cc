@@ -15,8 +15,9 @@ namespace bulkhaul {
 namespace {
 
 // Neighbours are joined until a group reaches the size; with single_file there is one group.
-std::vector<AssemblyRange> Group(const Options& options, const std::vector<StagedResult>& units) {
-  if (options.GetBool("single_file")) {
+std::vector<AssemblyRange> Group(const Options& options, bool one,
+                                 const std::vector<StagedResult>& units) {
+  if (one || options.GetBool("single_file")) {
     return {{0, std::max<int64_t>(0, static_cast<int64_t>(units.size()) - 1)}};
   }
   const int64_t bytes_wanted = options.GetBytes("merge_small_parts");
@@ -37,10 +38,10 @@ std::vector<AssemblyRange> Group(const Options& options, const std::vector<Stage
 Status PlanAssembly(RunContext& run, TableRun& table) {
   DatasetRecord& record = table.record;
   ARROW_ASSIGN_OR_RAISE(const auto units, run.ledger.Staged(record.index, UnitStage::kRead));
-  ARROW_ASSIGN_OR_RAISE(const std::string decision,
-                        TransformChain::Decide(record.dataset, record.output_schema, units));
+  ARROW_ASSIGN_OR_RAISE(const std::string decision, TransformChain::Decide(record.dataset, units));
+  ARROW_ASSIGN_OR_RAISE(const auto outlook, TransformChain::Foresee(record.dataset));
   std::vector<WorkUnit> planned;
-  for (const auto& group : Group(record.dataset.options, units)) {
+  for (const auto& group : Group(record.dataset.options, outlook.one_assembly, units)) {
     WorkUnit unit;
     unit.ordinal = static_cast<int64_t>(planned.size());
     unit.id = fmt::format("{}.a{}", record.index, unit.ordinal);

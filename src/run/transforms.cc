@@ -12,18 +12,21 @@ Status TransformChain::Bind(const std::shared_ptr<arrow::Schema>& schema) {
   return Status::OK();
 }
 
-Result<TransformChain> TransformChain::ForReading(const Dataset& dataset) {
+Result<TransformChain> TransformChain::ForReading(const Dataset& dataset,
+                                                  const TransformResources& resources) {
   TransformChain chain;
   ARROW_ASSIGN_OR_RAISE(chain.transforms_, MakeTransforms(dataset));
+  for (auto& transform : chain.transforms_) transform->Use(resources);
   ARROW_RETURN_NOT_OK(chain.Bind(dataset.schema));
   return chain;
 }
 
 Result<TransformChain> TransformChain::ForAssembling(const Dataset& dataset,
                                                      const std::string& decision,
-                                                     const std::shared_ptr<arrow::Schema>& schema) {
-  TransformChain chain;
-  ARROW_ASSIGN_OR_RAISE(chain.transforms_, MakeTransforms(dataset));
+                                                     const std::shared_ptr<arrow::Schema>& schema,
+                                                     const TransformResources& resources) {
+  // Bound as in the read stage first: a transform may need to know what its rows were made from.
+  ARROW_ASSIGN_OR_RAISE(TransformChain chain, ForReading(dataset, resources));
   std::erase_if(chain.transforms_, [](const std::unique_ptr<Transform>& transform) {
     return transform->scope() != Transform::Scope::kJob;
   });
@@ -39,13 +42,11 @@ Result<TransformChain> TransformChain::ForAssembling(const Dataset& dataset,
 }
 
 Result<std::string> TransformChain::Decide(const Dataset& dataset,
-                                           const std::shared_ptr<arrow::Schema>& schema,
                                            const std::vector<StagedResult>& units) {
-  ARROW_ASSIGN_OR_RAISE(auto transforms, MakeTransforms(dataset));
+  ARROW_ASSIGN_OR_RAISE(TransformChain chain, ForReading(dataset));
   auto decisions = nlohmann::json::object();
-  for (auto& transform : transforms) {
+  for (auto& transform : chain.transforms_) {
     if (transform->scope() != Transform::Scope::kJob) continue;
-    ARROW_RETURN_NOT_OK(transform->Bind(schema).status());
     std::vector<std::string> states;
     for (const auto& unit : units) {
       const auto state = unit.transform_states.find(transform->name());
@@ -56,20 +57,58 @@ Result<std::string> TransformChain::Decide(const Dataset& dataset,
   return decisions.dump();
 }
 
-Result<bool> TransformChain::NeedsAssembly(const Dataset& dataset) {
-  ARROW_ASSIGN_OR_RAISE(const auto transforms, MakeTransforms(dataset));
-  for (const auto& transform : transforms) {
-    if (transform->scope() == Transform::Scope::kJob) return true;
+Result<TransformChain::Outlook> TransformChain::Foresee(const Dataset& dataset) {
+  ARROW_ASSIGN_OR_RAISE(const TransformChain chain, ForReading(dataset));
+  Outlook outlook;
+  outlook.planned_schema = chain.schema_;
+  for (const auto& transform : chain.transforms_) {
+    if (transform->scope() != Transform::Scope::kJob) continue;
+    outlook.intermediate = true;
+    outlook.one_assembly = outlook.one_assembly || transform->one_assembly();
+    if (auto schema = transform->PlannedSchema()) outlook.planned_schema = std::move(schema);
   }
-  return false;
+  return outlook;
 }
 
-Result<std::shared_ptr<arrow::RecordBatch>> TransformChain::Apply(
-    std::shared_ptr<arrow::RecordBatch> batch, arrow::MemoryPool* pool) {
-  for (auto& transform : transforms_) {
-    ARROW_ASSIGN_OR_RAISE(batch, transform->Apply(batch, pool));
+bool HoldsRows(const Dataset& dataset) {
+  const auto outlook = TransformChain::Foresee(dataset);
+  return outlook.ok() && outlook->one_assembly;
+}
+
+Status TransformChain::Pass(size_t first, std::shared_ptr<arrow::RecordBatch> batch,
+                            arrow::MemoryPool* pool, const Taker& take) {
+  if (batch == nullptr || batch->num_rows() == 0) return Status::OK();
+  if (first == transforms_.size()) return take(std::move(batch));
+  Transform& transform = *transforms_[first];
+  ARROW_ASSIGN_OR_RAISE(batch, transform.Apply(batch, pool));
+  do {
+    ARROW_RETURN_NOT_OK(Pass(first + 1, std::move(batch), pool, take));
+    ARROW_ASSIGN_OR_RAISE(batch, transform.Next(pool));
+  } while (batch != nullptr);
+  return Status::OK();
+}
+
+Status TransformChain::Apply(std::shared_ptr<arrow::RecordBatch> batch, arrow::MemoryPool* pool,
+                             const Taker& take) {
+  return Pass(0, std::move(batch), pool, take);
+}
+
+Status TransformChain::End(arrow::MemoryPool* pool, const Taker& take) {
+  for (size_t i = 0; i < transforms_.size(); ++i) {
+    ARROW_RETURN_NOT_OK(transforms_[i]->End(pool));
+    for (;;) {
+      ARROW_ASSIGN_OR_RAISE(auto batch, transforms_[i]->Next(pool));
+      if (batch == nullptr) break;
+      ARROW_RETURN_NOT_OK(Pass(i + 1, std::move(batch), pool, take));
+    }
   }
-  return batch;
+  return Status::OK();
+}
+
+int64_t TransformChain::rows_merged() const {
+  int64_t rows = 0;
+  for (const auto& transform : transforms_) rows += transform->rows_merged();
+  return rows;
 }
 
 Result<std::map<std::string, std::string>> TransformChain::FinishUnit() {

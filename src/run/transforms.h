@@ -1,6 +1,7 @@
 // How a table's transforms are chained in its two stages. Inside run/ only.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,31 +14,49 @@ namespace bulkhaul {
 // The transforms of one unit, bound one after the other. Not thread-safe.
 class TransformChain {
  public:
+  // Takes what comes out; never a batch without rows.
+  using Taker = std::function<Status(std::shared_ptr<arrow::RecordBatch>)>;
+
   // All transforms of the dataset, job-wide ones observing: for the read stage.
-  static Result<TransformChain> ForReading(const Dataset& dataset);
+  static Result<TransformChain> ForReading(const Dataset& dataset,
+                                           const TransformResources& resources = {});
   // Only the job-wide ones, with their decisions: for the assemble stage. `decision` is what
   // Decide() gave; `schema` that of the intermediate rows.
   static Result<TransformChain> ForAssembling(const Dataset& dataset, const std::string& decision,
-                                              const std::shared_ptr<arrow::Schema>& schema);
+                                              const std::shared_ptr<arrow::Schema>& schema,
+                                              const TransformResources& resources = {});
   // The decisions of the job-wide transforms, as JSON by name, from the states of all units.
-  static Result<std::string> Decide(const Dataset& dataset,
-                                    const std::shared_ptr<arrow::Schema>& schema,
-                                    const std::vector<StagedResult>& units);
-  // Whether rows must be staged before their final form is known.
-  static Result<bool> NeedsAssembly(const Dataset& dataset);
+  static Result<std::string> Decide(const Dataset& dataset, const std::vector<StagedResult>& units);
+
+  // What the dataset's staged rows need, before anything runs.
+  struct Outlook {
+    bool intermediate = false;  // rows must be staged before their final form is known
+    bool one_assembly = false;  // and put together by one unit
+    std::shared_ptr<arrow::Schema> planned_schema;  // of the published rows, as far as it is known
+  };
+  static Result<Outlook> Foresee(const Dataset& dataset);
 
   const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
   bool empty() const { return transforms_.empty(); }
-  Result<std::shared_ptr<arrow::RecordBatch>> Apply(std::shared_ptr<arrow::RecordBatch> batch,
-                                                    arrow::MemoryPool* pool);
+  Status Apply(std::shared_ptr<arrow::RecordBatch> batch, arrow::MemoryPool* pool,
+               const Taker& take);
+  // After the last batch.
+  Status End(arrow::MemoryPool* pool, const Taker& take);
   Result<std::map<std::string, std::string>> FinishUnit();
+  int64_t rows_merged() const;
   std::vector<std::string> Explain() const;
 
  private:
   Status Bind(const std::shared_ptr<arrow::Schema>& schema);
+  // Through the transforms from `first` on.
+  Status Pass(size_t first, std::shared_ptr<arrow::RecordBatch> batch, arrow::MemoryPool* pool,
+              const Taker& take);
 
   std::vector<std::unique_ptr<Transform>> transforms_;
   std::shared_ptr<arrow::Schema> schema_;
 };
+
+// Whether its transforms hold rows, and so want memory of their own.
+bool HoldsRows(const Dataset& dataset);
 
 }  // namespace bulkhaul

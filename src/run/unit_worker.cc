@@ -261,7 +261,8 @@ Result<StagedResult> UnitWorker::Read(const Task& task, Attempt& attempt) {
     return result;
   }
   ARROW_RETURN_NOT_OK(Connect(table.epoch));
-  ARROW_ASSIGN_OR_RAISE(auto chain, TransformChain::ForReading(table.record.dataset));
+  ARROW_ASSIGN_OR_RAISE(auto chain,
+                        TransformChain::ForReading(table.record.dataset, run_.transform_resources));
   ARROW_ASSIGN_OR_RAISE(auto reading, OpenReading(task, attempt));
   ARROW_RETURN_NOT_OK(CheckSchema(table.record.dataset, *reading.reader->schema()));
   const WriteStage stage{table.record.intermediate};
@@ -324,6 +325,10 @@ Status UnitWorker::ReadRows(const Task& task, Attempt& attempt, Reading& reading
   UnitReader& reader = *reading.reader;
   int64_t rows_read = 0, rows_passed = 0;
   bool complete = false;
+  const auto write = [&](const std::shared_ptr<arrow::RecordBatch>& rows) {
+    rows_passed += rows->num_rows();
+    return writer.Write(*rows);
+  };
   std::shared_ptr<arrow::RecordBatch> batch;
   for (;;) {
     if (attempt.context.stop.stop_requested()) return CancelledError();
@@ -338,17 +343,11 @@ Status UnitWorker::ReadRows(const Task& task, Attempt& attempt, Reading& reading
     attempt.Show(rows_read, reader.bytes_read());
     if (reading.keeper) reading.keeper->Add(*batch);
     ++run_.progress.batches;
-    if (wanted > 0) {
-      if (!chain.empty()) {
-        ARROW_ASSIGN_OR_RAISE(batch, chain.Apply(std::move(batch), attempt.context.pool));
-      }
-      rows_passed += batch->num_rows();
-      if (batch->num_rows() > 0) ARROW_RETURN_NOT_OK(writer.Write(*batch));
-      // The reader may fill the same buffers again.
-      batch.reset();
-    }
+    // Passed on whole: the reader may fill the same buffers again.
+    ARROW_RETURN_NOT_OK(chain.Apply(std::move(batch), attempt.context.pool, write));
     if (attempt.limit.exhausted()) break;
   }
+  ARROW_RETURN_NOT_OK(chain.End(attempt.context.pool, write));
   ARROW_ASSIGN_OR_RAISE(auto states, chain.FinishUnit());
   const UnitRange& planned = task.unit.unit.range;
   if (complete && reader.covered() != planned) {
@@ -364,7 +363,8 @@ Status UnitWorker::ReadRows(const Task& task, Attempt& attempt, Reading& reading
   // A limit that ended the unit early still settles what becomes of its whole range.
   result.ranges = {planned};
   result.rows_read = rows_read;
-  result.rows_filtered = rows_read - rows_passed;
+  result.rows_merged = chain.rows_merged();
+  result.rows_filtered = rows_read - rows_passed - result.rows_merged;
   result.source_bytes = reader.bytes_read();
   Merge(result.counters, reader.counters());
   Merge(result.counters, reading.counters);
@@ -379,19 +379,30 @@ Result<StagedResult> UnitWorker::Assemble(const Task& task, Attempt& attempt) {
   ARROW_ASSIGN_OR_RAISE(const auto range, AssemblyRange::FromJson(task.unit.unit.source_state));
   ARROW_ASSIGN_OR_RAISE(const auto members, run_.ledger.Staged(record.index, UnitStage::kRead,
                                                                range.first, range.last));
-  ARROW_ASSIGN_OR_RAISE(auto chain, TransformChain::ForAssembling(record.dataset, record.decision,
-                                                                  record.output_schema));
+  ARROW_ASSIGN_OR_RAISE(
+      auto chain, TransformChain::ForAssembling(record.dataset, record.decision,
+                                                record.output_schema, run_.transform_resources));
   const DatasetPlan plan = AssemblyPlan(table, chain.schema(), task.unit.unit.ordinal + 1);
   ARROW_ASSIGN_OR_RAISE(auto writer,
                         run_.sink.Begin(plan, task.unit.unit, attempt.record.id, chain.schema(),
                                         WriteStage{false}, attempt.context));
   StagedResult sums;
+  int64_t bytes_after = 0;
+  const auto write = [&](const std::shared_ptr<arrow::RecordBatch>& rows) -> Status {
+    if (attempt.context.stop.stop_requested()) return CancelledError();
+    if (!chain.empty()) {
+      ARROW_ASSIGN_OR_RAISE(const int64_t bytes, arrow::util::ReferencedBufferSize(*rows));
+      bytes_after += bytes;
+    }
+    return writer->Write(*rows);
+  };
   const auto join = [&]() -> Result<StagedResult> {
     for (const auto& member : members) {
       sums.ranges.insert(sums.ranges.end(), member.ranges.begin(), member.ranges.end());
       sums.rows_read += member.rows_read;
       sums.rows_filtered += member.rows_filtered;
       sums.rows_rejected += member.rows_rejected;
+      sums.rows_merged += member.rows_merged;
       sums.source_bytes += member.source_bytes;
       sums.rows_written += member.rows_written;
       Merge(sums.counters, member.counters);
@@ -403,14 +414,13 @@ Result<StagedResult> UnitWorker::Assemble(const Task& task, Attempt& attempt) {
         if (!batch) break;
         if (!chain.empty()) {
           ARROW_ASSIGN_OR_RAISE(const int64_t before, arrow::util::ReferencedBufferSize(*batch));
-          ARROW_ASSIGN_OR_RAISE(batch, chain.Apply(std::move(batch), attempt.context.pool));
-          ARROW_ASSIGN_OR_RAISE(const int64_t after, arrow::util::ReferencedBufferSize(*batch));
           sums.counters[kBytesBeforeTransform] += before;
-          sums.counters[kBytesAfterTransform] += after;
         }
-        if (batch->num_rows() > 0) ARROW_RETURN_NOT_OK(writer->Write(*batch));
+        ARROW_RETURN_NOT_OK(chain.Apply(std::move(batch), attempt.context.pool, write));
       }
     }
+    ARROW_RETURN_NOT_OK(chain.End(attempt.context.pool, write));
+    if (!chain.empty()) sums.counters[kBytesAfterTransform] += bytes_after;
     return writer->Finish();
   };
   auto finished = join();
@@ -419,7 +429,7 @@ Result<StagedResult> UnitWorker::Assemble(const Task& task, Attempt& attempt) {
     return finished.status();
   }
   StagedResult result = finished.MoveValueUnsafe();
-  if (result.rows_written != sums.rows_written) {
+  if (result.rows_written + chain.rows_merged() != sums.rows_written) {
     return BugError(fmt::format("{} rows were staged, but {} put together", sums.rows_written,
                                 result.rows_written));
   }
@@ -427,6 +437,7 @@ Result<StagedResult> UnitWorker::Assemble(const Task& task, Attempt& attempt) {
   result.rows_read = sums.rows_read;
   result.rows_filtered = sums.rows_filtered;
   result.rows_rejected = sums.rows_rejected;
+  result.rows_merged = sums.rows_merged + chain.rows_merged();
   result.source_bytes = sums.source_bytes;
   Merge(result.counters, sums.counters);
   return result;

@@ -42,7 +42,8 @@ json PartsToJson(const std::vector<ExportedPart>& parts) {
 }
 
 struct Totals {
-  int64_t read = 0, written = 0, filtered = 0, rejected = 0, source_bytes = 0, unit_ms = 0;
+  int64_t read = 0, written = 0, filtered = 0, rejected = 0, merged = 0, source_bytes = 0,
+          unit_ms = 0;
   std::map<std::string, int64_t> counters;
 };
 
@@ -53,6 +54,7 @@ Totals AddUp(const CommitRequest& request) {
     totals.written += staged.rows_written;
     totals.filtered += staged.rows_filtered;
     totals.rejected += staged.rows_rejected;
+    totals.merged += staged.rows_merged;
     totals.source_bytes += staged.source_bytes;
     totals.unit_ms += staged.elapsed_ms;
     for (const auto& [name, count] : staged.counters) totals.counters[name] += count;
@@ -140,6 +142,7 @@ std::string ExportMetadataText(const CommitRequest& request, const ExportDescrip
         {"rows_read", totals.read},
         {"rows_filtered", totals.filtered},
         {"rows_rejected", totals.rejected},
+        {"rows_merged", totals.merged},
         {"source_bytes", totals.source_bytes}}},
       {"counters", totals.counters},
       {"timings",

@@ -1,6 +1,8 @@
 #include "transform/transform.h"
 
+#include "plan/grouping.h"
 #include "transform/cast.h"
+#include "transform/group_by.h"
 #include "transform/rename.h"
 #include "transform/select.h"
 #include "transform/shrink.h"
@@ -21,6 +23,8 @@ Result<std::vector<std::unique_ptr<Transform>>> MakeTransforms(const Dataset& da
   if (!options.GetPairs("cast").empty()) {
     transforms.push_back(std::make_unique<CastTransform>(options.GetPairs("cast")));
   }
+  ARROW_ASSIGN_OR_RAISE(auto grouping, GroupingOf(options));
+  if (grouping) transforms.push_back(std::make_unique<GroupByTransform>(*std::move(grouping)));
   const double tolerance = options.GetDouble("shrink_float_tolerance");
   if (tolerance < 0 || tolerance >= 1) {
     return UserError("shrink_float_tolerance is a relative error: 0 or more, below 1");

@@ -15,7 +15,17 @@
 
 namespace bulkhaul {
 
+// What a transform that holds rows may use. The runner has reserved it.
+struct TransformResources {
+  int64_t bytes_max = 64 << 20;       // of memory, beside the batch at hand
+  std::string spill_folder = "/tmp";  // where nameless files may be made
+};
+
 // One instance a unit; not thread-safe.
+//
+// A batch goes in with Apply; what comes out is what Apply gives and then what Next gives, until
+// Next has no more. After the last batch of the unit come End and Next again. So a transform may
+// keep rows, or make many of few.
 //
 // scope kRow and kUnit: Bind, Apply…. scope kJob (shrink): while units are read, Bind and Apply
 // pass rows on unchanged and observe them; FinishUnit() gives what was seen; the runner merges the
@@ -27,11 +37,27 @@ class Transform {
   virtual ~Transform() = default;
   virtual std::string name() const = 0;  // key of its state in StagedResult
   virtual Scope scope() const { return Scope::kRow; }
+  // Scope kJob: all rows of the table must pass through one instance in the second pass.
+  virtual bool one_assembly() const { return false; }
+  // Before Bind.
+  virtual void Use(const TransformResources& resources) {}
   // The schema that Apply gives for this one. kUser when the options do not fit the schema.
   virtual Result<std::shared_ptr<arrow::Schema>> Bind(
       const std::shared_ptr<arrow::Schema>& schema) = 0;
+  // After the Bind of the first pass: the schema of the published rows, as far as it is known then;
+  // nullptr: what Bind gave.
+  virtual std::shared_ptr<arrow::Schema> PlannedSchema() const { return nullptr; }
+  // nullptr: no rows now. The batch is the transform's until Next has no more.
   virtual Result<std::shared_ptr<arrow::RecordBatch>> Apply(
       const std::shared_ptr<arrow::RecordBatch>& batch, arrow::MemoryPool* pool) = 0;
+  // No further batch will come.
+  virtual Status End(arrow::MemoryPool* pool) { return Status::OK(); }
+  // nullptr: no more rows now.
+  virtual Result<std::shared_ptr<arrow::RecordBatch>> Next(arrow::MemoryPool* pool) {
+    return nullptr;
+  }
+  // Rows that went in less rows that came out, so far. A total of no rows is a row: -1.
+  virtual int64_t rows_merged() const { return 0; }
   // JSON; "" when there is none.
   virtual Result<std::string> FinishUnit() { return std::string(); }
   // The decision for the dataset from all units' states, as JSON. Pure.
@@ -42,7 +68,7 @@ class Transform {
 };
 
 // The transforms that a dataset's options ask for, in the order they run: select, rename, cast,
-// shrink. Empty when none. kUser on options that contradict each other.
+// group_by, shrink. Empty when none. kUser on options that contradict each other.
 Result<std::vector<std::unique_ptr<Transform>>> MakeTransforms(const Dataset& dataset);
 
 }  // namespace bulkhaul

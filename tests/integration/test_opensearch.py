@@ -591,3 +591,35 @@ def test_no_scroll_is_left_open(bulkhaul, node, logs, tmp_path):
 def test_limit(bulkhaul, logs, tmp_path):
     bulkhaul("copy", logs, tmp_path / "out", "--limit", "7")
     assert len(sequence(tmp_path / "out")) == 7
+
+
+def test_a_monthly_roll_up_equals_the_servers_aggregation(bulkhaul, node, tmp_path):
+    node.create("sales", {"@timestamp": {"type": "date"}, "shop": {"type": "keyword"},
+                          "bytes": {"type": "long"}, "ms": {"type": "double"}})
+    node.bulk("sales", [
+        {"@timestamp": stamp(START + number * DAY / 8), "shop": f"shop {number % 3}",
+         **({"bytes": number * 7} if number % 5 else {}), "ms": number % 100 / 4}
+        for number in range(2000)])
+    bulkhaul("copy", node.uri("sales"), tmp_path / "out", "--unit-rows", 300, "--group-by",
+             "shop, month(@timestamp)", "--aggregates",
+             "count, sum(bytes), min(bytes), max(bytes), mean(ms) as latency")
+    found = rows(tmp_path / "out", 'SELECT shop, epoch_ms("month_@timestamp"), count, sum_bytes, '
+                                   "min_bytes, max_bytes, latency FROM {rows} ORDER BY ALL")
+    metrics = {"sum": {"sum": {"field": "bytes"}}, "min": {"min": {"field": "bytes"}},
+               "max": {"max": {"field": "bytes"}}, "mean": {"avg": {"field": "ms"}}}
+    answer = node.call("POST", "/sales/_search", {"size": 0, "aggs": {"shop": {
+        "terms": {"field": "shop", "order": {"_key": "asc"}}, "aggs": {"month": {
+            "date_histogram": {"field": "@timestamp", "calendar_interval": "month"},
+            "aggs": metrics}}}}})
+    wanted = [
+        (shop["key"], month["key"], month["doc_count"], int(month["sum"]["value"]),
+         int(month["min"]["value"]), int(month["max"]["value"]), month["mean"]["value"])
+        for shop in answer["aggregations"]["shop"]["buckets"]
+        for month in shop["month"]["buckets"]]
+    assert len(wanted) > 20
+    assert [row[:6] for row in found] == [row[:6] for row in wanted]
+    assert [row[6] for row in found] == pytest.approx([row[6] for row in wanted], rel=1e-14)
+    refused = bulkhaul("copy", node.uri("sales"), tmp_path / "no", "--group-by", "shpo", code=None)
+    assert refused.code in (1, 2)
+    assert "shpo" in refused.err
+    node.drop("sales")
