@@ -29,8 +29,8 @@ struct SourceTraits {
   // Above workers_default: by default the runner begins with that many and finds out how many up to
   // this pay; it lowers them on failures that Overloaded() names.
   int workers_max = 0;
-  bool checks_rows = false;          // CheckRows() has something to say
-  bool describes_content = false;    // Session::Content() has something to say
+  bool checks_rows = false;        // CheckRows() has something to say
+  bool describes_content = false;  // Session::Content() has something to say
 };
 
 // What tells a unit's rows apart from all others, and by which it shows that they changed. Rows
