@@ -3,8 +3,8 @@
 #include <arrow/api.h>
 #include <gtest/gtest.h>
 
+#include "plan/type_name.h"
 #include "transform/cast.h"
-#include "transform/type_name.h"
 
 namespace bulkhaul {
 namespace {
