@@ -208,7 +208,6 @@ Result<std::shared_ptr<arrow::Schema>> CommonSchema(
       }
       ++seen[static_cast<size_t>(found - fields.begin())];
       auto options = arrow::Field::MergeOptions::Permissive();
-      options.promote_integer_to_float = false;
       auto merged = (*found)->MergeWith(*field, options);
       if (!merged.ok()) {
         return UserError(fmt::format("column '{}' is {} in {} and {} in {}: name such files apart",
