@@ -54,6 +54,18 @@ bool EscapesQuotes(std::string_view sample, const CsvDialect& dialect) {
   return found > 0;
 }
 
+// Whether single quotes open as many fields as they close.
+bool QuotesSingly(std::string_view sample) {
+  constexpr std::string_view kAround = ",;\t|\r\n";
+  size_t opened = 0, closed = 0;
+  for (size_t i = 0; i < sample.size(); ++i) {
+    if (sample[i] != '\'') continue;
+    opened += i == 0 || kAround.find(sample[i - 1]) != std::string_view::npos;
+    closed += i + 1 == sample.size() || kAround.find(sample[i + 1]) != std::string_view::npos;
+  }
+  return opened > 0 && opened == closed;
+}
+
 }  // namespace
 
 CsvDialect DetectDialect(std::string_view sample, const DialectWishes& wishes, bool prefer_tab) {
@@ -64,14 +76,7 @@ CsvDialect DetectDialect(std::string_view sample, const DialectWishes& wishes, b
   if (wishes.quote) {
     dialect.quote = *wishes.quote;
   } else if (sample.find('"') == std::string_view::npos) {
-    // Single quotes are quotes where they surround a field.
-    for (const char delimiter : {',', ';', '\t', '|'}) {
-      const char begin[] = {delimiter, '\'', '\0'}, end[] = {'\'', delimiter, '\0'};
-      if (sample.find(begin) != std::string_view::npos &&
-          sample.find(end) != std::string_view::npos) {
-        dialect.quote = '\'';
-      }
-    }
+    if (QuotesSingly(sample)) dialect.quote = '\'';
   }
   if (wishes.delimiter) {
     dialect.delimiter = *wishes.delimiter;
