@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "base/units.h"
+#include "base/text.h"
 #include "plan/type_name.h"
 #include "source/files/csv_layout.h"
 #include "source/files/describe.h"
@@ -43,7 +43,14 @@ Result<std::vector<std::string>> TakeHeader(TextChunks& chunks, const CsvLayout&
   for (;;) {
     ARROW_ASSIGN_OR_RAISE(const bool found, TakeRow(chunks, layout.dialect, &fields));
     if (!found) return std::vector<std::string>();
-    if (fields.size() > 1 || !fields[0].empty()) return ColumnNames(std::move(fields));
+    if (fields.size() == 1 && fields[0].empty()) continue;
+    for (const auto& field : fields) {
+      if (IsValidUtf8(field)) continue;
+      return UserError(
+          "the header is not valid UTF-8; set source_encoding (windows-1252, latin1, utf-16le)",
+          "invalid_utf8");
+    }
+    return ColumnNames(std::move(fields));
   }
 }
 

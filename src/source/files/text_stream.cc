@@ -225,8 +225,8 @@ std::string EncodingOf(std::string_view begin) {
   for (size_t i = 0; i < looked_at; ++i) {
     if (begin[i] == '\0') ++(i % 2 == 0 ? even : odd);
   }
-  if (looked_at >= 4 && odd > looked_at * 2 / 5 && even == 0) return "utf-16le";
-  if (looked_at >= 4 && even > looked_at * 2 / 5 && odd == 0) return "utf-16be";
+  if (looked_at >= 4 && odd > looked_at * 2 / 5 && even * 8 < odd) return "utf-16le";
+  if (looked_at >= 4 && even > looked_at * 2 / 5 && odd * 8 < even) return "utf-16be";
   return "utf-8";
 }
 
