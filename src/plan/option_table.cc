@@ -87,7 +87,7 @@ constexpr OptionSpec kOptions[] = {
      "NaN and infinity in a numeric column that becomes a decimal.", "error|null"},
     {"type_mismatch", kEnum, "error", kBoth, "Values",
      "SQLite values that break their column's declared type; documents' values that do not fit "
-     "their field's (string: SQLite only).",
+     "their field's; CSV values that do not fit their column's (string: SQLite only).",
      "error|string|null"},
     {"invalid_utf8", kEnum, "error", kBoth, "Values", "Text that is not valid UTF-8.",
      "error|replace|null"},
@@ -204,7 +204,11 @@ constexpr OptionSpec kOptions[] = {
      "CSV: numbers with a fraction become decimal(p,s): 18,4; without: double, and an error for "
      "digits that a double cannot hold."},
     // Transforms.
+    {"drop", kList, "", kBoth, "Transforms", "Columns to leave out."},
     {"rename", kPairs, "", kBoth, "Transforms", "New column names: old: new."},
+    {"column_naming", kEnum, "keep", kBoth, "Transforms",
+     "Style of the names that rename does not give; two columns of one name are an error.",
+     "keep|lower|upper|capitalize|snake"},
     {"cast", kPairs, "", kBoth, "Transforms",
      "New column types: column: int32. A value that does not fit is an error."},
     {"shrink", kBool, "false", kBoth, "Transforms",

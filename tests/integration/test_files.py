@@ -218,6 +218,8 @@ def test_folders_globs_and_partitions(bulkhaul, load, refuse, tmp_path):
         (202301, 2023, "01"), (202302, 2023, "02"), (202401, 2024, "01"), (202402, 2024, "02")]
     rows = load(tmp_path / "sales" / "**" / "*.csv", "--where", "year = 2024 and month in ('02')")
     assert [row["id"] for row in rows] == [202402]
+    said = bulkhaul("copy", tmp_path / "sales", tmp_path / "few", "--where", "year < 2024").out
+    assert "files_skipped: 2" in said
     write(tmp_path / "two" / "orders.csv", "id\n1\n")
     write(tmp_path / "two" / "parts" / "1.jsonl", '{"p": 1}\n')
     out = tmp_path / "both"
@@ -250,3 +252,12 @@ def test_discover(bulkhaul, tmp_path):
 @pytest.mark.parametrize("where", ["id >", "nothing = 1", "id = 'x'", "(id = 1", "id like 'x'"])
 def test_where_that_is_none(refuse, tmp_path, where):
     assert "where" in refuse(write(tmp_path / "a.csv", "id\n1\n"), "--where", where)
+
+
+def test_names_are_given_a_style(load, refuse, tmp_path):
+    path = write(tmp_path / "a.csv", "OrderID,Zip Code,Extra,Old\n1,00001,x,2\n")
+    rows = load(path, "--column-naming", "snake", "--drop", "Extra", "--rename", "Old=New",
+                "--cast", "order_id=string,New=int16")
+    assert rows == [{"order_id": "1", "zip_code": "00001", "New": 2}]
+    assert "would both be called 'id'" in refuse(write(tmp_path / "b.csv", "Id,ID\n1,2\n"),
+                                                 "--column-naming", "lower")

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "plan/column_naming.h"
 #include "plan/type_name.h"
 #include "source/files/text_chunks.h"
 #include "source/files/text_stream.h"
@@ -101,6 +102,10 @@ Result<CsvWishes> CsvWishes::Make(const Options& options) {
     ARROW_RETURN_NOT_OK(search::DateFormat::Make(format).status());
     wishes.date_formats[column] = format;
   }
+  wishes.column_naming = options.GetString("column_naming");
+  for (const auto& [old_name, new_name] : options.GetPairs("rename")) {
+    wishes.new_names[old_name] = new_name;
+  }
   for (const auto& [column, name] : options.GetPairs("cast")) {
     ARROW_ASSIGN_OR_RAISE(const auto type, ParseTypeName(name));
     wishes.types[column] = csv::IsCsvType(*type) ? type : arrow::utf8();
@@ -126,7 +131,10 @@ csv::InferenceWishes CsvWishes::InferenceOf(const std::string& column) const {
 Result<csv::CsvType> CsvWishes::TypeOf(const std::string& column,
                                        const csv::ColumnInference& inference) const {
   csv::CsvType type;
-  const auto wished = types.find(column);
+  // `cast` speaks of columns by the names that they get.
+  const auto renamed = new_names.find(column);
+  const auto wished =
+      types.find(renamed != new_names.end() ? renamed->second : NameInStyle(column, column_naming));
   if (wished != types.end()) {
     type.type = wished->second;
     // A pattern that was given, or the one that the sample shows.

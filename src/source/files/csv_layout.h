@@ -29,6 +29,8 @@ struct CsvWishes {
   std::string date_format;       // "": auto
   std::map<std::string, std::string> date_formats;
   std::map<std::string, std::shared_ptr<arrow::DataType>> types;  // of `cast`
+  std::map<std::string, std::string> new_names;                   // of `rename`
+  std::string column_naming;
   std::vector<std::string> nulls;
   int decimal_precision = 0, decimal_scale = 0;
   int64_t sample_rows = 0;

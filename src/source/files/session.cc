@@ -85,16 +85,25 @@ class FilesReader : public UnitReader {
 
   Status OpenNext() {
     const FilePart& part = parts_[next_++];
+    folder_values_.clear();
+    std::vector<ColumnBounds> bounds;
+    for (const auto& field : plan_->read_schema->fields()) {
+      if (plan_->file_schema->GetFieldIndex(field->name()) >= 0) continue;
+      ARROW_ASSIGN_OR_RAISE(auto value, PartitionValue(*part.file, *field));
+      if (value->is_valid) bounds.push_back({field->name(), value, value, /*nulls=*/false});
+      folder_values_.push_back(std::move(value));
+    }
+    if (plan_->where && !bounds.empty()) {
+      ARROW_ASSIGN_OR_RAISE(const bool may, plan_->where->MayMatch(bounds));
+      if (!may) {
+        ++counters_["files_skipped"];
+        return Status::OK();
+      }
+    }
     ARROW_RETURN_NOT_OK(CheckUnchanged(*fingerprints_, part.file->path));
     auto opened = OpenPart(plan_, part, context_);
     if (!opened.ok()) return Blamed(opened.status());
     reader_ = *std::move(opened);
-    folder_values_.clear();
-    for (const auto& field : plan_->read_schema->fields()) {
-      if (plan_->file_schema->GetFieldIndex(field->name()) >= 0) continue;
-      ARROW_ASSIGN_OR_RAISE(auto value, PartitionValue(*part.file, *field));
-      folder_values_.push_back(std::move(value));
-    }
     return Status::OK();
   }
 
