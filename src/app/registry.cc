@@ -14,6 +14,7 @@
 #include "sink/csv/csv_sink.h"
 #include "sink/memory/memory_sink.h"
 #include "sink/parquet/parquet_sink.h"
+#include "source/duckdb/duckdb_source.h"
 #include "source/files/files_source.h"
 #include "source/generator/generator_source.h"
 #include "source/opensearch/opensearch_source.h"
@@ -50,6 +51,7 @@ const std::vector<SourceEntry>& Sources() {
         "elasticsearch+https"},
        {},
        MakeOpenSearchSource},
+      {"duckdb", {"duckdb"}, {}, MakeDuckdbSource},
       {"files", {}, {}, MakeFilesSource},
       {"generator", {"generator"}, {}, MakeGeneratorSource},
   };
