@@ -16,6 +16,9 @@ namespace cp = arrow::compute;
 
 struct Where::Bound {
   cp::Expression expression;
+  // Neither `not` nor `is null` is in it: where a column is NULL, nothing is true that would not be
+  // true for some value too.
+  bool plain;
 };
 
 namespace {
@@ -109,6 +112,7 @@ class Parser {
     return expression;
   }
   std::vector<std::string> TakeColumns() { return std::move(columns_); }
+  bool plain() const { return plain_; }
 
  private:
   const Token& at() const { return tokens_[next_]; }
@@ -144,7 +148,10 @@ class Parser {
   }
   Result<cp::Expression> Not(int depth) {
     bool negated = false;
-    while (Take("not")) negated = !negated;
+    while (Take("not")) {
+      negated = !negated;
+      plain_ = false;
+    }
     ARROW_ASSIGN_OR_RAISE(auto inner, Primary(depth));
     return negated ? cp::not_(std::move(inner)) : std::move(inner);
   }
@@ -172,12 +179,14 @@ class Parser {
     }
     auto column = cp::field_ref(name.text);
     if (Take("is")) {
+      plain_ = false;
       const bool negated = Take("not");
       ARROW_RETURN_NOT_OK(Expect("null"));
       auto null = cp::is_null(std::move(column));
       return negated ? cp::not_(std::move(null)) : std::move(null);
     }
     const bool negated = Take("not");
+    plain_ = plain_ && !negated;
     const auto signed_ = [&](cp::Expression inner) {
       return negated ? cp::not_(std::move(inner)) : std::move(inner);
     };
@@ -282,6 +291,7 @@ class Parser {
   const std::vector<Token> tokens_;
   const arrow::Schema& schema_;
   size_t next_ = 0;
+  bool plain_ = true;
   std::vector<std::string> columns_;
 };
 
@@ -299,7 +309,7 @@ Result<Where> Where::Parse(std::string_view text, const std::shared_ptr<arrow::S
   }
   Where where;
   where.columns_ = parser.TakeColumns();
-  where.bound_ = std::make_shared<const Bound>(Bound{*std::move(bound)});
+  where.bound_ = std::make_shared<const Bound>(Bound{*std::move(bound), parser.plain()});
   return where;
 }
 
@@ -325,8 +335,8 @@ Result<bool> Where::MayMatch(const std::vector<ColumnBounds>& bounds) const {
     const auto column = cp::field_ref(one.column);
     auto inside = cp::and_(cp::greater_equal(column, cp::literal(one.min)),
                            cp::less_equal(column, cp::literal(one.max)));
-    known.push_back(one.nulls ? cp::or_(std::move(inside), cp::is_null(column))
-                              : std::move(inside));
+    known.push_back(one.nulls && !bound_->plain ? cp::or_(std::move(inside), cp::is_null(column))
+                                                : std::move(inside));
   }
   if (known.empty()) return true;
   ARROW_ASSIGN_OR_RAISE(const auto left,
