@@ -15,6 +15,7 @@
 #include "sink/memory/memory_sink.h"
 #include "sink/parquet/parquet_sink.h"
 #include "source/duckdb/duckdb_source.h"
+#include "source/files/files_source.h"
 #include "source/generator/generator_source.h"
 #include "source/opensearch/opensearch_source.h"
 #include "source/postgres/hold_process.h"
@@ -51,6 +52,7 @@ const std::vector<SourceEntry>& Sources() {
        {},
        MakeOpenSearchSource},
       {"duckdb", {"duckdb"}, {}, MakeDuckdbSource},
+      {"files", {}, {}, MakeFilesSource},
       {"generator", {"generator"}, {}, MakeGeneratorSource},
   };
   return *entries;
@@ -126,7 +128,8 @@ Status UnknownSource(const std::string& uri, const std::string& scheme) {
   return UserError(
       message +
       ". Use postgres://user@host/database, sqlite:///path/file.db, a path that ends in "
-      ".db or .sqlite, opensearch://host:9200/index, or generator:preset=orders");
+      ".db or .sqlite, a file, folder or glob of .csv, .parquet, .arrow or .jsonl, "
+      "opensearch://host:9200/index, or generator:preset=orders");
 }
 
 }  // namespace
@@ -140,6 +143,9 @@ Result<std::unique_ptr<Source>> MakeSource(const JobSpec& spec, const JobId& job
   if (!scheme.empty()) return UnknownSource(spec.source_uri, scheme);
   for (const auto& entry : Sources()) {
     if (HasExtension(spec.source_uri, entry.extensions)) return entry.make(spec, job);
+  }
+  if (IsFilesPath(spec.source_uri) || spec.options.GetString("source_format") != "auto") {
+    return MakeFilesSource(spec, job);
   }
   return UnknownSource(spec.source_uri, "");
 }

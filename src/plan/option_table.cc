@@ -12,7 +12,9 @@ constexpr unsigned kBoth = kJobScope | kTableScope;
 constexpr OptionSpec kOptions[] = {
     // What to read.
     {"where", kString, "", kBoth, "Selection",
-     "SQL condition that rows must meet; sent to the source as it is."},
+     "SQL condition that rows must meet; sent to the database as it is. Of files: comparisons, "
+     "and, "
+     "or, not, in, like, is null."},
     {"columns", kList, "", kBoth, "Selection",
      "Columns to take, in this order; all when not given."},
     {"limit", kInt, "0", kBoth, "Selection", "At most this many rows a table; 0: no limit.", "", 0},
@@ -86,7 +88,7 @@ constexpr OptionSpec kOptions[] = {
      "NaN and infinity in a numeric column that becomes a decimal.", "error|null"},
     {"type_mismatch", kEnum, "error", kBoth, "Values",
      "SQLite values that break their column's declared type; documents' values that do not fit "
-     "their field's (string: SQLite only).",
+     "their field's; CSV values that do not fit their column's (string: SQLite only).",
      "error|string|null"},
     {"invalid_utf8", kEnum, "error", kBoth, "Values", "Text that is not valid UTF-8.",
      "error|replace|null"},
@@ -165,6 +167,45 @@ constexpr OptionSpec kOptions[] = {
      "Documents read in a second, by all workers together, at most; 0: no limit.", "", 0},
     {"bytes_per_second", kBytes, "0", kJobScope, "OpenSearch",
      "Bytes received in a second, by all workers together, at most; 0: no limit.", "", 0},
+    // Files as a source.
+    {"source_format", kEnum, "auto", kBoth, "Files",
+     "What the files hold; auto: by their extension.", "auto|csv|parquet|arrow|json"},
+    {"hive_partitions", kBool, "true", kBoth, "Files", "Folders named key=value become columns."},
+    {"missing_columns", kEnum, "error", kBoth, "Files",
+     "Columns that some files of a table lack; null fills them.", "error|null"},
+    {"sample_rows", kInt, "1000", kBoth, "Files",
+     "Rows of a CSV or JSON file from which types are inferred; 0: all. Every row is checked.", "",
+     0},
+    {"sample_files", kInt, "10", kBoth, "Files",
+     "Files of a table of which a sample is taken, spread over all; 0: all.", "", 0},
+    {"source_delimiter", kString, "auto", kBoth, "Files",
+     "CSV: one character, tab, or auto: , ; tab or | as the sample shows."},
+    {"source_quote", kString, "auto", kBoth, "Files",
+     "CSV: one character, none, or auto: \" or ' as the sample shows."},
+    {"source_escape", kString, "auto", kBoth, "Files",
+     "CSV: a character that takes the next one's meaning, none (quotes are doubled), or auto."},
+    {"source_header", kEnum, "auto", kBoth, "Files",
+     "CSV: whether the first line has the column names.", "auto|true|false"},
+    {"source_encoding", kString, "auto", kBoth, "Files",
+     "CSV, JSON: utf-8, utf-16, latin1, windows-1252 …; auto: by the byte order mark, else utf-8."},
+    {"source_null", kList, "", kBoth, "Files",
+     "CSV: texts of NULL beside the empty one without quotes; columns of numbers, dates and "
+     "booleans know NULL, NA, N/A and \\N where the sample has them."},
+    {"ragged", kEnum, "error", kBoth, "Files",
+     "CSV: rows with too few or too many fields; pad: NULL for missing fields, an error for more; "
+     "skip: left out and counted.",
+     "error|pad|skip"},
+    {"row_bytes_max", kBytes, "16MiB", kBoth, "Files",
+     "CSV, JSON: longest row; a longer one is an error that names its line.", "", 1024,
+     int64_t{1} << 30},
+    {"trim", kBool, "false", kBoth, "Files", "CSV: white space around values is taken off."},
+    {"date_format", kString, "auto", kBoth, "Files",
+     "CSV: pattern of dates and times that are not ISO 8601: dd/MM/yyyy; auto: as the sample "
+     "shows, and an error where it leaves open which is the day."},
+    {"date_formats", kPairs, "", kBoth, "Files", "CSV: the same for single columns."},
+    {"decimal_precision", kString, "", kBoth, "Files",
+     "CSV: numbers with a fraction become decimal(p,s): 18,4; without: double, and an error for "
+     "digits that a double cannot hold."},
     // Kept results.
     {"cache", kBool, "false", kJobScope, "Cache",
      "Keep the rows of finished units on this machine, and take them from there when the same are "
@@ -180,7 +221,11 @@ constexpr OptionSpec kOptions[] = {
      "taken from the cache.",
      "", 0},
     // Transforms.
+    {"drop", kList, "", kBoth, "Transforms", "Columns to leave out."},
     {"rename", kPairs, "", kBoth, "Transforms", "New column names: old: new."},
+    {"column_naming", kEnum, "keep", kBoth, "Transforms",
+     "Style of the names that rename does not give; two columns of one name are an error.",
+     "keep|lower|upper|capitalize|snake"},
     {"cast", kPairs, "", kBoth, "Transforms",
      "New column types: column: int32. A value that does not fit is an error."},
     {"group_by", kList, "", kBoth, "Transforms",

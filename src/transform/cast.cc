@@ -8,8 +8,8 @@
 #include <arrow/scalar.h>
 #include <fmt/format.h>
 
+#include "plan/type_name.h"
 #include "transform/column_lookup.h"
-#include "transform/type_name.h"
 
 namespace bulkhaul {
 namespace {

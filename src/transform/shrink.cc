@@ -7,9 +7,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/units.h"
+#include "plan/type_name.h"
 #include "plan/values.h"
 #include "transform/cast.h"
-#include "transform/type_name.h"
 
 namespace bulkhaul {
 namespace {

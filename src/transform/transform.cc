@@ -2,7 +2,9 @@
 
 #include "plan/grouping.h"
 #include "transform/cast.h"
+#include "transform/drop.h"
 #include "transform/group_by.h"
+#include "transform/naming.h"
 #include "transform/rename.h"
 #include "transform/select.h"
 #include "transform/shrink.h"
@@ -17,8 +19,17 @@ Result<std::vector<std::unique_ptr<Transform>>> MakeTransforms(const Dataset& da
   if (!columns.empty() && dataset.schema != nullptr && dataset.schema->field_names() != columns) {
     transforms.push_back(std::make_unique<SelectTransform>(columns));
   }
+  if (!options.GetList("drop").empty()) {
+    transforms.push_back(std::make_unique<DropTransform>(options.GetList("drop")));
+  }
+  std::vector<std::string> given_names;
   if (!options.GetPairs("rename").empty()) {
+    for (const auto& pair : options.GetPairs("rename")) given_names.push_back(pair.second);
     transforms.push_back(std::make_unique<RenameTransform>(options.GetPairs("rename")));
+  }
+  if (options.GetString("column_naming") != "keep") {
+    transforms.push_back(std::make_unique<NamingTransform>(options.GetString("column_naming"),
+                                                           std::move(given_names)));
   }
   if (!options.GetPairs("cast").empty()) {
     transforms.push_back(std::make_unique<CastTransform>(options.GetPairs("cast")));

@@ -67,8 +67,8 @@ class Transform {
   virtual std::vector<std::string> Explain() const { return {}; }
 };
 
-// The transforms that a dataset's options ask for, in the order they run: select, rename, cast,
-// group_by, shrink. Empty when none. kUser on options that contradict each other.
+// The transforms that a dataset's options ask for, in the order they run: select, drop, rename,
+// naming, cast, group_by, shrink. Empty when none. kUser on options that contradict each other.
 Result<std::vector<std::unique_ptr<Transform>>> MakeTransforms(const Dataset& dataset);
 
 }  // namespace bulkhaul

@@ -5,8 +5,11 @@
 #include <arrow/api.h>
 #include <gtest/gtest.h>
 
+#include "plan/column_naming.h"
+#include "plan/type_name.h"
 #include "transform/cast.h"
-#include "transform/type_name.h"
+#include "transform/drop.h"
+#include "transform/naming.h"
 
 namespace bulkhaul {
 namespace {
@@ -183,6 +186,32 @@ TEST(Transforms, TypeNamesRoundTrip) {
   for (const char* bad : {"", "decimal(39,0)", "decimal(5)", "decimal(5,6)", "timestamp(h)"}) {
     EXPECT_FALSE(ParseTypeName(bad).ok()) << bad;
   }
+}
+
+TEST(NamingTransform, StylesAndCollisions) {
+  EXPECT_EQ(NameInStyle("OrderID", "snake"), "order_id");
+  EXPECT_EQ(NameInStyle("HTTPServer name-2", "snake"), "http_server_name_2");
+  EXPECT_EQ(NameInStyle("oRDER", "capitalize"), "Order");
+  EXPECT_EQ(NameInStyle("\u00c4a", "upper"), "\u00c4A");
+  NamingTransform lower("lower", {"KEPT"});
+  const auto schema =
+      arrow::schema({arrow::field("Id", arrow::int64()), arrow::field("KEPT", arrow::int64())});
+  EXPECT_EQ(lower.Bind(schema).ValueOrDie()->field_names(),
+            (std::vector<std::string>{"id", "KEPT"}));
+  const auto both =
+      arrow::schema({arrow::field("Id", arrow::int64()), arrow::field("ID", arrow::int64())});
+  const auto refused = lower.Bind(both);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(CodeOf(refused.status()), "name_collision");
+}
+
+TEST(DropTransform, LeavesColumnsOut) {
+  DropTransform drop({"b"});
+  const auto schema =
+      arrow::schema({arrow::field("a", arrow::int64()), arrow::field("b", arrow::int64())});
+  EXPECT_EQ(drop.Bind(schema).ValueOrDie()->field_names(), (std::vector<std::string>{"a"}));
+  EXPECT_FALSE(DropTransform({"c"}).Bind(schema).ok());
+  EXPECT_FALSE(DropTransform({"a", "b"}).Bind(schema).ok());
 }
 
 }  // namespace

@@ -1,11 +1,17 @@
 #include "source_case.h"
 
+#include <fstream>
 #include <stdexcept>
 
+#include <arrow/api.h>
+#include <arrow/io/file.h>
+#include <arrow/ipc/writer.h>
+#include <parquet/arrow/writer.h>
 #include <sqlite3.h>
 
 #include <fmt/format.h>
 
+#include "source/files/files_source.h"
 #include "source/generator/generator_source.h"
 #include "source/opensearch/http_client.h"
 #include "source/opensearch/opensearch_source.h"
@@ -129,6 +135,99 @@ SourceCase Postgres(const std::string& name, std::string sql, std::string split_
   return source;
 }
 
+// Names that a file can have.
+std::vector<std::string> FileNames() {
+  auto names = kOddNames;
+  std::erase_if(names, [](const auto& name) { return name.find('/') != std::string::npos; });
+  return names;
+}
+
+SourceCase Files(const std::string& name, const std::string& extension,
+                 std::function<void(const std::string& path, int64_t rows)> write) {
+  SourceCase source;
+  source.name = name;
+  source.prepare = [extension, write = std::move(write)](const std::string& folder) {
+    JobSpec job;
+    job.source_uri = folder;
+    const auto add = [&](const std::string& table, int64_t rows) {
+      write(folder + "/" + table + extension, rows);
+      job.tables.push_back({table + extension, Options(), true});
+    };
+    add("things", 5000);
+    if (extension != ".jsonl") add("empty", 0);
+    for (const auto& odd : FileNames()) add(odd, 3);
+    return job;
+  };
+  source.make = [](const JobSpec& job) { return MakeFilesSource(job, "contract"); };
+  source.table = "things";
+  source.rows = 5000;
+  source.column = "name";
+  source.empty_table = "empty";
+  source.odd_names = FileNames();
+  return source;
+}
+
+void WriteCsv(const std::string& path, int64_t rows) {
+  std::ofstream out(path, std::ios::binary);
+  out << "id,name,value,made\r\n";
+  for (int64_t i = 1; i <= rows; ++i) {
+    out << i << ',';
+    if (i % 10 > 0) out << "\"name, \"\"" << i << "\"\"\nsecond line\"";
+    out << ',' << static_cast<double>(i) / 4 << ",2024-01-0" << i % 9 + 1 << "\r\n";
+  }
+}
+
+void WriteJson(const std::string& path, int64_t rows) {
+  std::ofstream out(path, std::ios::binary);
+  for (int64_t i = 1; i <= rows; ++i) {
+    out << "{\"id\": " << i << ", \"tags\": [" << i % 3 << "]";
+    if (i % 10 > 0) out << ", \"name\": \"name \\n " << i << "\"";
+    out << ", \"value\": " << static_cast<double>(i) / 4 << "}\n";
+  }
+}
+
+std::shared_ptr<arrow::RecordBatch> FileRows(int64_t rows) {
+  arrow::Int64Builder id;
+  arrow::StringBuilder name;
+  arrow::DoubleBuilder value;
+  for (int64_t i = 1; i <= rows; ++i) {
+    if (!id.Append(i).ok() || !value.Append(static_cast<double>(i) / 4).ok() ||
+        !(i % 10 > 0 ? name.Append("name " + std::to_string(i)) : name.AppendNull()).ok()) {
+      throw std::runtime_error("append");
+    }
+  }
+  return arrow::RecordBatch::Make(
+      arrow::schema({arrow::field("id", arrow::int64(), false), arrow::field("name", arrow::utf8()),
+                     arrow::field("value", arrow::float64())}),
+      rows, {id.Finish().ValueOrDie(), name.Finish().ValueOrDie(), value.Finish().ValueOrDie()});
+}
+
+void WriteParquet(const std::string& path, int64_t rows) {
+  const auto table = arrow::Table::FromRecordBatches({FileRows(rows)}).ValueOrDie();
+  auto out = arrow::io::FileOutputStream::Open(path).ValueOrDie();
+  if (!parquet::arrow::WriteTable(*table, arrow::default_memory_pool(), out, /*chunk_size=*/60)
+           .ok() ||
+      !out->Close().ok()) {
+    throw std::runtime_error(path);
+  }
+}
+
+void WriteArrow(const std::string& path, int64_t rows) {
+  const auto batch = FileRows(rows);
+  auto out = arrow::io::FileOutputStream::Open(path).ValueOrDie();
+  auto writer = arrow::ipc::MakeFileWriter(out, batch->schema()).ValueOrDie();
+  for (int64_t row = 0; row < rows; row += 60) {
+    if (!writer->WriteRecordBatch(*batch->Slice(row, 60)).ok()) throw std::runtime_error(path);
+  }
+  if (!writer->Close().ok() || !out->Close().ok()) throw std::runtime_error(path);
+}
+
+SourceCase JsonFiles() {
+  SourceCase source = Files("files_json", ".jsonl", WriteJson);
+  source.empty_table = "";  // a file without rows says nothing of its columns
+  return source;
+}
+
 // What index names may hold beside letters.
 const std::vector<std::string> kOddIndices = {
     "plain", "it's", "🚚emoji-ümlaut", "select", "dot.dot",        "semi;colon--",
@@ -206,7 +305,9 @@ std::vector<SourceCase> SourceCases() {
       ", CASE WHEN i % 10 THEN 'name ' || i END, i / 3.0, CASE WHEN i % 7 THEN "
       "zeroblob(i % 30) END, datetime(i * 1000, 'unixepoch') FROM n;";
   return {
-    Generator(), EmptyGenerator(),
+    Generator(), EmptyGenerator(), Files("files_csv", ".csv", WriteCsv), JsonFiles(),
+        Files("files_parquet", ".parquet", WriteParquet),
+        Files("files_arrow", ".arrow", WriteArrow),
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
         Search(),
 #endif

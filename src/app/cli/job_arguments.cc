@@ -36,7 +36,10 @@ bool HasScheme(std::string_view uri) {
 void MakeAbsolute(std::string* uri, bool must_exist) {
   if (uri->empty() || HasScheme(*uri) || uri->starts_with('/')) return;
   std::error_code error;
-  if (must_exist && !std::filesystem::exists(*uri, error)) return;
+  // A glob of files is no name of one; "dbname=a*" is none of files.
+  const auto glob = uri->find_first_of("*?[");
+  const bool files = glob != std::string::npos && uri->find('=') > uri->find('/');
+  if (must_exist && !files && !std::filesystem::exists(*uri, error)) return;
   const auto path = std::filesystem::absolute(*uri, error).lexically_normal();
   if (!error) *uri = path.string();
 }

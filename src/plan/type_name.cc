@@ -1,4 +1,4 @@
-#include "transform/type_name.h"
+#include "plan/type_name.h"
 
 #include <charconv>
 #include <map>

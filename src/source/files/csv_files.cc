@@ -1,0 +1,315 @@
+#include "source/files/csv_files.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "plan/type_name.h"
+#include "source/files/csv_layout.h"
+#include "source/files/describe.h"
+#include "source/files/text_chunks.h"
+#include "source/files/text_stream.h"
+#include "wire/csv/csv_scanner.h"
+
+namespace bulkhaul::files {
+namespace {
+
+constexpr int64_t kScanBytes = 1 << 20;
+constexpr int64_t kChunkBytesMin = 64 << 10, kChunkBytesMax = 1 << 20;
+constexpr int64_t kHeadBytes = 64 << 10;
+
+// The first row of the text, reading on until it ends. False: there is no row.
+Result<bool> TakeRow(TextChunks& chunks, const csv::CsvDialect& dialect,
+                     std::vector<std::string>* fields) {
+  for (;;) {
+    ARROW_ASSIGN_OR_RAISE(const size_t bytes,
+                          csv::FirstRow(chunks.text(), dialect, chunks.last(), fields));
+    if (bytes > 0) {
+      chunks.Consume(bytes, dialect.row_end);
+      return true;
+    }
+    if (chunks.last()) return false;
+    ARROW_RETURN_NOT_OK(chunks.Fill());
+  }
+}
+
+// Past blank lines to the names of the file's columns; none when it has no line.
+Result<std::vector<std::string>> TakeHeader(TextChunks& chunks, const CsvLayout& layout) {
+  std::vector<std::string> fields;
+  for (;;) {
+    ARROW_ASSIGN_OR_RAISE(const bool found, TakeRow(chunks, layout.dialect, &fields));
+    if (!found) return std::vector<std::string>();
+    if (fields.size() == 1 && fields[0].empty()) continue;
+    for (const auto& field : fields) {
+      if (IsValidUtf8(field)) continue;
+      return UserError(
+          "the header is not valid UTF-8; set source_encoding (windows-1252, latin1, utf-16le)",
+          "invalid_utf8");
+    }
+    return ColumnNames(std::move(fields));
+  }
+}
+
+// The names of the file's columns: those of its header, or made ones.
+Result<std::vector<std::string>> NamesOf(const DataFile& file, const CsvLayout& layout,
+                                         int64_t row_bytes_max) {
+  ARROW_ASSIGN_OR_RAISE(
+      auto chunks, TextChunks::Open({&file, 0, -1, 1}, layout.encoding, kHeadBytes, row_bytes_max));
+  if (layout.header) return TakeHeader(*chunks, layout);
+  std::vector<std::string> fields;
+  ARROW_ASSIGN_OR_RAISE(const bool found, TakeRow(*chunks, layout.dialect, &fields));
+  if (!found) return std::vector<std::string>();
+  return ColumnNames(std::vector<std::string>(fields.size()));
+}
+
+class CsvPartReader : public PartReader {
+ public:
+  CsvPartReader(std::shared_ptr<const ReadPlan> plan, const DataFile& file, UnitContext& context)
+      : plan_(std::move(plan)), file_(file), context_(context) {}
+
+  Status Start(const FilePart& part) {
+    ARROW_ASSIGN_OR_RAISE(const auto layout, CsvLayout::FromJson(plan_->state.layout));
+    row_end_ = layout.dialect.row_end;
+    ARROW_ASSIGN_OR_RAISE(const auto names, NamesOf(file_, layout, plan_->row_bytes_max));
+    const int64_t chunk_bytes =
+        std::clamp<int64_t>(context_.batch_bytes_max / 2, kChunkBytesMin, kChunkBytesMax);
+    ARROW_ASSIGN_OR_RAISE(
+        chunks_, TextChunks::Open(part, layout.encoding, chunk_bytes, plan_->row_bytes_max));
+    if (names.empty()) return Status::OK();  // no line, no rows
+    if (layout.header && part.begin == 0) {
+      ARROW_RETURN_NOT_OK(TakeHeader(*chunks_, layout).status());
+    }
+    arrow::FieldVector found;
+    for (const auto& name : names) found.push_back(arrow::field(name, arrow::utf8()));
+    ARROW_RETURN_NOT_OK(CheckColumns(*plan_, file_, *arrow::schema(std::move(found))));
+    std::vector<csv::CsvColumn> columns;
+    for (const auto& field : plan_->file_schema->fields()) {
+      const auto place = std::find(names.begin(), names.end(), field->name());
+      if (place == names.end()) continue;
+      csv::CsvColumn column;
+      column.name = field->name();
+      column.type.type = field->type();
+      column.field = static_cast<int>(place - names.begin());
+      if (const auto own = layout.columns.find(field->name()); own != layout.columns.end()) {
+        column.type.date_format = own->second.date_format;
+        column.type.nulls = own->second.nulls;
+      }
+      columns.push_back(std::move(column));
+    }
+    csv::CsvReading reading = ReadingOf(plan_->options);
+    reading.dialect = layout.dialect;
+    reading.fields = static_cast<int>(names.size());
+    ARROW_ASSIGN_OR_RAISE(decoder_,
+                          csv::CsvDecoder::Make(reading, std::move(columns), context_.pool));
+    return Status::OK();
+  }
+
+  Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
+    if (decoder_ == nullptr) return nullptr;
+    while (row_ >= decoder_->rows()) {
+      ARROW_ASSIGN_OR_RAISE(const bool more, IndexMore());
+      if (!more) return nullptr;
+    }
+    const int64_t count = std::min(context_.batch_rows_max, decoder_->rows() - row_);
+    auto batch = decoder_->Decode(row_, count);
+    if (!batch.ok()) return WithContext(batch.status(), file_.path);
+    row_ += count;
+    if (plan_->file_schema->num_fields() == (*batch)->num_columns()) {
+      return arrow::RecordBatch::Make(plan_->file_schema, count, (*batch)->columns());
+    }
+    return Conform(*plan_, file_, **batch, context_.pool);
+  }
+
+  int64_t bytes_read() const override { return chunks_->bytes_read(); }
+  std::map<std::string, int64_t> counters() const override {
+    return decoder_ == nullptr ? std::map<std::string, int64_t>() : decoder_->counters();
+  }
+
+ private:
+  // Finds the rows of the next piece; false at the end.
+  Result<bool> IndexMore() {
+    row_ = 0;
+    chunks_->Consume(used_, row_end_);
+    used_ = 0;
+    do {
+      if (context_.stop.stop_requested()) return CancelledError();
+      if (chunks_->last() && chunks_->text().empty()) return false;
+      ARROW_RETURN_NOT_OK(chunks_->Fill());
+      if (context_.reservation != nullptr &&
+          chunks_->buffered_bytes() > context_.reservation->bytes()) {
+        context_.reservation->Resize(chunks_->buffered_bytes());
+      }
+      auto indexed = decoder_->Index(chunks_->text(), chunks_->last(), chunks_->line());
+      if (!indexed.ok()) return WithContext(indexed.status(), file_.path);
+      used_ = *indexed;
+    } while (used_ == 0);
+    return true;
+  }
+
+  const std::shared_ptr<const ReadPlan> plan_;
+  const DataFile& file_;
+  UnitContext& context_;
+  std::unique_ptr<TextChunks> chunks_;
+  std::unique_ptr<csv::CsvDecoder> decoder_;
+  char row_end_ = '\n';
+  size_t used_ = 0;  // bytes of the rows that are indexed
+  int64_t row_ = 0;
+};
+
+// A file's columns and what their values have in common.
+class Sampler {
+ public:
+  Sampler(const Options& options, const CsvWishes& wishes) : options_(options), wishes_(wishes) {}
+
+  // The first file decides how all are written.
+  Status Add(const DataFile& file) {
+    const int64_t row_bytes_max = options_.GetBytes("row_bytes_max");
+    if (files_.empty()) {
+      ARROW_RETURN_NOT_OK(DetectLayout(file, wishes_, row_bytes_max, &layout_));
+    }
+    ARROW_ASSIGN_OR_RAISE(auto chunks, TextChunks::Open({&file, 0, -1, 1}, layout_.encoding,
+                                                        kHeadBytes, row_bytes_max));
+    ARROW_ASSIGN_OR_RAISE(auto names, layout_.header ? TakeHeader(*chunks, layout_)
+                                                     : NamesOf(file, layout_, row_bytes_max));
+    if (names.empty()) return Status::OK();
+    std::set<std::string> once;
+    for (const auto& name : names) {
+      if (once.insert(name).second) continue;
+      return UserError(fmt::format("{}: the column name '{}' occurs twice in the header; set "
+                                   "source_header: false to name columns by their place",
+                                   file.path, name),
+                       "duplicate_column");
+    }
+    files_.emplace_back(&file, std::move(names));
+    return AddRows(*chunks, files_.back().second);
+  }
+
+  Result<TextFacts> Finish() {
+    TextFacts facts;
+    std::map<std::string, std::shared_ptr<arrow::DataType>> types;
+    for (const auto& [name, inference] : inferences_) {
+      ARROW_ASSIGN_OR_RAISE(auto type, wishes_.TypeOf(name, *inference));
+      types[name] = type.type;
+      layout_.columns[name] = std::move(type);
+    }
+    std::vector<std::pair<const DataFile*, std::shared_ptr<arrow::Schema>>> schemas;
+    for (const auto& [file, names] : files_) {
+      arrow::FieldVector fields;
+      for (const auto& name : names) fields.push_back(arrow::field(name, types[name]));
+      schemas.emplace_back(file, arrow::schema(std::move(fields)));
+    }
+    if (schemas.empty()) {
+      return UserError("the file is empty: nothing says which columns it has", "empty_file");
+    }
+    ARROW_ASSIGN_OR_RAISE(facts.schema,
+                          CommonSchema(schemas, options_.GetString("missing_columns") == "null"));
+    facts.layout = layout_.ToJson();
+    if (rows_ > 0) facts.row_bytes = static_cast<double>(bytes_) / static_cast<double>(rows_);
+    return facts;
+  }
+
+ private:
+  Status AddRows(TextChunks& chunks, const std::vector<std::string>& names) {
+    std::vector<csv::ColumnInference*> columns;
+    for (const auto& name : names) {
+      auto& inference = inferences_[name];
+      if (inference == nullptr) {
+        inference = std::make_unique<csv::ColumnInference>(wishes_.InferenceOf(name));
+      }
+      columns.push_back(inference.get());
+    }
+    std::vector<std::string> fields;
+    for (int64_t row = 0; wishes_.sample_rows == 0 || row < wishes_.sample_rows; ++row) {
+      const size_t before = chunks.text().size();
+      auto found = TakeRow(chunks, layout_.dialect, &fields);
+      // What is broken is said when the rows are read, with its place.
+      if (!found.ok() || !*found) break;
+      if (before > chunks.text().size()) {
+        bytes_ += static_cast<int64_t>(before - chunks.text().size());
+        ++rows_;
+      }
+      const size_t count = std::min(fields.size(), columns.size());
+      if (fields.size() == 1 && fields[0].empty() && columns.size() > 1) continue;
+      for (size_t i = 0; i < count; ++i) {
+        const std::string_view value = wishes_.Trimmed(fields[i]);
+        if (!value.empty() && !wishes_.IsNull(value)) columns[i]->Add(value);
+      }
+    }
+    return Status::OK();
+  }
+
+  const Options& options_;
+  const CsvWishes& wishes_;
+  CsvLayout layout_;
+  std::vector<std::pair<const DataFile*, std::vector<std::string>>> files_;
+  std::map<std::string, std::unique_ptr<csv::ColumnInference>> inferences_;
+  int64_t rows_ = 0, bytes_ = 0;
+};
+
+}  // namespace
+
+Result<TextFacts> DescribeCsv(const std::vector<const DataFile*>& sample, const Options& options) {
+  ARROW_ASSIGN_OR_RAISE(const auto wishes, CsvWishes::Make(options));
+  Sampler sampler(options, wishes);
+  for (const DataFile* file : sample) {
+    const Status added = sampler.Add(*file);
+    if (added.ok()) continue;
+    return MessageOf(added).starts_with(file->path) ? added : FileError(added, file->path);
+  }
+  auto facts = sampler.Finish();
+  return facts.ok() ? facts : WithContext(facts.status(), sample[0]->path);
+}
+
+Result<std::vector<TextCut>> FindCsvCuts(const std::string& text, const DataFile& file,
+                                         const std::vector<int64_t>& offsets,
+                                         const std::stop_token& stop) {
+  std::vector<TextCut> cuts;
+  ARROW_ASSIGN_OR_RAISE(const auto layout, CsvLayout::FromJson(text));
+  if (layout.encoding != "utf-8") return cuts;  // its rows are found by reading all of it
+  ARROW_ASSIGN_OR_RAISE(auto plain, arrow::io::ReadableFile::Open(file.path));
+  std::string buffer(kScanBytes, '\0');
+  csv::CsvScanState state;
+  int64_t at = 0, line = 1;
+  size_t next = 0;
+  while (next < offsets.size()) {
+    if (stop.stop_requested()) return CancelledError();
+    ARROW_ASSIGN_OR_RAISE(const int64_t read, plain->ReadAt(at, kScanBytes, buffer.data()));
+    if (read == 0) break;
+    std::string_view piece(buffer.data(), static_cast<size_t>(read));
+    const size_t mark = at == 0 ? ByteOrderMarkBytes(piece) : 0;
+    piece.remove_prefix(mark);
+    at += static_cast<int64_t>(mark);
+    while (next < offsets.size()) {
+      // The row end before the first row that begins at or after the offset.
+      const size_t from = static_cast<size_t>(std::max<int64_t>(0, offsets[next] - 1 - at));
+      const size_t found = csv::ScanToRowEnd(piece, layout.dialect, from, &state);
+      const size_t used = found == std::string_view::npos ? piece.size() : found + 1;
+      line += std::count(piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(used),
+                         layout.dialect.row_end);
+      piece.remove_prefix(used);
+      at += static_cast<int64_t>(used);
+      if (found == std::string_view::npos) break;
+      cuts.push_back({at, line});
+      while (next < offsets.size() && offsets[next] <= at) ++next;
+    }
+  }
+  // Behind the last row nothing begins.
+  ARROW_ASSIGN_OR_RAISE(const int64_t size, plain->GetSize());
+  while (!cuts.empty() && cuts.back().offset >= size) cuts.pop_back();
+  return cuts;
+}
+
+Result<std::unique_ptr<PartReader>> OpenCsv(std::shared_ptr<const ReadPlan> plan,
+                                            const FilePart& part, UnitContext& context) {
+  auto reader = std::make_unique<CsvPartReader>(std::move(plan), *part.file, context);
+  const Status status = reader->Start(part);
+  if (status.ok()) return reader;
+  return MessageOf(status).starts_with(part.file->path) ? status
+                                                        : FileError(status, part.file->path);
+}
+
+}  // namespace bulkhaul::files

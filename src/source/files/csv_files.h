@@ -1,0 +1,27 @@
+// CSV files: what a sample tells, where they can be cut, and how they are read.
+#pragma once
+
+#include <stop_token>
+#include <vector>
+
+#include "source/files/file_reader.h"
+
+namespace bulkhaul::files {
+
+// What a sample of text files tells.
+struct TextFacts {
+  std::shared_ptr<arrow::Schema> schema;
+  std::string layout;    // for TableState
+  double row_bytes = 0;  // of text, on average; 0: not known
+};
+
+Result<TextFacts> DescribeCsv(const std::vector<const DataFile*>& sample, const Options& options);
+// The first row that begins at or after each offset, which ascend; fewer where rows are longer than
+// what lies between. The whole file up to there is looked at, so that quotes are known for certain.
+Result<std::vector<TextCut>> FindCsvCuts(const std::string& layout, const DataFile& file,
+                                         const std::vector<int64_t>& offsets,
+                                         const std::stop_token& stop);
+Result<std::unique_ptr<PartReader>> OpenCsv(std::shared_ptr<const ReadPlan> plan,
+                                            const FilePart& part, UnitContext& context);
+
+}  // namespace bulkhaul::files

@@ -1,0 +1,227 @@
+#include "source/files/csv_layout.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "plan/column_naming.h"
+#include "plan/type_name.h"
+#include "source/files/text_chunks.h"
+#include "source/files/text_stream.h"
+#include "wire/csv/csv_value.h"
+
+namespace bulkhaul::files {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr int64_t kDetectBytes = 256 << 10;
+
+// Whether the value is of a kind that no column name is.
+bool IsData(std::string_view value) {
+  int32_t days;
+  int64_t at;
+  double number;
+  return csv::ShapeOf(value).number || csv::ParseDate(value, &days) ||
+         csv::ParseTimestamp(value, arrow::TimeUnit::NANO, false, &at) ||
+         csv::ParseTimestamp(value, arrow::TimeUnit::NANO, true, &at) ||
+         (csv::ParseDouble(value, &number) && value.size() > 3);
+}
+
+Status ParsePrecision(const std::string& text, CsvWishes* wishes) {
+  if (text.empty()) return Status::OK();
+  ARROW_ASSIGN_OR_RAISE(const auto type, ParseTypeName("decimal(" + text + ")"));
+  const auto& decimal = static_cast<const arrow::DecimalType&>(*type);
+  wishes->decimal_precision = decimal.precision();
+  wishes->decimal_scale = decimal.scale();
+  return Status::OK();
+}
+
+}  // namespace
+
+std::string CsvLayout::ToJson() const {
+  Json own = Json::object();
+  for (const auto& [name, type] : columns) {
+    if (type.date_format.empty() && type.nulls.empty()) continue;
+    own[name] = {{"date_format", type.date_format}, {"nulls", type.nulls}};
+  }
+  return Json{{"delimiter", int{dialect.delimiter}},
+              {"quote", int{dialect.quote}},
+              {"escape", int{dialect.escape}},
+              {"row_end", int{dialect.row_end}},
+              {"header", header},
+              {"encoding", encoding},
+              {"columns", std::move(own)}}
+      .dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<CsvLayout> CsvLayout::FromJson(std::string_view text) {
+  const Json value = Json::parse(text, nullptr, false);
+  if (!value.is_object()) return BugError("a table of CSV has no layout");
+  try {
+    CsvLayout layout;
+    layout.dialect.delimiter = static_cast<char>(value.at("delimiter").get<int>());
+    layout.dialect.quote = static_cast<char>(value.at("quote").get<int>());
+    layout.dialect.escape = static_cast<char>(value.at("escape").get<int>());
+    layout.dialect.row_end = static_cast<char>(value.at("row_end").get<int>());
+    layout.header = value.at("header").get<bool>();
+    layout.encoding = value.at("encoding").get<std::string>();
+    for (const auto& [name, own] : value.at("columns").items()) {
+      csv::CsvType type;
+      type.date_format = own.at("date_format").get<std::string>();
+      type.nulls = own.at("nulls").get<std::vector<std::string>>();
+      layout.columns[name] = std::move(type);
+    }
+    return layout;
+  } catch (const Json::exception& error) {
+    return BugError(fmt::format("the layout of CSV cannot be read: {}", error.what()));
+  }
+}
+
+Result<CsvWishes> CsvWishes::Make(const Options& options) {
+  CsvWishes wishes;
+  const auto character = [&](const char* option) {
+    return csv::ParseCsvCharacter(option, options.GetString(option));
+  };
+  ARROW_ASSIGN_OR_RAISE(wishes.dialect.delimiter, character("source_delimiter"));
+  ARROW_ASSIGN_OR_RAISE(wishes.dialect.quote, character("source_quote"));
+  ARROW_ASSIGN_OR_RAISE(wishes.dialect.escape, character("source_escape"));
+  wishes.header = options.GetString("source_header");
+  wishes.encoding = options.GetString("source_encoding");
+  std::transform(wishes.encoding.begin(), wishes.encoding.end(), wishes.encoding.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (wishes.encoding == "utf8") wishes.encoding = "utf-8";
+  if (options.GetString("date_format") != "auto") {
+    wishes.date_format = options.GetString("date_format");
+    ARROW_RETURN_NOT_OK(search::DateFormat::Make(wishes.date_format).status());
+  }
+  for (const auto& [column, format] : options.GetPairs("date_formats")) {
+    ARROW_RETURN_NOT_OK(search::DateFormat::Make(format).status());
+    wishes.date_formats[column] = format;
+  }
+  wishes.column_naming = options.GetString("column_naming");
+  for (const auto& [old_name, new_name] : options.GetPairs("rename")) {
+    wishes.new_names[old_name] = new_name;
+  }
+  for (const auto& [column, name] : options.GetPairs("cast")) {
+    ARROW_ASSIGN_OR_RAISE(const auto type, ParseTypeName(name));
+    wishes.types[column] = csv::IsCsvType(*type) ? type : arrow::utf8();
+  }
+  wishes.nulls = options.GetList("source_null");
+  ARROW_RETURN_NOT_OK(ParsePrecision(options.GetString("decimal_precision"), &wishes));
+  wishes.sample_rows = options.GetInt("sample_rows");
+  wishes.trim = options.GetBool("trim");
+  return wishes;
+}
+
+csv::InferenceWishes CsvWishes::InferenceOf(const std::string& column) const {
+  csv::InferenceWishes inference;
+  inference.date_format = date_format;
+  if (const auto own = date_formats.find(column); own != date_formats.end()) {
+    inference.date_format = own->second;
+  }
+  inference.decimal_precision = decimal_precision;
+  inference.decimal_scale = decimal_scale;
+  return inference;
+}
+
+Result<csv::CsvType> CsvWishes::TypeOf(const std::string& column,
+                                       const csv::ColumnInference& inference) const {
+  csv::CsvType type;
+  // `cast` speaks of columns by the names that they get.
+  const auto renamed = new_names.find(column);
+  const auto wished =
+      types.find(renamed != new_names.end() ? renamed->second : NameInStyle(column, column_naming));
+  if (wished != types.end()) {
+    type.type = wished->second;
+    // A pattern that was given, or the one that the sample shows.
+    const auto id = type.type->id();
+    if (id == arrow::Type::DATE32 || id == arrow::Type::TIMESTAMP) {
+      ARROW_ASSIGN_OR_RAISE(const auto seen, inference.Decide(column));
+      type.date_format = seen.date_format;
+      type.nulls = seen.nulls;
+    } else if (id != arrow::Type::STRING) {
+      auto seen = inference.Decide(column);
+      if (seen.ok()) type.nulls = seen->nulls;
+    }
+  } else {
+    ARROW_ASSIGN_OR_RAISE(type, inference.Decide(column));
+    const bool dates =
+        type.type->id() == arrow::Type::DATE32 || type.type->id() == arrow::Type::TIMESTAMP;
+    if (date_formats.contains(column) && !dates && type.type->id() != arrow::Type::STRING) {
+      return UserError(fmt::format("date_formats: column '{}' holds no dates", column));
+    }
+  }
+  type.nulls.insert(type.nulls.end(), nulls.begin(), nulls.end());
+  return type;
+}
+
+std::string_view CsvWishes::Trimmed(std::string_view value) const {
+  if (!trim) return value;
+  while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) value.remove_prefix(1);
+  while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);
+  return value;
+}
+
+bool CsvWishes::IsNull(std::string_view value) const {
+  return std::find(nulls.begin(), nulls.end(), value) != nulls.end();
+}
+
+csv::CsvReading ReadingOf(const Options& options) {
+  csv::CsvReading reading;
+  const std::string& ragged = options.GetString("ragged");
+  if (ragged == "pad") reading.ragged = csv::OnRagged::kPad;
+  if (ragged == "skip") reading.ragged = csv::OnRagged::kSkip;
+  if (options.GetString("type_mismatch") == "null") reading.misfit = csv::OnMisfit::kNull;
+  const std::string& text = options.GetString("invalid_utf8");
+  if (text == "replace") reading.invalid_utf8 = csv::OnInvalidUtf8::kReplace;
+  if (text == "null") reading.invalid_utf8 = csv::OnInvalidUtf8::kNull;
+  reading.trim = options.GetBool("trim");
+  return reading;
+}
+
+std::vector<std::string> ColumnNames(std::vector<std::string> header) {
+  for (size_t i = 0; i < header.size(); ++i) {
+    if (header[i].empty()) header[i] = fmt::format("column_{}", i + 1);
+  }
+  return header;
+}
+
+Status DetectLayout(const DataFile& file, const CsvWishes& wishes, int64_t row_bytes_max,
+                    CsvLayout* layout) {
+  layout->encoding = wishes.encoding;
+  if (wishes.encoding == "auto") {
+    std::shared_ptr<int64_t> stored;
+    ARROW_ASSIGN_OR_RAISE(auto raw, OpenStored(file, &stored));
+    std::string begin(4096, '\0');
+    ARROW_ASSIGN_OR_RAISE(const int64_t read, raw->Read(4096, begin.data()));
+    begin.resize(static_cast<size_t>(read));
+    layout->encoding = EncodingOf(begin);
+  }
+  ARROW_ASSIGN_OR_RAISE(auto chunks, TextChunks::Open({&file, 0, -1, 1}, layout->encoding,
+                                                      kDetectBytes, row_bytes_max));
+  ARROW_RETURN_NOT_OK(chunks->Fill());
+  std::string path = file.path;
+  std::transform(path.begin(), path.end(), path.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  layout->dialect =
+      csv::DetectDialect(chunks->text(), wishes.dialect, path.find(".tsv") != std::string::npos);
+  if (wishes.header != "auto") {
+    layout->header = wishes.header == "true";
+    return Status::OK();
+  }
+  std::vector<std::string> first;
+  for (;;) {
+    const auto row = csv::FirstRow(chunks->text(), layout->dialect, chunks->last(), &first);
+    if (!row.ok()) return row.status();
+    if (*row > 0 || chunks->last()) break;
+    ARROW_RETURN_NOT_OK(chunks->Fill());
+  }
+  layout->header = std::none_of(first.begin(), first.end(), IsData);
+  return Status::OK();
+}
+
+}  // namespace bulkhaul::files

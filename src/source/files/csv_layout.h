@@ -1,0 +1,54 @@
+// How the CSV files of a table are written, and what the user said about it.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "plan/options.h"
+#include "source/files/data_file.h"
+#include "wire/csv/csv_decoder.h"
+
+namespace bulkhaul::files {
+
+struct CsvLayout {
+  csv::CsvDialect dialect;
+  bool header = true;
+  std::string encoding = "utf-8";
+  std::map<std::string, csv::CsvType> columns;  // without their Arrow type, which the schema has
+
+  std::string ToJson() const;
+  static Result<CsvLayout> FromJson(std::string_view json);
+};
+
+// The options about CSV, checked.
+struct CsvWishes {
+  csv::DialectWishes dialect;
+  std::string header, encoding;  // "auto" …
+  std::string date_format;       // "": auto
+  std::map<std::string, std::string> date_formats;
+  std::map<std::string, std::shared_ptr<arrow::DataType>> types;  // of `cast`
+  std::map<std::string, std::string> new_names;                   // of `rename`
+  std::string column_naming;
+  std::vector<std::string> nulls;
+  int decimal_precision = 0, decimal_scale = 0;
+  int64_t sample_rows = 0;
+  bool trim = false;
+
+  static Result<CsvWishes> Make(const Options& options);
+  csv::InferenceWishes InferenceOf(const std::string& column) const;
+  Result<csv::CsvType> TypeOf(const std::string& column,
+                              const csv::ColumnInference& inference) const;
+  std::string_view Trimmed(std::string_view value) const;
+  bool IsNull(std::string_view value) const;
+};
+
+csv::CsvReading ReadingOf(const Options& options);
+// Names for the columns that have none: column_1, column_2 …
+std::vector<std::string> ColumnNames(std::vector<std::string> header);
+// Encoding, dialect and header, from the begin of the file.
+Status DetectLayout(const DataFile& file, const CsvWishes& wishes, int64_t row_bytes_max,
+                    CsvLayout* layout);
+
+}  // namespace bulkhaul::files

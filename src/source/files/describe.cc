@@ -1,0 +1,271 @@
+#include "source/files/describe.h"
+
+#include <algorithm>
+#include <set>
+
+#include <arrow/scalar.h>
+#include <arrow/util/key_value_metadata.h>
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "plan/splitting.h"
+#include "plan/type_name.h"
+#include "source/files/csv_files.h"
+#include "source/files/file_reader.h"
+#include "source/files/json_files.h"
+
+namespace bulkhaul::files {
+namespace {
+
+constexpr char kHiveNull[] = "__HIVE_DEFAULT_PARTITION__";
+// Small files share a unit of at most so many: each is opened and checked.
+constexpr size_t kFilesOfGroupMax = 1000;
+
+bool IsPlainInteger(const std::string& text) {
+  if (text.size() > 18 || text.empty()) return false;
+  const std::string_view digits = std::string_view(text).substr(text[0] == '-' ? 1 : 0);
+  if (digits.empty() || (digits[0] == '0' && digits.size() > 1)) return false;
+  return std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+bool IsDate(const std::string& text) {
+  return text.size() == 10 && arrow::Scalar::Parse(arrow::date32(), text).ok();
+}
+
+const std::string* PartitionText(const DataFile& file, const std::string& key) {
+  for (const auto& [name, value] : file.partitions) {
+    if (name == key && value != kHiveNull) return &value;
+  }
+  return nullptr;
+}
+
+// The files of which a sample is taken.
+std::vector<const DataFile*> SampleOf(const std::vector<DataFile>& files, int64_t wanted) {
+  const auto count = static_cast<int64_t>(files.size());
+  if (wanted == 0 || wanted > count) wanted = count;
+  std::vector<const DataFile*> sample;
+  for (int64_t i = 0; i < wanted; ++i) {
+    const int64_t place = wanted == 1 ? 0 : i * (count - 1) / (wanted - 1);
+    sample.push_back(&files[static_cast<size_t>(place)]);
+  }
+  return sample;
+}
+
+// Files of a group are read by one unit. With a limit everything is one group: its rows are counted
+// by one reader.
+std::vector<size_t> GroupEnds(const std::vector<DataFile>& files, const Options& options) {
+  int64_t total = 0;
+  for (const auto& file : files) total += file.bytes;
+  const int64_t unit_bytes =
+      UnitBytesFor(total, options.GetBytes("unit_bytes"), options.GetInt("units_max"));
+  const auto files_of_group_min = static_cast<size_t>(
+      UnitCountFor(static_cast<int64_t>(files.size()), options.GetInt("units_max")));
+  std::vector<size_t> ends;
+  if (options.GetInt("limit") > 0) return {files.size()};
+  size_t begin = 0;
+  int64_t bytes = 0;
+  for (size_t i = 0; i < files.size(); ++i) {
+    const bool full = bytes + files[i].bytes > unit_bytes || i - begin >= kFilesOfGroupMax;
+    if (i > begin && full && i - begin >= std::min(files_of_group_min, kFilesOfGroupMax)) {
+      ends.push_back(i);
+      begin = i;
+      bytes = 0;
+    }
+    bytes += files[i].bytes;
+  }
+  ends.push_back(files.size());
+  return ends;
+}
+
+std::shared_ptr<arrow::Field> CleanField(const arrow::Field& field, const char* source_type) {
+  auto type = PlainType(field.type());
+  const std::string name = source_type != nullptr ? source_type : TypeName(*field.type());
+  std::vector<std::string> keys = {kSourceTypeKey}, values = {name};
+  if (field.HasMetadata()) {
+    const auto comment = field.metadata()->Get(kCommentKey);
+    if (comment.ok()) {
+      keys.emplace_back(kCommentKey);
+      values.push_back(*comment);
+    }
+  }
+  return arrow::field(field.name(), std::move(type), field.nullable(),
+                      arrow::key_value_metadata(std::move(keys), std::move(values)));
+}
+
+// Schema and rows of formats that say themselves what they hold.
+struct Description {
+  std::shared_ptr<arrow::Schema> schema;
+  std::string layout;
+  int64_t rows = -1;
+};
+
+Result<Description> DescribeBinary(const FileList& list, const Options& options) {
+  const auto sample = SampleOf(list.files, options.GetInt("sample_files"));
+  std::vector<std::pair<const DataFile*, std::shared_ptr<arrow::Schema>>> schemas;
+  int64_t rows = 0, bytes = 0, total = 0;
+  for (const DataFile* file : sample) {
+    ARROW_ASSIGN_OR_RAISE(auto facts, list.format == FileFormat::kParquet ? DescribeParquet(*file)
+                                                                          : DescribeArrow(*file));
+    arrow::FieldVector fields;
+    for (const auto& field : facts.schema->fields()) fields.push_back(CleanField(*field, nullptr));
+    schemas.emplace_back(file, arrow::schema(std::move(fields)));
+    rows = facts.rows < 0 || rows < 0 ? -1 : rows + facts.rows;
+    bytes += file->bytes;
+  }
+  for (const auto& file : list.files) total += file.bytes;
+  Description description;
+  if (rows >= 0) {
+    description.rows =
+        bytes == total
+            ? rows
+            : static_cast<int64_t>(static_cast<double>(rows) * static_cast<double>(total) /
+                                   static_cast<double>(std::max<int64_t>(1, bytes)));
+  }
+  ARROW_ASSIGN_OR_RAISE(description.schema,
+                        CommonSchema(schemas, options.GetString("missing_columns") == "null"));
+  return description;
+}
+
+Result<Description> Describe(const FileList& list, const Options& options) {
+  if (list.format == FileFormat::kParquet || list.format == FileFormat::kArrow) {
+    return DescribeBinary(list, options);
+  }
+  const auto sample = SampleOf(list.files, options.GetInt("sample_files"));
+  ARROW_ASSIGN_OR_RAISE(const auto text, list.format == FileFormat::kCsv
+                                             ? DescribeCsv(sample, options)
+                                             : DescribeJson(sample, options));
+  Description description;
+  arrow::FieldVector fields;
+  const char* source_type = list.format == FileFormat::kCsv ? "text" : nullptr;
+  for (const auto& field : text.schema->fields()) fields.push_back(CleanField(*field, source_type));
+  description.schema = arrow::schema(std::move(fields));
+  description.layout = text.layout;
+  if (text.row_bytes > 0) {
+    double total = 0;
+    for (const auto& file : list.files) {
+      // What packed text becomes is not known: a guess.
+      total += static_cast<double>(file.bytes) * (file.codec == FileCodec::kNone ? 1 : 4);
+    }
+    description.rows = static_cast<int64_t>(total / text.row_bytes);
+  }
+  return description;
+}
+
+}  // namespace
+
+Result<arrow::FieldVector> PartitionFields(const std::vector<DataFile>& files) {
+  std::vector<std::string> keys;
+  for (const auto& file : files) {
+    for (const auto& [key, value] : file.partitions) {
+      if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+    }
+  }
+  arrow::FieldVector fields;
+  for (const auto& key : keys) {
+    bool integers = true, dates = true, nulls = false, any = false;
+    for (const auto& file : files) {
+      const std::string* text = PartitionText(file, key);
+      if (text == nullptr) {
+        nulls = true;
+        continue;
+      }
+      any = true;
+      integers = integers && IsPlainInteger(*text);
+      dates = dates && IsDate(*text);
+    }
+    const auto type = !any       ? arrow::utf8()
+                      : integers ? arrow::int64()
+                      : dates    ? arrow::date32()
+                                 : arrow::utf8();
+    fields.push_back(
+        arrow::field(key, type, nulls, arrow::key_value_metadata({kSourceTypeKey}, {"folder"})));
+  }
+  return fields;
+}
+
+Result<std::shared_ptr<arrow::Scalar>> PartitionValue(const DataFile& file,
+                                                      const arrow::Field& field) {
+  const std::string* text = PartitionText(file, field.name());
+  if (text == nullptr) return arrow::MakeNullScalar(field.type());
+  if (field.type()->id() == arrow::Type::STRING) return arrow::MakeScalar(*text);
+  return arrow::Scalar::Parse(field.type(), *text);
+}
+
+Result<std::shared_ptr<arrow::Schema>> CommonSchema(
+    const std::vector<std::pair<const DataFile*, std::shared_ptr<arrow::Schema>>>& schemas,
+    bool missing_as_null) {
+  arrow::FieldVector fields;
+  std::vector<size_t> seen;
+  for (const auto& [file, schema] : schemas) {
+    for (const auto& field : schema->fields()) {
+      const auto found = std::find_if(fields.begin(), fields.end(), [&](const auto& one) {
+        return one->name() == field->name();
+      });
+      if (found == fields.end()) {
+        fields.push_back(field);
+        seen.push_back(1);
+        continue;
+      }
+      ++seen[static_cast<size_t>(found - fields.begin())];
+      auto options = arrow::Field::MergeOptions::Permissive();
+      auto merged = (*found)->MergeWith(*field, options);
+      if (!merged.ok()) {
+        return UserError(fmt::format("column '{}' is {} in {} and {} in {}: name such files apart",
+                                     field->name(), (*found)->type()->ToString(),
+                                     schemas[0].first->path, field->type()->ToString(), file->path),
+                         "type_conflict");
+      }
+      *found = *std::move(merged);
+    }
+  }
+  for (size_t i = 0; i < fields.size(); ++i) {
+    if (seen[i] == schemas.size()) continue;
+    if (!missing_as_null) {
+      for (const auto& [file, schema] : schemas) {
+        if (schema->GetFieldIndex(fields[i]->name()) >= 0) continue;
+        return UserError(fmt::format("{} has no column '{}', which other files of the table have; "
+                                     "set missing_columns: null to take NULL for it, or name the "
+                                     "tables apart",
+                                     file->path, fields[i]->name()),
+                         "missing_column");
+      }
+    }
+    fields[i] = fields[i]->WithNullable(true);
+  }
+  return arrow::schema(std::move(fields));
+}
+
+Result<Dataset> DescribeDataset(const DatasetId& id, const std::string& pattern,
+                                const Options& options) {
+  ARROW_ASSIGN_OR_RAISE(auto list, ListFiles(pattern, options.GetString("source_format"),
+                                             options.GetBool("hive_partitions")));
+  ARROW_ASSIGN_OR_RAISE(auto description, Describe(list, options));
+  TableState state;
+  state.format = list.format;
+  state.layout = std::move(description.layout);
+  arrow::FieldVector fields = description.schema->fields();
+  ARROW_ASSIGN_OR_RAISE(const auto folders, PartitionFields(list.files));
+  // As other readers have it, a folder's value takes the place of a column of that name.
+  for (const auto& folder : folders) {
+    std::erase_if(fields, [&](const auto& field) { return field->name() == folder->name(); });
+  }
+  state.file_columns = static_cast<int>(fields.size());
+  fields.insert(fields.end(), folders.begin(), folders.end());
+  state.full_schema = arrow::schema(std::move(fields));
+  Dataset dataset;
+  dataset.id = id;
+  dataset.kind =
+      fmt::format("{} file{}", FileFormatName(list.format), list.files.size() == 1 ? "" : "s");
+  dataset.estimated_rows = description.rows;
+  dataset.estimated_bytes = 0;
+  for (const auto& file : list.files) dataset.estimated_bytes += file.bytes;
+  state.group_ends = GroupEnds(list.files, options);
+  state.files = std::move(list.files);
+  dataset.source_state = state.ToJson();
+  ARROW_ASSIGN_OR_RAISE(const auto plan, ReadPlan::Make(std::move(state), options));
+  dataset.schema = plan->schema;
+  dataset.options = options;
+  return dataset;
+}
+
+}  // namespace bulkhaul::files

@@ -1,0 +1,358 @@
+#include "source/files/json_files.h"
+
+#include <algorithm>
+#include <set>
+
+#include <arrow/json/options.h>
+#include <arrow/json/reader.h>
+#include <arrow/table.h>
+#include <fmt/format.h>
+
+#include "source/files/describe.h"
+#include "source/files/text_chunks.h"
+#include "source/files/text_stream.h"
+#include "wire/json/json_tokens.h"
+
+namespace bulkhaul::files {
+namespace {
+
+constexpr int64_t kChunkBytesMin = 64 << 10, kChunkBytesMax = 1 << 20;
+constexpr int64_t kCountBytes = 1 << 20;
+// A double is written with at most so many digits.
+constexpr int kDoubleDigitsMax = 17;
+
+// Types that later rows may fill: what was NULL throughout is text, whole seconds get fractions.
+std::shared_ptr<arrow::DataType> Settled(const std::shared_ptr<arrow::DataType>& type) {
+  switch (type->id()) {
+    case arrow::Type::NA:
+      return arrow::utf8();
+    case arrow::Type::TIMESTAMP: {
+      const auto unit = static_cast<const arrow::TimestampType&>(*type).unit();
+      return unit == arrow::TimeUnit::SECOND ? arrow::timestamp(arrow::TimeUnit::MICRO) : type;
+    }
+    case arrow::Type::LIST: {
+      const auto& list = static_cast<const arrow::ListType&>(*type);
+      return arrow::list(list.value_field()->WithType(Settled(list.value_type())));
+    }
+    case arrow::Type::STRUCT: {
+      arrow::FieldVector fields;
+      for (const auto& field : type->fields())
+        fields.push_back(field->WithType(Settled(field->type())));
+      return arrow::struct_(std::move(fields));
+    }
+    default:
+      return type;
+  }
+}
+
+void AddDoubles(const arrow::Field& field, std::set<std::string, std::less<>>* names) {
+  if (field.type()->id() == arrow::Type::DOUBLE) names->insert(field.name());
+  for (const auto& child : field.type()->fields()) AddDoubles(*child, names);
+  // The elements of a list have the name of their list in the text.
+  if (field.type()->id() == arrow::Type::LIST &&
+      static_cast<const arrow::ListType&>(*field.type()).value_type()->id() ==
+          arrow::Type::DOUBLE) {
+    names->insert(field.name());
+  }
+}
+
+int SignificantDigits(std::string_view number) {
+  int digits = 0, zeros = 0;
+  for (const char c : number) {
+    if (c == 'e' || c == 'E') break;
+    if (c < '0' || c > '9') continue;
+    if (c == '0') {
+      if (digits > 0) ++zeros;
+      continue;
+    }
+    digits += zeros + 1;
+    zeros = 0;
+  }
+  return digits;
+}
+
+// Digits that a double would lose: Arrow's reader rounds them without a word.
+class DigitCheck {
+ public:
+  explicit DigitCheck(const arrow::Schema& schema) {
+    for (const auto& field : schema.fields()) AddDoubles(*field, &doubles_);
+  }
+  Status Check(std::string_view text) {
+    if (doubles_.empty()) return Status::OK();
+    if (!index_.Build(text).ok()) return Status::OK();  // the parser says what is wrong
+    const uint32_t* at = index_.positions();
+    for (uint32_t i = 2; i < index_.count(); ++i) {
+      const char c = text[at[i]];
+      if ((c < '0' || c > '9') && c != '-') continue;
+      const size_t end = i + 1 < index_.count() ? at[i + 1] : text.size();
+      if (end - at[i] <= kDoubleDigitsMax) continue;
+      const auto number = text.substr(at[i], end - at[i]);
+      if (SignificantDigits(number) <= kDoubleDigitsMax) continue;
+      const auto name = NameBefore(text, i);
+      if (!doubles_.contains(name)) continue;
+      return PermanentError(
+          fmt::format("'{}' of '{}' has more digits than a double can hold; write "
+                      "it as text in the file",
+                      number, name),
+          "bad_value");
+    }
+    return Status::OK();
+  }
+
+ private:
+  // The key of the member that the token belongs to: the last one before it.
+  std::string_view NameBefore(std::string_view text, uint32_t token) const {
+    const uint32_t* at = index_.positions();
+    for (uint32_t i = token; i > 0; --i) {
+      if (text[at[i]] != ':') continue;
+      std::string_view key = text.substr(at[i - 1], at[i] - at[i - 1]);
+      while (!key.empty() && key.back() != '"') key.remove_suffix(1);
+      return key.size() < 2 ? key : key.substr(1, key.size() - 2);
+    }
+    return {};
+  }
+
+  std::set<std::string, std::less<>> doubles_;
+  search::TokenIndex index_;
+};
+
+Result<std::shared_ptr<arrow::RecordBatch>> Parse(std::string_view text,
+                                                  const std::shared_ptr<arrow::Schema>& schema) {
+  auto options = arrow::json::ParseOptions::Defaults();
+  options.newlines_in_values = false;
+  options.explicit_schema = schema;
+  options.unexpected_field_behavior = schema == nullptr
+                                          ? arrow::json::UnexpectedFieldBehavior::InferType
+                                          : arrow::json::UnexpectedFieldBehavior::Error;
+  return arrow::json::ParseOne(options, std::make_shared<arrow::Buffer>(text));
+}
+
+// The lines of `text`, or all but the last when it is not ended and more may follow.
+size_t WholeLines(std::string_view text, bool last) {
+  if (last) return text.size();
+  const auto end = text.rfind('\n');
+  return end == std::string_view::npos ? 0 : end + 1;
+}
+
+class JsonPartReader : public PartReader {
+ public:
+  JsonPartReader(std::shared_ptr<const ReadPlan> plan, const FilePart& part, UnitContext& context)
+      : plan_(std::move(plan)),
+        part_(part),
+        context_(context),
+        schema_(FileSchema(*plan_)),
+        digits_(*schema_) {}
+
+  Status Start() {
+    const int64_t chunk_bytes =
+        std::clamp<int64_t>(context_.batch_bytes_max / 2, kChunkBytesMin, kChunkBytesMax);
+    return TextChunks::Open(part_, plan_->state.layout, chunk_bytes, plan_->row_bytes_max)
+        .Value(&chunks_);
+  }
+
+  Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
+    while (rows_ == nullptr || row_ >= rows_->num_rows()) {
+      ARROW_ASSIGN_OR_RAISE(rows_, ParseMore());
+      row_ = 0;
+      if (rows_ == nullptr) return nullptr;
+    }
+    const int64_t count = std::min(context_.batch_rows_max, rows_->num_rows() - row_);
+    const auto slice = rows_->Slice(row_, count);
+    row_ += count;
+    return Conform(*plan_, *part_.file, *slice, context_.pool);
+  }
+
+  int64_t bytes_read() const override { return chunks_->bytes_read(); }
+
+ private:
+  static std::shared_ptr<arrow::Schema> FileSchema(const ReadPlan& plan) {
+    const auto& fields = plan.state.full_schema->fields();
+    return arrow::schema(
+        arrow::FieldVector(fields.begin(), fields.begin() + plan.state.file_columns));
+  }
+
+  Result<std::shared_ptr<arrow::RecordBatch>> ParseMore() {
+    chunks_->Consume(used_, '\n');
+    used_ = 0;
+    while (used_ == 0) {
+      if (context_.stop.stop_requested()) return CancelledError();
+      if (chunks_->last() && chunks_->text().empty()) return nullptr;
+      ARROW_RETURN_NOT_OK(chunks_->Fill());
+      used_ = WholeLines(chunks_->text(), chunks_->last());
+      if (chunks_->last() && chunks_->text().empty()) return nullptr;
+    }
+    std::string_view text = chunks_->text().substr(0, used_);
+    if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) return ParseMore();
+    std::string ended;
+    if (text.back() != '\n') {
+      ended = std::string(text) + '\n';
+      text = ended;
+    }
+    Status status = digits_.Check(text);
+    if (status.ok()) {
+      auto parsed = Parse(text, schema_);
+      if (parsed.ok()) return parsed;
+      status = parsed.status();
+    }
+    return Located(text, status);
+  }
+
+  // The same error with the line that it is about.
+  Status Located(std::string_view text, const Status& status) {
+    int64_t line = chunks_->line();
+    Status found = status;
+    for (size_t begin = 0; begin < text.size(); ++line) {
+      const size_t end = std::min(text.find('\n', begin), text.size() - 1) + 1;
+      const auto row = text.substr(begin, end - begin);
+      begin = end;
+      if (row.find_first_not_of(" \t\r\n") == std::string_view::npos) continue;
+      Status one = digits_.Check(row);
+      if (one.ok()) one = Parse(row, schema_).status();
+      if (one.ok()) continue;
+      found = one;
+      break;
+    }
+    if (part_.begin > 0) {
+      const auto before = LinesBefore();
+      line = before.ok() ? line + *before : line;
+    }
+    return PermanentError(
+        fmt::format("{}: line {}: {}. Types are those of a sample: a larger sample_rows (0: all) "
+                    "finds those that fit every row",
+                    part_.file->path, line, MessageOf(found)),
+        "bad_value");
+  }
+
+  // Of the file before this part.
+  Result<int64_t> LinesBefore() const {
+    ARROW_ASSIGN_OR_RAISE(auto plain, arrow::io::ReadableFile::Open(part_.file->path));
+    std::string buffer(kCountBytes, '\0');
+    int64_t lines = 0;
+    for (int64_t at = 0; at < part_.begin; at += kCountBytes) {
+      ARROW_ASSIGN_OR_RAISE(
+          const int64_t read,
+          plain->ReadAt(at, std::min(kCountBytes, part_.begin - at), buffer.data()));
+      lines += std::count(buffer.begin(), buffer.begin() + read, '\n');
+    }
+    return lines;
+  }
+
+  const std::shared_ptr<const ReadPlan> plan_;
+  const FilePart part_;
+  UnitContext& context_;
+  const std::shared_ptr<arrow::Schema> schema_;
+  DigitCheck digits_;
+  std::unique_ptr<TextChunks> chunks_;
+  std::shared_ptr<arrow::RecordBatch> rows_;
+  size_t used_ = 0;
+  int64_t row_ = 0;
+};
+
+// The schema of the file's first rows.
+Status Sample(const DataFile& file, const std::string& encoding, const Options& options,
+              std::vector<std::pair<const DataFile*, std::shared_ptr<arrow::Schema>>>* schemas,
+              int64_t* rows, int64_t* bytes) {
+  ARROW_ASSIGN_OR_RAISE(auto chunks, TextChunks::Open({&file, 0, -1, 1}, encoding, kChunkBytesMax,
+                                                      options.GetBytes("row_bytes_max")));
+  const int64_t wanted = options.GetInt("sample_rows");
+  int64_t taken = 0;
+  while (wanted == 0 || taken < wanted) {
+    ARROW_RETURN_NOT_OK(chunks->Fill());
+    size_t whole = WholeLines(chunks->text(), chunks->last());
+    if (whole == 0 && chunks->last()) break;
+    if (whole == 0) continue;
+    const std::string_view text = chunks->text().substr(0, whole);
+    size_t end = 0;
+    for (; end < text.size() && (wanted == 0 || taken < wanted); ++taken) {
+      const auto line_end = text.find('\n', end);
+      end = line_end == std::string_view::npos ? text.size() : line_end + 1;
+    }
+    if (text.substr(0, end).find_first_not_of(" \t\r\n") != std::string_view::npos) {
+      auto parsed = Parse(std::string(text.substr(0, end)) + '\n', nullptr);
+      if (!parsed.ok()) {
+        return PermanentError(fmt::format("{}: behind line {}: {}", file.path, chunks->line() - 1,
+                                          MessageOf(parsed.status())),
+                              "bad_value");
+      }
+      arrow::FieldVector fields = (*parsed)->schema()->fields();
+      *rows += (*parsed)->num_rows();
+      // Within a file a field may be left out of any row.
+      if (schemas->empty() || schemas->back().first != &file) {
+        schemas->emplace_back(&file, arrow::schema(std::move(fields)));
+      } else {
+        ARROW_ASSIGN_OR_RAISE(
+            schemas->back().second,
+            CommonSchema({schemas->back(), {&file, arrow::schema(std::move(fields))}}, true));
+      }
+    }
+    *bytes += static_cast<int64_t>(end);
+    chunks->Consume(end, '\n');
+  }
+  return Status::OK();
+}
+
+}  // namespace
+
+Result<TextFacts> DescribeJson(const std::vector<const DataFile*>& sample, const Options& options) {
+  TextFacts facts;
+  facts.layout = options.GetString("source_encoding");
+  if (facts.layout == "auto" || facts.layout == "utf8") facts.layout = "utf-8";
+  std::vector<std::pair<const DataFile*, std::shared_ptr<arrow::Schema>>> schemas;
+  int64_t rows = 0, bytes = 0;
+  for (const DataFile* file : sample) {
+    const Status status = Sample(*file, facts.layout, options, &schemas, &rows, &bytes);
+    if (status.ok()) continue;
+    return MessageOf(status).starts_with(file->path) ? status : FileError(status, file->path);
+  }
+  if (schemas.empty()) {
+    return UserError(sample[0]->path + ": the file is empty: nothing says which columns it has",
+                     "empty_file");
+  }
+  // A row may leave any field out, and so may a file.
+  ARROW_ASSIGN_OR_RAISE(const auto common, CommonSchema(schemas, true));
+  arrow::FieldVector fields;
+  for (const auto& field : common->fields()) {
+    fields.push_back(arrow::field(field->name(), Settled(field->type())));
+  }
+  facts.schema = arrow::schema(std::move(fields));
+  if (rows > 0) facts.row_bytes = static_cast<double>(bytes) / static_cast<double>(rows);
+  return facts;
+}
+
+Result<std::vector<TextCut>> FindJsonCuts(const std::string& encoding, const DataFile& file,
+                                          const std::vector<int64_t>& offsets,
+                                          const std::stop_token& stop) {
+  std::vector<TextCut> cuts;
+  if (encoding != "utf-8") return cuts;
+  ARROW_ASSIGN_OR_RAISE(auto plain, arrow::io::ReadableFile::Open(file.path));
+  ARROW_ASSIGN_OR_RAISE(const int64_t size, plain->GetSize());
+  std::string buffer(kChunkBytesMin, '\0');
+  for (const int64_t offset : offsets) {
+    if (!cuts.empty() && offset <= cuts.back().offset) continue;
+    for (int64_t at = std::max<int64_t>(0, offset - 1); at < size;) {
+      if (stop.stop_requested()) return CancelledError();
+      ARROW_ASSIGN_OR_RAISE(const int64_t read, plain->ReadAt(at, kChunkBytesMin, buffer.data()));
+      if (read == 0) break;
+      const auto end = std::string_view(buffer.data(), static_cast<size_t>(read)).find('\n');
+      if (end == std::string_view::npos) {
+        at += read;
+        continue;
+      }
+      at += static_cast<int64_t>(end) + 1;
+      // Lines before it are counted when an error wants them.
+      if (at < size) cuts.push_back({at, 1});
+      break;
+    }
+  }
+  return cuts;
+}
+
+Result<std::unique_ptr<PartReader>> OpenJson(std::shared_ptr<const ReadPlan> plan,
+                                             const FilePart& part, UnitContext& context) {
+  auto reader = std::make_unique<JsonPartReader>(std::move(plan), part, context);
+  const Status status = reader->Start();
+  if (!status.ok()) return FileError(status, part.file->path);
+  return reader;
+}
+
+}  // namespace bulkhaul::files

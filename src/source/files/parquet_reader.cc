@@ -1,0 +1,216 @@
+#include <algorithm>
+
+#include <arrow/io/file.h>
+#include <arrow/util/byte_size.h>
+#include <fmt/format.h>
+#include <parquet/arrow/reader.h>
+#include <parquet/arrow/schema.h>
+#include <parquet/exception.h>
+#include <parquet/file_reader.h>
+#include <parquet/statistics.h>
+
+#include "source/files/file_reader.h"
+
+namespace bulkhaul::files {
+namespace {
+
+// Rows from which the width of a row is learnt.
+constexpr int64_t kProbeRows = 256;
+// Of all columns' read buffers together.
+constexpr int64_t kReadBuffersBytes = 8 << 20;
+
+parquet::ReaderProperties Properties(arrow::MemoryPool* pool, int columns) {
+  parquet::ReaderProperties properties(pool);
+  // Pages are read one after the other: a row group may be larger than the memory.
+  properties.enable_buffered_stream();
+  properties.set_buffer_size(
+      std::clamp<int64_t>(kReadBuffersBytes / std::max(1, columns), 16 << 10, 512 << 10));
+  properties.set_page_checksum_verification(true);
+  return properties;
+}
+
+Result<std::unique_ptr<parquet::arrow::FileReader>> Open(const DataFile& file,
+                                                         arrow::MemoryPool* pool, int columns) {
+  if (file.codec != FileCodec::kNone) {
+    return UserError(file.path + ": a Parquet file is compressed inside; unpack it first");
+  }
+  ARROW_ASSIGN_OR_RAISE(auto stream, arrow::io::ReadableFile::Open(file.path, pool));
+  parquet::arrow::FileReaderBuilder builder;
+  try {
+    ARROW_RETURN_NOT_OK(builder.Open(std::move(stream), Properties(pool, columns)));
+  } catch (const parquet::ParquetException& error) {
+    return Status::Invalid(error.what());
+  }
+  parquet::ArrowReaderProperties properties;
+  properties.set_use_threads(false);
+  properties.set_pre_buffer(false);
+  properties.set_arrow_extensions_enabled(true);
+  // Nanoseconds would wrap around silently for years beyond 2262.
+  properties.set_coerce_int96_timestamp_unit(arrow::TimeUnit::MICRO);
+  return builder.properties(properties)->memory_pool(pool)->Build();
+}
+
+void AddLeaves(const parquet::arrow::SchemaField& field, std::vector<int>* leaves) {
+  if (field.column_index >= 0) leaves->push_back(field.column_index);
+  for (const auto& child : field.children) AddLeaves(child, leaves);
+}
+
+// What the statistics say of a row group's columns; unknown ones are left out.
+std::vector<ColumnBounds> BoundsOf(parquet::arrow::FileReader& reader, int row_group,
+                                   const arrow::Schema& wanted) {
+  std::vector<ColumnBounds> bounds;
+  const auto metadata = reader.parquet_reader()->metadata()->RowGroup(row_group);
+  for (const auto& field : reader.manifest().schema_fields) {
+    const int index = wanted.GetFieldIndex(field.field->name());
+    if (index < 0 || field.column_index < 0) continue;
+    const auto chunk = metadata->ColumnChunk(field.column_index);
+    if (!chunk->is_stats_set()) continue;
+    const auto statistics = chunk->statistics();
+    if (statistics == nullptr || !statistics->HasMinMax()) continue;
+    ColumnBounds one;
+    one.column = field.field->name();
+    if (!parquet::arrow::StatisticsAsScalars(*statistics, &one.min, &one.max).ok()) continue;
+    const auto& type = wanted.field(index)->type();
+    if (arrow::is_floating(type->id())) continue;  // NaN is in no statistics
+    if (!one.min->type->Equals(*type)) continue;
+    one.nulls = !statistics->HasNullCount() || statistics->null_count() > 0;
+    bounds.push_back(std::move(one));
+  }
+  return bounds;
+}
+
+class ParquetReader : public PartReader {
+ public:
+  ParquetReader(std::shared_ptr<const ReadPlan> plan, const FilePart& part, UnitContext& context)
+      : plan_(std::move(plan)), file_(*part.file), context_(context) {}
+
+  Status Start(const FilePart& part) {
+    ARROW_ASSIGN_OR_RAISE(reader_, Open(file_, context_.pool, plan_->file_schema->num_fields()));
+    std::shared_ptr<arrow::Schema> schema;
+    ARROW_RETURN_NOT_OK(reader_->GetSchema(&schema));
+    ARROW_RETURN_NOT_OK(CheckColumns(*plan_, file_, *schema));
+    for (const auto& field : reader_->manifest().schema_fields) {
+      if (plan_->file_schema->GetFieldIndex(field.field->name()) >= 0) AddLeaves(field, &leaves_);
+    }
+    if (leaves_.empty() && !reader_->manifest().schema_fields.empty()) {
+      AddLeaves(reader_->manifest().schema_fields[0], &leaves_);
+    }
+    const auto metadata = reader_->parquet_reader()->metadata();
+    const int64_t groups = metadata->num_row_groups();
+    const int64_t end = part.end < 0 ? groups : std::min(part.end, groups);
+    for (int64_t i = part.begin; i < end; ++i) {
+      const int group = static_cast<int>(i);
+      if (metadata->RowGroup(group)->num_rows() == 0) continue;
+      if (plan_->where) {
+        ARROW_ASSIGN_OR_RAISE(
+            const bool may, plan_->where->MayMatch(BoundsOf(*reader_, group, *plan_->read_schema)));
+        if (!may) {
+          ++groups_skipped_;
+          continue;
+        }
+      }
+      groups_.push_back(group);
+      for (const int leaf : leaves_) {
+        bytes_ += metadata->RowGroup(group)->ColumnChunk(leaf)->total_compressed_size();
+      }
+      rows_ += metadata->RowGroup(group)->num_rows();
+    }
+    if (groups_.empty()) return Status::OK();
+    ARROW_ASSIGN_OR_RAISE(const int64_t rows, BatchRows());
+    reader_->set_batch_size(rows);
+    ARROW_ASSIGN_OR_RAISE(batches_, reader_->GetRecordBatchReader(groups_, leaves_));
+    return Status::OK();
+  }
+
+  Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
+    if (batches_ == nullptr) return nullptr;
+    std::shared_ptr<arrow::RecordBatch> batch;
+    const Status status = batches_->ReadNext(&batch);
+    if (!status.ok()) {
+      return FileError(status, fmt::format("{}, row {} of row groups {} to {}", file_.path,
+                                           rows_given_ + 1, groups_.front(), groups_.back()));
+    }
+    if (batch == nullptr) {
+      if (rows_given_ != rows_) {
+        return PermanentError(fmt::format("{}: {} rows were read, but its footer says {}",
+                                          file_.path, rows_given_, rows_));
+      }
+      return nullptr;
+    }
+    rows_given_ += batch->num_rows();
+    ARROW_ASSIGN_OR_RAISE(const int64_t bytes, arrow::util::ReferencedBufferSize(*batch));
+    if (context_.reservation != nullptr && bytes > context_.reservation->bytes()) {
+      context_.reservation->Resize(bytes);
+    }
+    return Conform(*plan_, file_, *batch, context_.pool);
+  }
+
+  int64_t bytes_read() const override {
+    return rows_ == 0 ? 0
+                      : static_cast<int64_t>(static_cast<double>(bytes_) *
+                                             static_cast<double>(rows_given_) /
+                                             static_cast<double>(rows_));
+  }
+  std::map<std::string, int64_t> counters() const override {
+    if (groups_skipped_ == 0) return {};
+    return {{"row_groups_skipped", groups_skipped_}};
+  }
+
+ private:
+  // A dictionary says nothing of how wide decoded rows are: a few are read first.
+  Result<int64_t> BatchRows() {
+    reader_->set_batch_size(kProbeRows);
+    ARROW_ASSIGN_OR_RAISE(auto probe, reader_->GetRecordBatchReader({groups_[0]}, leaves_));
+    std::shared_ptr<arrow::RecordBatch> batch;
+    const Status status = probe->ReadNext(&batch);
+    if (!status.ok()) {
+      return FileError(status, fmt::format("{}, row group {}", file_.path, groups_[0]));
+    }
+    if (batch == nullptr || batch->num_rows() == 0) return context_.batch_rows_max;
+    ARROW_ASSIGN_OR_RAISE(const int64_t bytes, arrow::util::ReferencedBufferSize(*batch));
+    const int64_t width = std::max<int64_t>(1, bytes / batch->num_rows());
+    return std::clamp<int64_t>(context_.batch_bytes_max / width, 1, context_.batch_rows_max);
+  }
+
+  const std::shared_ptr<const ReadPlan> plan_;
+  const DataFile& file_;
+  UnitContext& context_;
+  std::unique_ptr<parquet::arrow::FileReader> reader_;
+  std::unique_ptr<arrow::RecordBatchReader> batches_;
+  std::vector<int> leaves_, groups_;
+  int64_t rows_ = 0, rows_given_ = 0, bytes_ = 0, groups_skipped_ = 0;
+};
+
+}  // namespace
+
+Result<FileFacts> DescribeParquet(const DataFile& file) {
+  auto opened = Open(file, arrow::default_memory_pool(), 1);
+  if (!opened.ok()) return FileError(opened.status(), file.path);
+  const auto& reader = *opened;
+  FileFacts facts;
+  ARROW_RETURN_NOT_OK(reader->GetSchema(&facts.schema));
+  ARROW_RETURN_NOT_OK(CheckNames(file, *facts.schema));
+  const auto metadata = reader->parquet_reader()->metadata();
+  facts.rows = metadata->num_rows();
+  facts.parts = metadata->num_row_groups();
+  for (int i = 0; i < metadata->num_row_groups(); ++i) {
+    const auto group = metadata->RowGroup(i);
+    facts.part_rows.push_back(group->num_rows());
+    facts.part_bytes.push_back(group->total_compressed_size() > 0 ? group->total_compressed_size()
+                                                                  : group->total_byte_size());
+  }
+  return facts;
+}
+
+Result<std::unique_ptr<PartReader>> OpenParquet(std::shared_ptr<const ReadPlan> plan,
+                                                const FilePart& part, UnitContext& context) {
+  auto reader = std::make_unique<ParquetReader>(std::move(plan), part, context);
+  const Status status = reader->Start(part);
+  if (!status.ok()) {
+    const auto message = MessageOf(status);
+    return message.starts_with(part.file->path) ? status : FileError(status, part.file->path);
+  }
+  return reader;
+}
+
+}  // namespace bulkhaul::files

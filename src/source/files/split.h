@@ -1,0 +1,22 @@
+// Cutting the files of a dataset into units.
+#pragma once
+
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "source/files/file_reader.h"
+#include "source/source.h"
+
+namespace bulkhaul::files {
+
+// One unit a group of files, several for a large file that can be cut.
+Result<std::vector<WorkUnit>> SplitFiles(const Dataset& dataset, const TableState& state,
+                                         const SplitHint& hint, const std::stop_token& stop);
+
+// The parts that a unit reads. `fingerprint`: of its file now, when it has one file; where that is
+// not what it was when the unit was planned, the cuts of text are looked for again.
+Result<std::vector<FilePart>> PartsOf(const TableState& state, const WorkUnit& unit,
+                                      const std::string& fingerprint, const std::stop_token& stop);
+
+}  // namespace bulkhaul::files

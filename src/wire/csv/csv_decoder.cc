@@ -1,0 +1,241 @@
+#include "wire/csv/csv_decoder.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "wire/csv/csv_fields.h"
+
+namespace bulkhaul::csv {
+
+bool IsCsvType(const arrow::DataType& type) {
+  switch (type.id()) {
+    case arrow::Type::TIME64:
+      return static_cast<const arrow::Time64Type&>(type).unit() == arrow::TimeUnit::MICRO;
+    case arrow::Type::DECIMAL128:
+      return static_cast<const arrow::Decimal128Type&>(type).scale() >= 0;
+    case arrow::Type::STRING:
+    case arrow::Type::BOOL:
+    case arrow::Type::DATE32:
+    case arrow::Type::TIMESTAMP:
+    case arrow::Type::DOUBLE:
+      return true;
+    default:
+      return arrow::is_integer(type.id());
+  }
+}
+
+class CsvDecoder::Impl {
+ public:
+  Impl(CsvReading reading, std::shared_ptr<arrow::Schema> schema,
+       std::vector<std::unique_ptr<ColumnDecoder>> columns)
+      : reading_(std::move(reading)), schema_(std::move(schema)), columns_(std::move(columns)) {}
+
+  Result<size_t> Index(std::string_view text, bool last, int64_t line) {
+    if (text.size() >= kMissingField) return BugError("more than 4 GiB of CSV at once");
+    rows_.text = text;
+    rows_.line = line;
+    rows_.ends.clear();
+    rows_.begins.clear();
+    rows_.rows = 0;
+    CsvScanState state;
+    int64_t row_ends = 0;
+    ScanFields(text, reading_.dialect, 0, &state, &rows_.ends, &row_ends);
+    auto& ends = rows_.ends;
+    const bool open_row = !text.empty() && (ends.empty() || ends.back() + 1 != text.size() ||
+                                            !IsRowEnd(ends.back()) || state.in_quotes);
+    if (open_row && last) {
+      if (state.in_quotes) return Unclosed();
+      ends.push_back(static_cast<uint32_t>(text.size()));
+      ++row_ends;
+    } else {
+      while (!ends.empty() && !IsRowEnd(ends.back())) ends.pop_back();
+    }
+    const size_t used = ends.empty() ? 0 : std::min<size_t>(ends.back() + size_t{1}, text.size());
+    rows_.rows = row_ends;
+    rows_.invalid_utf8 = state.beyond_ascii && !IsValidUtf8(text.substr(0, used));
+    if (!Regular()) ARROW_RETURN_NOT_OK(Straighten());
+    return used;
+  }
+
+  Result<std::shared_ptr<arrow::RecordBatch>> Decode(int64_t first, int64_t count) {
+    std::vector<std::shared_ptr<arrow::ArrayData>> arrays;
+    arrays.reserve(columns_.size());
+    for (const auto& column : columns_) {
+      ARROW_ASSIGN_OR_RAISE(auto array, column->Decode(rows_, reading_, first, count));
+      arrays.push_back(std::move(array));
+    }
+    return arrow::RecordBatch::Make(schema_, count, std::move(arrays));
+  }
+
+  std::map<std::string, int64_t> counters() const {
+    std::map<std::string, int64_t> counters;
+    const auto add = [&](const char* name, int64_t count) {
+      if (count > 0) counters[name] += count;
+    };
+    add("ragged_padded", padded_);
+    add("ragged_skipped", skipped_);
+    for (const auto& column : columns_) {
+      add("type_mismatch_null", column->counters().misfits);
+      add("invalid_utf8_replaced", column->counters().utf8_replaced);
+      add("invalid_utf8_null", column->counters().utf8_null);
+    }
+    return counters;
+  }
+  const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
+  int64_t rows() const { return rows_.rows; }
+
+ private:
+  bool IsRowEnd(uint32_t place) const {
+    return place == rows_.text.size() || rows_.text[place] == reading_.dialect.row_end;
+  }
+
+  // Whether every row has as many fields as it should. As many rows as ends at their places means
+  // that all other ends are delimiters.
+  bool Regular() const {
+    const auto fields = static_cast<size_t>(reading_.fields);
+    if (rows_.ends.size() != static_cast<size_t>(rows_.rows) * fields) return false;
+    for (size_t end = fields - 1; end < rows_.ends.size(); end += fields) {
+      if (!IsRowEnd(rows_.ends[end])) return false;
+    }
+    return true;
+  }
+
+  // Leaves blank lines out, and makes rows with other numbers of fields fit, or says what is wrong.
+  Status Straighten() {
+    const auto fields = static_cast<size_t>(reading_.fields);
+    std::vector<uint32_t> straight;
+    straight.reserve(rows_.ends.size());
+    std::vector<uint32_t> begins;
+    size_t row_first = 0;
+    uint32_t begin = 0;
+    for (size_t i = 0; i < rows_.ends.size(); ++i) {
+      if (!IsRowEnd(rows_.ends[i])) continue;
+      const size_t found = i + 1 - row_first;
+      const std::string_view row = rows_.text.substr(begin, rows_.ends[i] - begin);
+      const bool blank = fields > 1 && (row.empty() || row == "\r");
+      bool kept = !blank;
+      if (kept && found != fields) {
+        if (reading_.ragged == OnRagged::kSkip) {
+          ++skipped_;
+          kept = false;
+        } else if (reading_.ragged == OnRagged::kError || found > fields) {
+          return Ragged(begin, found);
+        } else {
+          ++padded_;
+        }
+      }
+      if (kept) {
+        begins.push_back(begin);
+        for (size_t field = 0; field < fields; ++field) {
+          straight.push_back(field < found ? rows_.ends[row_first + field] : kMissingField);
+        }
+      }
+      begin = rows_.ends[i] + 1;
+      row_first = i + 1;
+    }
+    rows_.rows = static_cast<int64_t>(begins.size());
+    rows_.ends = std::move(straight);
+    rows_.begins = std::move(begins);
+    return Status::OK();
+  }
+
+  int64_t LineAt(uint32_t place) const {
+    const auto before = rows_.text.substr(0, place);
+    return rows_.line + std::count(before.begin(), before.end(), reading_.dialect.row_end);
+  }
+
+  Status Ragged(uint32_t begin, size_t found) const {
+    const bool more = found > static_cast<size_t>(reading_.fields);
+    return PermanentError(
+        fmt::format(
+            "line {}: the row has {} fields instead of {}. Set {}ragged: skip to leave such "
+            "rows out and count them",
+            LineAt(begin), found, reading_.fields,
+            more ? "" : "ragged: pad to take NULL for what is missing, or "),
+        "ragged_row");
+  }
+
+  Status Unclosed() const {
+    uint32_t begin = 0;
+    for (auto end = rows_.ends.rbegin(); end != rows_.ends.rend(); ++end) {
+      if (!IsRowEnd(*end)) continue;
+      begin = *end + 1;
+      break;
+    }
+    return PermanentError(
+        fmt::format("line {}: a quote in this row is never closed", LineAt(begin)),
+        "unclosed_quote");
+  }
+
+  const CsvReading reading_;
+  const std::shared_ptr<arrow::Schema> schema_;
+  const std::vector<std::unique_ptr<ColumnDecoder>> columns_;
+  IndexedRows rows_;
+  int64_t padded_ = 0, skipped_ = 0;
+};
+
+CsvDecoder::CsvDecoder(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+CsvDecoder::~CsvDecoder() = default;
+
+Result<std::unique_ptr<CsvDecoder>> CsvDecoder::Make(CsvReading reading,
+                                                     std::vector<CsvColumn> columns,
+                                                     arrow::MemoryPool* pool) {
+  if (reading.fields < 1) return BugError("CSV without fields");
+  arrow::FieldVector fields;
+  std::vector<std::unique_ptr<ColumnDecoder>> decoders;
+  for (auto& column : columns) {
+    if (column.field < 0 || column.field >= reading.fields || !IsCsvType(*column.type.type)) {
+      return BugError("column '" + column.name + "' cannot be read from CSV");
+    }
+    fields.push_back(arrow::field(column.name, column.type.type));
+    ARROW_ASSIGN_OR_RAISE(auto decoder, ColumnDecoder::Make(std::move(column), pool));
+    decoders.push_back(std::move(decoder));
+  }
+  return std::unique_ptr<CsvDecoder>(new CsvDecoder(std::make_unique<Impl>(
+      std::move(reading), arrow::schema(std::move(fields)), std::move(decoders))));
+}
+
+Result<size_t> CsvDecoder::Index(std::string_view text, bool last, int64_t line) {
+  return impl_->Index(text, last, line);
+}
+int64_t CsvDecoder::rows() const { return impl_->rows(); }
+Result<std::shared_ptr<arrow::RecordBatch>> CsvDecoder::Decode(int64_t first, int64_t count) {
+  return impl_->Decode(first, count);
+}
+const std::shared_ptr<arrow::Schema>& CsvDecoder::schema() const { return impl_->schema(); }
+std::map<std::string, int64_t> CsvDecoder::counters() const { return impl_->counters(); }
+
+Result<size_t> FirstRow(std::string_view text, const CsvDialect& dialect, bool last,
+                        std::vector<std::string>* fields, std::vector<bool>* quoted) {
+  fields->clear();
+  if (quoted != nullptr) quoted->clear();
+  CsvScanState state;
+  const size_t row_end = ScanToRowEnd(text, dialect, 0, &state);
+  const bool ended = row_end != std::string_view::npos;
+  if (!ended && (!last || text.empty())) return size_t{0};
+  if (!ended && state.in_quotes) return PermanentError("a quote is never closed", "unclosed_quote");
+  IndexedRows rows;
+  rows.text = text.substr(0, ended ? row_end : text.size());
+  CsvScanState again;
+  int64_t count = 0;
+  ScanFields(rows.text, dialect, 0, &again, &rows.ends, &count);
+  rows.ends.push_back(static_cast<uint32_t>(rows.text.size()));
+  CsvReading reading;
+  reading.dialect = dialect;
+  reading.fields = static_cast<int>(rows.ends.size());
+  std::string scratch;
+  for (int i = 0; i < reading.fields; ++i) {
+    const Field field = rows.At(0, i, reading, &scratch);
+    if (field.broken) {
+      return PermanentError(fmt::format("text stands behind the quote that closes field {}", i + 1),
+                            "bad_value");
+    }
+    fields->emplace_back(field.text);
+    if (quoted != nullptr) quoted->push_back(field.quoted);
+  }
+  return ended ? row_end + 1 : text.size();
+}
+
+}  // namespace bulkhaul::csv
