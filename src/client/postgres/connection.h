@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "base/secret.h"
-#include "source/postgres/classify.h"
+#include "client/postgres/classify.h"
 
 struct pg_conn;
 struct pg_result;

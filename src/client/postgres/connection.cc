@@ -1,4 +1,4 @@
-#include "source/postgres/connection.h"
+#include "client/postgres/connection.h"
 
 #include <poll.h>
 #include <sys/socket.h>
