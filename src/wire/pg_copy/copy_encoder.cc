@@ -104,9 +104,7 @@ CopyEncoder::CopyEncoder(std::vector<EncodeColumn> columns, int64_t order_from)
 }
 CopyEncoder::~CopyEncoder() = default;
 
-std::string_view CopyEncoder::Header() {
-  return {"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", 19};
-}
+std::string_view CopyEncoder::Header() { return {"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", 19}; }
 std::string_view CopyEncoder::Trailer() { return {"\xff\xff", 2}; }
 
 Status CopyEncoder::ValueError(const Column& column, int64_t row, std::string_view why) const {

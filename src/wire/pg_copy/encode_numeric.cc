@@ -15,6 +15,7 @@ constexpr uint16_t kNegative = 0x4000;
 constexpr uint16_t kNan = 0xc000;
 constexpr uint16_t kPositiveInfinity = 0xd000;
 constexpr uint16_t kNegativeInfinity = 0xf000;
+constexpr int64_t kInfinityScale = 0x20;  // as numeric_send() gives it
 constexpr int64_t kDisplayScaleMax = 16'383;
 constexpr int64_t kWeightMax = 32'767;
 constexpr int32_t kGroupDigits = 4;
@@ -114,8 +115,9 @@ bool AppendNumericDigits(const EncodePlan& plan, bool negative, std::string_view
   for (; place < count; place += kGroupDigits) {
     uint16_t group = 0;
     for (int64_t digit = place; digit < place + kGroupDigits; ++digit) {
-      group = static_cast<uint16_t>(
-          group * 10 + (digit >= 0 && digit < count ? digits[static_cast<size_t>(digit)] - '0' : 0));
+      group = static_cast<uint16_t>(group * 10 + (digit >= 0 && digit < count
+                                                      ? digits[static_cast<size_t>(digit)] - '0'
+                                                      : 0));
     }
     out->AppendU16(group);
     ++groups;
@@ -141,8 +143,8 @@ bool AppendNumericSmall(const EncodePlan& plan, int64_t unscaled, int32_t scale,
   }
   // Four groups at once, without a branch that the value decides.
   const uint64_t high = value / (kBase * kBase), low = value % (kBase * kBase);
-  const uint64_t word = (high / kBase) << 48 | (high % kBase) << 32 | (low / kBase) << 16 |
-                        low % kBase;
+  const uint64_t word =
+      (high / kBase) << 48 | (high % kBase) << 32 | (low / kBase) << 16 | low % kBase;
   const int leading = word == 0 ? 4 : __builtin_clzll(word) / 16;
   const int trailing = word == 0 ? 0 : __builtin_ctzll(word) / 16;
   const int groups = 4 - leading - trailing;
@@ -216,7 +218,7 @@ bool AppendNumericText(const EncodePlan& plan, std::string_view text, ByteBuffer
     return true;
   }
   if (text == "Infinity" || text == "inf") {
-    AppendHeader(0, 0, negative ? kNegativeInfinity : kPositiveInfinity, 0, out);
+    AppendHeader(0, 0, negative ? kNegativeInfinity : kPositiveInfinity, kInfinityScale, out);
     return true;
   }
   std::string digits;

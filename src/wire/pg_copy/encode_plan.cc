@@ -127,7 +127,8 @@ bool EncodeList(const EncodePlan& plan, const arrow::ArrayData& array, int64_t r
   int64_t counts[kDimensionsMax];
   std::fill(counts, counts + kDimensionsMax, int64_t{-1});
   if (!WalkLevels(plan, array, row, 0, counts, out, why)) return false;
-  const bool empty = std::any_of(counts, counts + plan.dimensions, [](int64_t n) { return n <= 0; });
+  const bool empty =
+      std::any_of(counts, counts + plan.dimensions, [](int64_t n) { return n <= 0; });
   ByteBuffer head;
   head.AppendU32(empty ? 0 : static_cast<uint32_t>(plan.dimensions));
   head.AppendU32(empty ? 0 : 1);  // NULLs may be there; the server looks for itself
@@ -501,9 +502,9 @@ std::string_view BytesOf(const arrow::ArrayData& array, int64_t row) {
     }
     case arrow::Type::FIXED_SIZE_BINARY: {
       const int64_t width = static_cast<const arrow::FixedSizeBinaryType&>(type).byte_width();
-      return {reinterpret_cast<const char*>(array.buffers[1]->data()) +
-                  (array.offset + row) * width,
-              static_cast<size_t>(width)};
+      return {
+          reinterpret_cast<const char*>(array.buffers[1]->data()) + (array.offset + row) * width,
+          static_cast<size_t>(width)};
     }
     default: {
       const int32_t* const offsets = array.GetValues<int32_t>(1);

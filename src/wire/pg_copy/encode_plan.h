@@ -43,9 +43,9 @@ struct EncodePlan {
   bool text = false;            // must be UTF-8 without NUL bytes
   int32_t prefix = -1;          // kBytes: a first byte: the version of jsonb
   bool strip_nul = false;
-  int32_t scale = 0;         // of the Arrow decimal
-  int32_t scale_max = -1;    // of numeric(p,s), and of money; -1: any
-  int64_t multiple = 1;      // timestamps and times with fewer digits: microseconds
+  int32_t scale = 0;       // of the Arrow decimal
+  int32_t scale_max = -1;  // of numeric(p,s), and of money; -1: any
+  int64_t multiple = 1;    // timestamps and times with fewer digits: microseconds
   int32_t money_scale = 2;
   bool cidr = false;
   int32_t bits = -1;         // bit(n), for the message only
