@@ -335,7 +335,8 @@ std::string CommitReceipt::ToJson() const {
                {"bytes", bytes},
                {"files", files},
                {"already_committed", already_committed},
-               {"archived_to", Text(archived_to)}});
+               {"archived_to", Text(archived_to)},
+               {"counters", json(counters)}});
 }
 
 Result<CommitReceipt> CommitReceipt::FromJson(std::string_view text) {
@@ -349,6 +350,8 @@ Result<CommitReceipt> CommitReceipt::FromJson(std::string_view text) {
   fields.Read("files", &receipt.files);
   fields.Read("already_committed", &receipt.already_committed);
   fields.Read("archived_to", &receipt.archived_to);
+  // Receipts of earlier versions have none.
+  receipt.counters = node.value("counters", receipt.counters);
   ARROW_RETURN_NOT_OK(fields.status());
   return receipt;
 }
