@@ -75,7 +75,7 @@ def test_killed_at_random_instants(bulkhaul, sql, database, mode):
     assert sql(CHECKSUM.format("target"))[0] == wanted
     chance = random.Random(mode)
     killed = 0
-    rounds = max(3, faults.rounds() // 4)
+    rounds = max(3, faults.rounds() // 6)
     for turn in range(rounds):
         shutil.rmtree(bulkhaul.state, ignore_errors=True)
         before = make_target(sql, mode)

@@ -74,7 +74,7 @@ def leftovers(sql):
 
 
 def load(bulkhaul, database, rows, *words, code=0):
-    return bulkhaul("copy", ORDERS.format(rows), database, *words, code=code)
+    return bulkhaul("copy", ORDERS.format(rows), database, "--table", "orders", *words, code=code)
 
 
 def count(sql, table="public.orders"):
@@ -117,6 +117,7 @@ def test_every_type_goes_out_and_comes_back_unchanged(bulkhaul, database, sql):
 
 def test_append_adds_all_at_once(bulkhaul, database, sql):
     load(bulkhaul, database, 1000)
+    sql("ALTER TABLE orders DROP CONSTRAINT orders_pkey")
     load(bulkhaul, database, 500, "--if-exists", "append", "--unit-rows", 100)
     assert count(sql) == 1500
     load(bulkhaul, database, 500, "--if-exists", "append", "--commit", "unit", "--unit-rows", 100)
@@ -145,9 +146,9 @@ def test_replace_keeps_what_hangs_off_the_table(bulkhaul, postgres, database, sq
       INSERT INTO orders SELECT * FROM orders LIMIT 0""")
     look = """
       SELECT relacl::text, obj_description(oid), reloptions,
-        (SELECT array_agg(pg_get_indexdef(indexrelid) ORDER BY 1) FROM pg_index
+        (SELECT array_agg(pg_get_indexdef(indexrelid) ORDER BY indexrelid::regclass::text) FROM pg_index
           WHERE indrelid = c.oid),
-        (SELECT array_agg(conname || pg_get_constraintdef(oid) ORDER BY 1) FROM pg_constraint
+        (SELECT array_agg(conname || pg_get_constraintdef(oid) ORDER BY conname) FROM pg_constraint
           WHERE conrelid = c.oid),
         (SELECT array_agg(pg_get_triggerdef(oid)) FROM pg_trigger WHERE tgrelid = c.oid
           AND NOT tgisinternal), obj_description('by_second'::regclass)
@@ -255,8 +256,8 @@ def test_the_last_row_breaks_a_unique_index_and_nothing_changes(bulkhaul, databa
 def test_what_files_have_and_tables_do_not(bulkhaul, database):
     for words in (["--shrink"], ["--single-file"], ["--conflict", "fail"], ["--commit", "job"],
                   ["--commit", "unit"]):
-        refused = load(bulkhaul, database, 10, *words, code=1)
+        refused = load(bulkhaul, database, 10, *words, code=2)
         assert "leave out" in refused.err or "set commit" in refused.err or \
             "takes if_exists" in refused.err or "if_exists: append" in refused.err, refused.err
-    planned = bulkhaul("plan", ORDERS.format(10), database)
+    planned = bulkhaul("plan", ORDERS.format(10), database, "--table", "orders")
     assert "public.orders" in planned.out

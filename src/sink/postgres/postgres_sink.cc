@@ -300,6 +300,7 @@ Result<std::unique_ptr<Sink>> MakePostgresSink(const JobSpec& spec, const JobId&
                                  name),
                      "unsupported");
   }
+  ARROW_RETURN_NOT_OK(postgres::LoadOptions::From(spec.options).status());
   return std::make_unique<postgres::PostgresSink>(spec, job);
 }
 
