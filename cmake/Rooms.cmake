@@ -66,5 +66,5 @@ function(bulkhaul_test name)
   bulkhaul_pch(${name})
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT 900 LABELS "unit;${TEST_LABELS}"
-    ENVIRONMENT "ARROW_DEFAULT_MEMORY_POOL=system;BULKHAUL_TEST_BINARY_DIR=${CMAKE_BINARY_DIR};TSAN_OPTIONS=ignore_noninstrumented_modules=1 halt_on_error=1")
+    ENVIRONMENT "ARROW_DEFAULT_MEMORY_POOL=system;TSAN_OPTIONS=ignore_noninstrumented_modules=1 halt_on_error=1")
 endfunction()

@@ -15,6 +15,7 @@
 #include "sink/memory/memory_sink.h"
 #include "sink/parquet/parquet_sink.h"
 #include "sink/postgres/postgres_sink.h"
+#include "source/duckdb/duckdb_source.h"
 #include "source/generator/generator_source.h"
 #include "source/opensearch/opensearch_source.h"
 #include "source/postgres/hold_process.h"
@@ -50,6 +51,7 @@ const std::vector<SourceEntry>& Sources() {
         "elasticsearch+https"},
        {},
        MakeOpenSearchSource},
+      {"duckdb", {"duckdb"}, {}, MakeDuckdbSource},
       {"generator", {"generator"}, {}, MakeGeneratorSource},
   };
   return *entries;

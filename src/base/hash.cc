@@ -24,6 +24,11 @@ uint64_t Xxh3Of(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes
 
 std::string HashText(uint64_t hash) { return fmt::format("{:016x}", hash); }
 
+std::string HashName(std::string_view bytes) {
+  const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
+  return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
+}
+
 Result<uint64_t> Xxh3OfFile(const std::string& path) {
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return ErrnoError(errno, "open", path);

@@ -27,6 +27,8 @@ class Xxh3 {
 uint64_t Xxh3Of(std::string_view bytes);
 // 16 lower-case hexadecimal digits.
 std::string HashText(uint64_t hash);
+// XXH3 128-bit, as 32 lower-case hexadecimal digits: a name for a content.
+std::string HashName(std::string_view bytes);
 // Reads the whole file in blocks.
 Result<uint64_t> Xxh3OfFile(const std::string& path);
 

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <set>
 #include <sstream>
 
@@ -14,6 +15,7 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "plan/option_table.h"
+#include "plan/query_template.h"
 
 namespace bulkhaul {
 namespace {
@@ -32,7 +34,12 @@ constexpr JobKey kJobKeys[] = {
     {"tables",
      "Tables to take and what is special about them: names or globs, each with settings."},
     {"exclude", "Tables to leave out: names or globs."},
-    {"queries", "Queries that become tables of their own: name, sql and settings."},
+    {"queries",
+     "Queries that become tables of their own: name, sql (or template and parameters) and "
+     "settings."},
+    {"templates",
+     "Queries with places for values, by name: query DSL (text or map), {q: Lucene text} or {sql: "
+     "…}; {{name}} stands for a parameter."},
     {"$schema", "For editors; ignored."},
 };
 constexpr JobKey kTableKeys[] = {
@@ -41,6 +48,8 @@ constexpr JobKey kTableKeys[] = {
 constexpr JobKey kQueryKeys[] = {
     {"name", "Name of the result, as a table's."},
     {"sql", "The query; or file:path."},
+    {"template", "Instead of sql: one of the job's templates."},
+    {"parameters", "Values for the template's {{names}}: text, numbers, true, false, lists."},
 };
 
 bool IsOneOf(std::span<const JobKey> keys, std::string_view name) {
@@ -54,8 +63,10 @@ class JobReader {
   Result<JobSpec> Read(const DocumentNode& root) {
     if (root.kind != Kind::kMap) return Error(root.mark, "a job file must be a map of settings");
     JobSpec job;
+    // Queries may stand before them.
+    if (const auto* found = Find(root, "templates")) ARROW_RETURN_NOT_OK(ReadTemplates(*found));
     for (const auto& member : root.members) {
-      if (member.key == "$schema") continue;
+      if (member.key == "$schema" || member.key == "templates") continue;
       if (IsOneOf(kJobKeys, member.key)) {
         ARROW_RETURN_NOT_OK(ReadJobKey(member, &job));
       } else {
@@ -179,17 +190,104 @@ class JobReader {
         return Error(item.mark, "a query must be a map with name and sql");
       QuerySpec query;
       const auto* name = Find(item, "name");
-      const auto* sql = Find(item, "sql");
       if (name == nullptr) return Error(item.mark, "a query needs the key name");
-      if (sql == nullptr) return Error(item.mark, "a query needs the key sql");
       ARROW_ASSIGN_OR_RAISE(query.name, Text(name->value, "name"));
-      ARROW_ASSIGN_OR_RAISE(query.sql, TextOrFile(sql->value, "sql"));
+      ARROW_ASSIGN_OR_RAISE(query.sql, QueryText(item));
       if (query.name.empty()) return Error(name->value.mark, "name is empty");
-      if (query.sql.empty()) return Error(sql->value.mark, "sql is empty");
       ARROW_RETURN_NOT_OK(ReadSettings(item, kQueryKeys, "queries", &query.options));
       job->queries.push_back(std::move(query));
     }
     return Status::OK();
+  }
+
+  // Of an entry of queries: its own text, or a template with its parameters put in.
+  Result<std::string> QueryText(const DocumentNode& item) {
+    const auto* sql = Find(item, "sql");
+    const auto* name = Find(item, "template");
+    const auto* parameters = Find(item, "parameters");
+    if ((sql == nullptr) == (name == nullptr)) {
+      return Error(item.mark, sql == nullptr ? "a query needs the key sql, or template"
+                                             : "a query has the key sql or template, not both");
+    }
+    if (sql != nullptr) {
+      if (parameters != nullptr) return Error(parameters->mark, "parameters belong to a template");
+      ARROW_ASSIGN_OR_RAISE(auto text, TextOrFile(sql->value, "sql"));
+      if (text.empty()) return Error(sql->value.mark, "sql is empty");
+      return text;
+    }
+    ARROW_ASSIGN_OR_RAISE(const auto wanted, Text(name->value, "template"));
+    const auto found = templates_.find(wanted);
+    if (found == templates_.end()) {
+      std::vector<std::string> names;
+      for (const auto& [known, ignored] : templates_) names.push_back(known);
+      const auto nearest = NearestName(wanted, names);
+      return Error(name->value.mark,
+                   fmt::format("there is no template '{}'{}", wanted,
+                               nearest ? fmt::format("; did you mean '{}'?", *nearest) : ""));
+    }
+    std::map<std::string, std::string> values;
+    if (parameters != nullptr) {
+      if (parameters->value.kind != Kind::kMap) {
+        return Error(parameters->value.mark, "parameters must be a map of name: value");
+      }
+      for (const auto& member : parameters->value.members) {
+        ARROW_ASSIGN_OR_RAISE(values[member.key], ParameterText(member));
+      }
+    }
+    auto filled = FillTemplate(found->second, values);
+    if (!filled.ok()) {
+      return Error(item.mark, fmt::format("template {}: {}", wanted, filled.status().message()));
+    }
+    return filled;
+  }
+
+  Result<std::string> ParameterText(const DocumentNode::Member& member) {
+    bool simple = member.value.kind != Kind::kMap;
+    for (const auto& item : member.value.items) {
+      simple = simple && (item.kind == Kind::kScalar || item.kind == Kind::kNull);
+    }
+    if (!simple) return Error(member.value.mark, member.key + " must be a value or a list of them");
+    ARROW_ASSIGN_OR_RAISE(const auto value, JsonOf(member.value, member.key.c_str()));
+    return value.dump();
+  }
+
+  Status ReadTemplates(const DocumentNode::Member& section) {
+    if (section.value.kind != Kind::kMap) {
+      return Error(section.value.mark, "templates must be a map of name: query");
+    }
+    for (const auto& member : section.value.members) {
+      ARROW_ASSIGN_OR_RAISE(templates_[member.key], ReadTemplate(member));
+    }
+    return Status::OK();
+  }
+
+  Result<QueryTemplate> ReadTemplate(const DocumentNode::Member& member) {
+    const DocumentNode* node = &member.value;
+    QueryTemplate query;
+    std::string language = "query";
+    if (node->kind == Kind::kMap && node->members.size() == 1 &&
+        (node->members[0].key == "q" || node->members[0].key == "sql" ||
+         node->members[0].key == "query")) {
+      language = node->members[0].key;
+      node = &node->members[0].value;
+    }
+    if (language == "query" && node->kind == Kind::kMap) {
+      ARROW_ASSIGN_OR_RAISE(const auto value, JsonOf(*node, member.key.c_str()));
+      query.text = value.dump();
+      return query;
+    }
+    ARROW_ASSIGN_OR_RAISE(query.text, TextOrFile(*node, member.key));
+    const size_t begin = query.text.find_first_not_of(" \t\r\n");
+    const bool is_json = begin != std::string::npos && query.text[begin] == '{';
+    if (is_json != (language == "query")) {
+      return Error(node->mark,
+                   fmt::format("template {}: query DSL is a JSON object; write {{q: …}} for Lucene "
+                               "text and {{sql: …}} for SQL",
+                               member.key));
+    }
+    if (language == "q") query.language = TemplateLanguage::kLucene;
+    if (language == "sql") query.language = TemplateLanguage::kSql;
+    return query;
   }
 
   static const DocumentNode::Member* Find(const DocumentNode& map, std::string_view key) {
@@ -253,10 +351,15 @@ class JobReader {
     ARROW_RETURN_NOT_OK(options->Set(spec.name, true));
     const std::string prefix = std::string(spec.name) + "_";
     for (const auto& inner : member.value.members) {
+      if (inner.key == "enabled") {
+        ARROW_RETURN_NOT_OK(SetOption(spec, inner, options));
+        continue;
+      }
       const auto* inner_spec = FindOption(prefix + inner.key);
       if (inner_spec == nullptr) {
         std::vector<std::string> candidates;
         for (const auto& name : nested) candidates.push_back(name.substr(prefix.size()));
+        candidates.emplace_back("enabled");
         const auto nearest = NearestName(inner.key, candidates);
         return Error(inner.mark,
                      fmt::format("unknown key '{}' of {}{}", inner.key, spec.name,
@@ -393,6 +496,7 @@ class JobReader {
   }
 
   const JobFileContext& context_;
+  std::map<std::string, QueryTemplate> templates_;
 };
 
 }  // namespace

@@ -44,6 +44,7 @@ json TypeSchema(const OptionSpec& spec) {
         inner[name.substr(std::string_view(spec.name).size() + 1)] = TypeSchema(*FindOption(name));
       }
       if (!inner.empty()) {
+        inner["enabled"] = {{"type", "boolean"}};
         any.push_back({{"type", "object"}, {"properties", inner}, {"additionalProperties", false}});
       }
       return {{"anyOf", any}};
@@ -135,9 +136,16 @@ json QueriesSchema() {
   for (const auto& key : QueryKeys()) {
     properties[key.name] = Described(QueryKeys(), key.name, {{"type", "string"}, {"minLength", 1}});
   }
+  properties["parameters"] =
+      Described(QueryKeys(), "parameters",
+                {{"type", "object"},
+                 {"additionalProperties",
+                  {{"type", json::array({"string", "number", "boolean", "null", "array"})}}}});
   properties.update(Settings(kTableScope));
   const json entry = {{"type", "object"},
-                      {"required", json::array({"name", "sql"})},
+                      {"required", json::array({"name"})},
+                      {"oneOf", json::array({{{"required", json::array({"sql"})}},
+                                             {{"required", json::array({"template"})}}})},
                       {"properties", properties},
                       {"additionalProperties", false}};
   return {{"type", "array"}, {"minItems", 1}, {"items", entry}};
@@ -146,6 +154,10 @@ json QueriesSchema() {
 json JobKeySchema(std::string_view name) {
   if (name == "tables") return TablesSchema();
   if (name == "queries") return QueriesSchema();
+  if (name == "templates") {
+    return {{"type", "object"},
+            {"additionalProperties", {{"type", json::array({"string", "object"})}}}};
+  }
   if (name == "schemas" || name == "exclude") return TextList();
   if (name == "all") return {{"anyOf", json::array({{{"type", "boolean"}}, Reference()})}};
   return {{"type", "string"}, {"minLength", 1}};
@@ -234,7 +246,8 @@ queries:
 - Patterns: `name` (any schema) or `schema.name`, with `*`, `?` and `[a-z]`; a side in double quotes is taken
   literally: `sales."odd.[name]"`. A table that is named without a glob must exist.
 - An option that is a yes or no with options of its own may be a map: `shrink: {float_tolerance: 1e-3}` is
-  `shrink: true` and `shrink_float_tolerance: 1e-3`.
+  `shrink: true` and `shrink_float_tolerance: 1e-3`. `enabled: false` in the map switches it off and keeps its
+  options.
 
 )";
 

@@ -83,7 +83,7 @@ std::string SafeReference(const std::string& reference) {
   static const std::regex whole(R"(\$\{[A-Za-z_][A-Za-z0-9_]*\}|file:.*)");
   static const std::regex userinfo(
       R"(^([A-Za-z][A-Za-z0-9+.-]*://[^:@/]*):\$\{[A-Za-z_][A-Za-z0-9_]*\}(@.*)$)");
-  const auto text = std::regex_replace(reference, default_value, "${$1}");
+  auto text = std::regex_replace(reference, default_value, "${$1}");
   if (std::regex_match(text, whole)) return text;
   std::smatch match;
   if (!std::regex_match(text, match, userinfo)) return {};

@@ -162,6 +162,20 @@ constexpr OptionSpec kOptions[] = {
      "Documents read in a second, by all workers together, at most; 0: no limit.", "", 0},
     {"bytes_per_second", kBytes, "0", kJobScope, "OpenSearch",
      "Bytes received in a second, by all workers together, at most; 0: no limit.", "", 0},
+    // Kept results.
+    {"cache", kBool, "false", kJobScope, "Cache",
+     "Keep the rows of finished units on this machine, and take them from there when the same are "
+     "asked for again and the source shows that they did not change."},
+    {"cache_dir", kString, "", kJobScope, "Cache",
+     "Folder of the kept rows; $XDG_CACHE_HOME/bulkhaul or ~/.cache/bulkhaul when not given."},
+    {"cache_max_bytes", kBytes, "20GiB", kJobScope, "Cache",
+     "Size of all that is kept; what was not used for longest goes first.", "", 1},
+    {"cache_ttl", kDurationMs, "30d", kJobScope, "Cache",
+     "Rows kept for longer are read again; 0: no limit.", "", 0},
+    {"cache_settle", kDurationMs, "10m", kJobScope, "Cache",
+     "Units whose time ended less than this ago may still receive rows: they are neither kept nor "
+     "taken from the cache.",
+     "", 0},
     // Transforms.
     {"rename", kPairs, "", kBoth, "Transforms", "New column names: old: new."},
     {"cast", kPairs, "", kBoth, "Transforms",

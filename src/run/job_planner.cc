@@ -173,7 +173,7 @@ Status PlanUnits(RunContext& run, const Epoch& epoch, std::vector<TableRun*>& ta
   std::vector<Ledger::PlannedUnits> unsaved;
   int64_t unsaved_units = 0;
   const auto save = [&] {
-    const Status status = run.ledger.SaveUnits(epoch.snapshot.epoch, unsaved);
+    Status status = run.ledger.SaveUnits(epoch.snapshot.epoch, unsaved);
     unsaved.clear();
     unsaved_units = 0;
     return status;

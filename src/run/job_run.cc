@@ -144,6 +144,10 @@ JobReport JobRun::Run() {
 
 Status JobRun::Prepare() {
   StageScope stage(monitor_, MemoryStage::kPlan);
+  ARROW_ASSIGN_OR_RAISE(cache_, UnitCache::Open(spec_.options, [this](const std::string& text) {
+                          progress_.Warn(text);
+                        }));
+  run_.cache = cache_.get();
   ARROW_ASSIGN_OR_RAISE(auto records, ledger_->Datasets());
   const bool fresh = records.empty();
   if (fresh) {
@@ -217,6 +221,8 @@ Status JobRun::PlanCapacity() {
   wishes.workers = run_.parallelism.workers;
   wishes.batch_bytes = spec_.options.GetBytes("batch_bytes");
   wishes.writer_bytes = run_.sink_traits.writer_bytes;
+  // A batch is compressed once more on its way into the cache.
+  if (cache_) wishes.writer_bytes += wishes.batch_bytes;
   ARROW_ASSIGN_OR_RAISE(run_.memory, PlanMemory(wishes));
   for (const auto& note : run_.parallelism.notes) progress_.Warn(note);
   for (const auto& note : run_.memory.notes) progress_.Warn(note);

@@ -12,6 +12,7 @@
 #include "run/run_context.h"
 #include "run/runner.h"
 #include "run/scheduler.h"
+#include "run/unit_cache.h"
 
 namespace bulkhaul {
 
@@ -71,6 +72,7 @@ class JobRun {
   Watchdog watchdog_;
   ProgressHub progress_;
   MemoryMonitor monitor_;
+  std::unique_ptr<UnitCache> cache_;  // null: nothing is kept
   RunContext run_;
   const ProcessUsage usage_before_;
   const int64_t peak_before_bytes_ = PeakResidentBytes();

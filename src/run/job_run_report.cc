@@ -13,6 +13,7 @@
 #include "base/secret.h"
 #include "base/units.h"
 #include "run/job_run.h"
+#include "run/unit_cache.h"
 #include "run/unit_worker.h"
 
 namespace bulkhaul {
@@ -73,6 +74,14 @@ void JobRun::AddTableReport(JobReport& report, const TableRun& table) {
       entry.rows_rejected += result.rows_rejected;
       for (const auto& [name, count] : result.counters) entry.counters[name] += count;
     }
+  }
+  const std::pair<const char*, int64_t*> cached[] = {{kCacheHits, &report.cache.hits},
+                                                     {kCacheMisses, &report.cache.misses},
+                                                     {kCachePassed, &report.cache.passed},
+                                                     {kCacheRows, &report.cache.rows},
+                                                     {kCacheBytes, &report.cache.bytes}};
+  for (const auto& [name, sum] : cached) {
+    if (const auto count = entry.counters.extract(name)) *sum += count.mapped();
   }
   if (const auto before = entry.counters.extract(kBytesBeforeTransform)) {
     entry.bytes_before_transform = before.mapped();

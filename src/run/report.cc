@@ -80,6 +80,28 @@ TableReport TableFromJson(const json& value) {
   return table;
 }
 
+json Json(const CacheReport& cache) {
+  return {{"hits", cache.hits}, {"misses", cache.misses}, {"passed", cache.passed},
+          {"rows", cache.rows}, {"bytes", cache.bytes},   {"hit_rate", cache.HitRate()}};
+}
+
+CacheReport CacheFromJson(const json& value) {
+  CacheReport cache;
+  cache.hits = value.value("hits", int64_t{0});
+  cache.misses = value.value("misses", int64_t{0});
+  cache.passed = value.value("passed", int64_t{0});
+  cache.rows = value.value("rows", int64_t{0});
+  cache.bytes = value.value("bytes", int64_t{0});
+  return cache;
+}
+
+std::string CacheLine(const CacheReport& cache) {
+  if (cache.units() == 0) return {};
+  return fmt::format("  cache: {} of {} units hit ({:.0f} %), {} rows in {}\n",
+                     FormatCount(cache.hits), FormatCount(cache.units()), 100 * cache.HitRate(),
+                     FormatCount(cache.rows), FormatBytes(cache.bytes));
+}
+
 Result<JobState> JobStateFromName(const std::string& name) {
   for (const auto state :
        {JobState::kDone, JobState::kFailed, JobState::kPartial, JobState::kCancelled}) {
@@ -152,6 +174,7 @@ int ExitCodeOf(JobState state) {
   return 1;
 }
 
+double CacheReport::HitRate() const { return Ratio(hits, units()); }
 double JobReport::RowsPerSecond() const { return Ratio(rows * 1000, wall_ms); }
 double JobReport::MegabytesPerSecond() const { return Ratio(source_bytes, wall_ms) / 1000; }
 double JobReport::TablesPerMinute() const { return Ratio(tables_published * 60'000, wall_ms); }
@@ -174,6 +197,7 @@ std::string JobReport::ToJson() const {
                 {"finished_at", finished_at},
                 {"resumed", resumed},
                 {"totals", Totals(*this)},
+                {"cache", Json(cache)},
                 {"wall_ms", wall_ms},
                 {"unit_ms", unit_ms},
                 {"speed_up", SpeedUp()},
@@ -233,6 +257,7 @@ Result<JobReport> JobReport::FromJson(std::string_view text) {
     report.units = totals.value("units", int64_t{0});
     report.retries = totals.value("retries", int64_t{0});
     report.epochs = totals.value("epochs", int64_t{0});
+    if (value.contains("cache")) report.cache = CacheFromJson(value["cache"]);
     report.wall_ms = value.value("wall_ms", int64_t{0});
     report.unit_ms = value.value("unit_ms", int64_t{0});
     report.workers = value.value("workers", int64_t{0});
@@ -278,6 +303,7 @@ std::string JobReport::ToText() const {
       "  {} workers, {} units, speed-up {:.1f}, CPU {:.1f} s ({:.1f} cores), "
       "{} retries\n",
       workers, units, SpeedUp(), static_cast<double>(cpu_ms) / 1000, CpuUse(), retries);
+  text += CacheLine(cache);
   text += fmt::format("  memory: peak {} of {}", FormatBytes(peak_rss_bytes),
                       FormatBytes(memory_limit_bytes));
   for (const auto& [stage, bytes] : peak_rss_by_stage) {

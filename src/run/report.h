@@ -49,6 +49,18 @@ struct TableReport {
   int64_t bytes_before_transform = 0, bytes_after_transform = 0;
 };
 
+// What the cache of units did (option group `cache`).
+struct CacheReport {
+  int64_t hits = 0;    // units whose rows were taken from it
+  int64_t misses = 0;  // units that were read, though they might have been kept
+  int64_t passed = 0;  // units that may not be kept, or not yet
+  int64_t rows = 0;    // taken from it
+  int64_t bytes = 0;   // read from it
+
+  int64_t units() const { return hits + misses + passed; }
+  double HitRate() const;  // of all units, 0 … 1
+};
+
 struct SlowUnit {
   std::string unit_id;
   DatasetId dataset;
@@ -71,6 +83,7 @@ struct JobReport {
   int64_t tables_published = 0, tables_failed = 0;
   int64_t rows = 0, source_bytes = 0, stored_bytes = 0, files = 0, units = 0, retries = 0;
   int64_t epochs = 0;
+  CacheReport cache;  // no units: it was off
   int64_t wall_ms = 0;
   int64_t unit_ms = 0;  // sum over the units of this run
   int64_t cpu_ms = 0;   // of this process, user and system, during the run

@@ -176,7 +176,7 @@ std::string Lines(bool detailed, const std::vector<ProgressEvent>& events) {
   LineProgress progress(out, detailed, 5000);
   for (const auto& event : events) progress.OnEvent(event);
   std::fclose(out);
-  const std::string lines(text, bytes);
+  std::string lines(text, bytes);
   std::free(text);
   return lines;
 }

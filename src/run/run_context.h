@@ -68,7 +68,8 @@ struct RunContext {
   JobControl& control;
   Parallelism parallelism;
   MemoryPlan memory;
-  std::string source_description;  // without secrets
+  std::string source_description;    // without secrets
+  class UnitCache* cache = nullptr;  // null: nothing is kept
   bool continue_on_error = false;
   bool commit_job = false;              // all tables are published at the end
   std::atomic<bool> publish_now{true};  // false while commit_job holds them back

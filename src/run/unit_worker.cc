@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "run/transforms.h"
+#include "run/unit_cache.h"
 
 namespace bulkhaul {
 namespace {
@@ -119,6 +120,14 @@ struct UnitWorker::Attempt {
   int64_t rows_written = 0;  // of the result that the ledger has
   bool kept = false;
   const Clock::time_point started;
+};
+
+// Where one unit's rows come from.
+struct UnitWorker::Reading {
+  std::unique_ptr<UnitReader> reader;
+  std::unique_ptr<RowKeeper> keeper;        // null when the rows are not to be kept
+  std::map<std::string, int64_t> counters;  // what the cache did
+  bool kept = false;                        // the rows come from the cache
 };
 
 UnitWorker::UnitWorker(RunContext& run, int number) : run_(run) {
@@ -253,21 +262,66 @@ Result<StagedResult> UnitWorker::Read(const Task& task, Attempt& attempt) {
   }
   ARROW_RETURN_NOT_OK(Connect(table.epoch));
   ARROW_ASSIGN_OR_RAISE(auto chain, TransformChain::ForReading(table.record.dataset));
-  ARROW_ASSIGN_OR_RAISE(auto reader, session_->Read(unit, attempt.context));
-  ARROW_RETURN_NOT_OK(CheckSchema(table.record.dataset, *reader->schema()));
+  ARROW_ASSIGN_OR_RAISE(auto reading, OpenReading(task, attempt));
+  ARROW_RETURN_NOT_OK(CheckSchema(table.record.dataset, *reading.reader->schema()));
   const WriteStage stage{table.record.intermediate};
   ARROW_ASSIGN_OR_RAISE(auto writer, run_.sink.Begin(table.plan, unit, attempt.record.id,
                                                      chain.schema(), stage, attempt.context));
-  const Status status = ReadRows(task, attempt, *reader, chain, *writer, result);
+  const Status status = ReadRows(task, attempt, reading, chain, *writer, result);
   if (!status.ok()) {
     writer->Abort();
     return status;
   }
+  KeepRows(task, attempt, reading, result);
   return result;
 }
 
-Status UnitWorker::ReadRows(const Task& task, Attempt& attempt, UnitReader& reader,
+Result<UnitContent> UnitWorker::ContentOf(const Task& task, Attempt& attempt) {
+  // With a limit nobody knows beforehand which of the unit's rows are wanted.
+  if (run_.cache == nullptr || attempt.limit.limited() || !run_.source_traits.describes_content) {
+    return UnitContent();
+  }
+  auto content = session_->Content(task.unit.unit, attempt.context);
+  if (content.ok() || KindOf(content.status()) != ErrorKind::kUser) return content;
+  // Whoever may read need not be allowed to look.
+  run_.cache->WarnOnce(content.status());
+  return UnitContent();
+}
+
+Result<UnitWorker::Reading> UnitWorker::OpenReading(const Task& task, Attempt& attempt) {
+  const WorkUnit& unit = task.unit.unit;
+  const auto& schema = attempt.table.record.dataset.schema;
+  Reading reading;
+  ARROW_ASSIGN_OR_RAISE(const UnitContent content, ContentOf(task, attempt));
+  if (run_.cache != nullptr) {
+    run_.cache->SayWhyNot(content);
+    ARROW_ASSIGN_OR_RAISE(reading.reader, run_.cache->Find(content, unit, schema, attempt.context));
+    reading.kept = reading.reader != nullptr;
+    if (!reading.kept) reading.keeper = run_.cache->Begin(content, schema, attempt.context);
+    reading.counters[reading.kept ? kCacheHits : reading.keeper ? kCacheMisses : kCachePassed] = 1;
+  }
+  if (!reading.kept) {
+    ARROW_ASSIGN_OR_RAISE(reading.reader, session_->Read(unit, attempt.context));
+  }
+  return reading;
+}
+
+void UnitWorker::KeepRows(const Task& task, Attempt& attempt, Reading& reading,
+                          const StagedResult& result) {
+  if (reading.keeper == nullptr) return;
+  const auto counters = reading.reader->counters();
+  reading.reader.reset();
+  const auto after = session_->Content(task.unit.unit, attempt.context);
+  if (after.ok()) {
+    run_.cache->Publish(*reading.keeper, *after, result.rows_read, counters);
+  } else if (KindOf(after.status()) != ErrorKind::kCancelled) {
+    run_.cache->WarnOnce(after.status());
+  }
+}
+
+Status UnitWorker::ReadRows(const Task& task, Attempt& attempt, Reading& reading,
                             TransformChain& chain, UnitWriter& writer, StagedResult& result) {
+  UnitReader& reader = *reading.reader;
   int64_t rows_read = 0, rows_passed = 0;
   bool complete = false;
   std::shared_ptr<arrow::RecordBatch> batch;
@@ -282,6 +336,7 @@ Status UnitWorker::ReadRows(const Task& task, Attempt& attempt, UnitReader& read
     if (wanted < batch->num_rows()) batch = batch->Slice(0, wanted);
     rows_read += wanted;
     attempt.Show(rows_read, reader.bytes_read());
+    if (reading.keeper) reading.keeper->Add(*batch);
     if (wanted > 0) {
       if (!chain.empty()) {
         ARROW_ASSIGN_OR_RAISE(batch, chain.Apply(std::move(batch), attempt.context.pool));
@@ -311,6 +366,7 @@ Status UnitWorker::ReadRows(const Task& task, Attempt& attempt, UnitReader& read
   result.rows_filtered = rows_read - rows_passed;
   result.source_bytes = reader.bytes_read();
   Merge(result.counters, reader.counters());
+  Merge(result.counters, reading.counters);
   result.transform_states = std::move(states);
   attempt.Show(rows_read, reader.bytes_read());
   return Status::OK();

@@ -29,9 +29,15 @@ class UnitWorker {
  private:
   struct Attempt;
   Status RunAttempt(const Task& task, Attempt& attempt);
+  struct Reading;
   Result<StagedResult> Read(const Task& task, Attempt& attempt);
-  Status ReadRows(const Task& task, Attempt& attempt, UnitReader& reader,
-                  class TransformChain& chain, UnitWriter& writer, StagedResult& result);
+  // From the cache where the rows are kept there, else from the source.
+  Result<Reading> OpenReading(const Task& task, Attempt& attempt);
+  // What the unit would read; without an address when the cache has nothing to do with it.
+  Result<UnitContent> ContentOf(const Task& task, Attempt& attempt);
+  Status ReadRows(const Task& task, Attempt& attempt, Reading& reading, class TransformChain& chain,
+                  UnitWriter& writer, StagedResult& result);
+  void KeepRows(const Task& task, Attempt& attempt, Reading& reading, const StagedResult& result);
   Result<StagedResult> Assemble(const Task& task, Attempt& attempt);
   Status Connect(const std::shared_ptr<Epoch>& epoch);
   Status FinishAttempt(const Task& task, Attempt& attempt, StagedResult result);

@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include <arrow/util/key_value_metadata.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 

@@ -27,6 +27,23 @@ struct SourceTraits {
   int64_t connections_max = -1;      // free slots for sessions now; -1: no limit known
   int workers_default = 0;           // sessions at the same time by default; 0: from the cores
   bool checks_rows = false;          // CheckRows() has something to say
+  bool describes_content = false;    // Session::Content() has something to say
+};
+
+// What tells a unit's rows apart from all others, and by which it shows that they changed. Rows
+// that were read under one address and one fingerprint may be given out again under the same.
+struct UnitContent {
+  // Everything that decides the rows but the data itself: what is read, by which query, into which
+  // columns. Without secrets. "": the unit's rows cannot be kept, and `reason` says why.
+  std::string address;
+  // Of the data, as the server shows it now: another one when any row came, changed or went.
+  std::string fingerprint;
+  int64_t rows = 0;  // by the same look
+  // From when on no further rows are expected, in milliseconds since 1970: the end of the unit's
+  // time. -1: not known.
+  int64_t ends_ms = -1;
+  std::string label;  // for people: what is read
+  std::string reason;
 };
 
 // How a dataset is to be cut. Zero: the source decides.
@@ -61,6 +78,11 @@ class Session {
   // The batches' schema is the dataset's. One reader at a time; the session is usable again when
   // the reader is destroyed, also after an error or half way, unless ok() says no.
   virtual Result<std::unique_ptr<UnitReader>> Read(const WorkUnit& unit, UnitContext& context) = 0;
+  // Looks at what Read() would read, without reading it; not while there is a reader. Only called
+  // with SourceTraits::describes_content.
+  virtual Result<UnitContent> Content(const WorkUnit& unit, UnitContext& context) {
+    return UnitContent();
+  }
   // False when the connection is gone: the runner opens another.
   virtual bool ok() const { return true; }
 };

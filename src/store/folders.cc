@@ -45,6 +45,15 @@ Status SyncFolder(const std::string& path) {
   return status;
 }
 
+Status SyncFile(const std::string& path) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return ErrnoError(errno, "open file", path);
+  Status status;
+  if (fsync(descriptor) != 0) status = ErrnoError(errno, "sync file", path);
+  close(descriptor);
+  return status;
+}
+
 Status MakeFolders(const std::string& path) {
   if (mkdir(path.c_str(), 0777) == 0) return SyncFolder(ParentOf(path));
   if (errno == EEXIST) {

@@ -22,6 +22,8 @@ Result<std::optional<FileId>> FindFileId(const std::string& path);
 
 // fsync of the folder itself, which makes the names in it durable.
 Status SyncFolder(const std::string& path);
+// fsync of a file that another library wrote.
+Status SyncFile(const std::string& path);
 // Makes what is missing of the path, each new folder durable in its parent.
 Status MakeFolders(const std::string& path);
 // Removes file or folder with everything in it; not following links. What is not there is no error.

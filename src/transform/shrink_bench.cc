@@ -39,7 +39,7 @@ std::shared_ptr<arrow::Array> Column(const std::shared_ptr<arrow::DataType>& typ
 void Observe(benchmark::State& state, const std::shared_ptr<arrow::DataType>& type) {
   const auto column = Column(type);
   ColumnStatistics statistics(type, 0);
-  for (auto _ : state) statistics.Observe(*column);
+  for ([[maybe_unused]] auto _ : state) statistics.Observe(*column);
   benchmark::DoNotOptimize(statistics.Narrowest());
   state.SetItemsProcessed(state.iterations() * kRows);
 }
@@ -51,7 +51,7 @@ BENCHMARK_CAPTURE(Observe, string, arrow::utf8());
 void Encode(benchmark::State& state) {
   const auto column = Column(arrow::utf8());
   DictionaryBuilder builder;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     benchmark::DoNotOptimize(builder.Encode(*column, arrow::default_memory_pool()).ValueOrDie());
   }
   state.SetItemsProcessed(state.iterations() * kRows);

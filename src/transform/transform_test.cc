@@ -1,5 +1,7 @@
 #include "transform/transform.h"
 
+#include <cmath>
+
 #include <arrow/api.h>
 #include <gtest/gtest.h>
 

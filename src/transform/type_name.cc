@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include <arrow/type_traits.h>
 #include <fmt/format.h>
 
 #include "base/text.h"

@@ -1,6 +1,7 @@
 // What every sink must keep, whatever it writes.
 #include <thread>
 
+#include <arrow/table.h>
 #include <gtest/gtest.h>
 
 #include "sink_fixture.h"

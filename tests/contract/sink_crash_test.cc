@@ -81,7 +81,7 @@ class SinkCrash : public testing::TestWithParam<CrashCase> {
   // Exit status as waitpid() gives it.
   int Run(const std::string& job, int64_t first_id, const std::string& crash_at) {
     const std::string program =
-        std::string(std::getenv("BULKHAUL_TEST_BINARY_DIR")) + "/bin/sink_crash_program";
+        (fs::read_symlink("/proc/self/exe").parent_path() / "sink_crash_program").string();
     const std::string state = folder_.path() + "/state_" + job;
     fs::create_directories(state);
     std::vector<std::string> arguments = {program,
@@ -143,7 +143,6 @@ class SinkCrash : public testing::TestWithParam<CrashCase> {
 };
 
 TEST_P(SinkCrash, LeavesOldOrNewAndFinishesWhenStartedAgain) {
-  ASSERT_NE(std::getenv("BULKHAUL_TEST_BINARY_DIR"), nullptr);
   ASSERT_EQ(Run("old", 0, ""), 0);
   const std::string old_place = Receipt("old").location;
   ASSERT_EQ(Ids(old_place), From(0));

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
+import signal
 import socket
 import ssl
 
@@ -30,9 +32,14 @@ def documents(count: int = DOCUMENTS, first: int = 0) -> list[dict]:
 KINDS = os.environ.get("BULKHAUL_TEST_SEARCH_KINDS", "opensearch-3").split(",")
 
 
+# Few threads and a short queue, so that it can be overloaded; contexts that expired go at once.
+SETTINGS = ("thread_pool.search.size=1", "thread_pool.search.queue_size=14",
+            "search.keep_alive_interval=500ms")
+
+
 @pytest.fixture(scope="module", params=KINDS)
 def node(request):
-    made = SearchNode(request.param)
+    made = SearchNode(request.param, *SETTINGS)
     made.create("logs", PROPERTIES)
     made.bulk("logs", documents())
     yield made
@@ -78,7 +85,7 @@ def test_an_answer_that_stalls_ends_in_time(bulkhaul, node, proxy, tmp_path):
 
 
 def test_search_contexts_expire(bulkhaul, node, proxy, tmp_path):
-    proxy.inject("expire", NEXT_PAGE, skip=2)
+    proxy.inject(node.forget_scrolls, NEXT_PAGE, skip=2)
     bulkhaul(*words(proxy.uri("logs"), tmp_path / "out"))
     assert proxy.faults_done == 1
     assert sequence(tmp_path / "out") == list(range(DOCUMENTS))
@@ -179,17 +186,94 @@ def test_compression(bulkhaul, node, proxy, tmp_path):
 
 def test_scroll_limit_reached(bulkhaul, node, tmp_path):
     """Other clients hold every context: a transient error that names the limit."""
-    node.call("PUT", "/_cluster/settings", {"transient": {"search.max_open_scroll_context": 1}})
-    try:
+    with node.cluster_settings({"search.max_open_scroll_context": 1}):
         node.call("POST", "/logs/_search?scroll=1m", {"size": 1})
         done = bulkhaul(*words(node.uri("logs"), tmp_path / "out", "--retries", "1"), code=None)
         assert done.code != 0 and "max_open_scroll_context" in done.err
         node.forget_scrolls()
         bulkhaul("resume", "job")
-    finally:
-        node.call("PUT", "/_cluster/settings",
-                  {"transient": {"search.max_open_scroll_context": None}})
     assert sequence(tmp_path / "out") == list(range(DOCUMENTS))
+
+
+def test_fewer_contexts_than_workers(bulkhaul, node, proxy, tmp_path):
+    """Units wait for each other's contexts."""
+    with node.cluster_settings({"search.max_open_scroll_context": 2}):
+        bulkhaul(*words(proxy.uri("logs"), tmp_path / "out", "--unit-rows", "300", "--workers",
+                        "6", "--retries", "100", "--retry-delay-max", "50ms"))
+    assert sequence(tmp_path / "out") == list(range(DOCUMENTS))
+    assert node.open_scrolls() == 0
+
+
+# Every request but this setting's own is answered by 429.
+BREAKERS = {"indices.breaker.total.limit": "1b", "indices.breaker.request.limit": "1b",
+            "network.breaker.inflight_requests.limit": "1b"}
+
+
+def test_circuit_breakers_answer_everything(bulkhaul, node, proxy, tmp_path):
+    """From the second page on: the error says which breaker, and resume brings it to its end."""
+    proxy.inject(lambda: node.change_settings(BREAKERS), NEXT_PAGE, skip=1)
+    try:
+        done = bulkhaul(*words(proxy.uri("logs"), tmp_path / "out", "--retries", "2"), code=None)
+        assert done.code not in (0, 2)
+        assert "HTTP 429, circuit_breaking_exception" in done.err and "limit of" in done.err
+        assert exports.visible(tmp_path / "out") == []
+        assert sum(FIRST_PAGE in line for line in proxy.requests) == 3
+        again = bulkhaul("resume", "job", code=None)
+        assert again.code not in (0, 2) and "circuit_breaking_exception" in again.err
+        started = bulkhaul("copy", node.uri("logs"), tmp_path / "other", "--retries", "1",
+                           "--retry-delay", "1ms", code=None)
+        assert started.code not in (0, 2) and "circuit_breaking_exception" in started.err
+    finally:
+        node.change_settings(dict.fromkeys(BREAKERS))
+    node.forget_scrolls()  # the node refused to be asked for that too
+    bulkhaul("resume", "job")
+    assert sequence(tmp_path / "out") == list(range(DOCUMENTS))
+
+
+def test_circuit_breakers_come_back(bulkhaul, node, proxy, tmp_path):
+    """After ten answers of 429 the node has room again, and the run goes on by itself."""
+    def recover():
+        faults.wait_until(lambda: proxy.statuses.count(429) >= 10, what="answers of 429")
+        node.change_settings(dict.fromkeys(BREAKERS))
+
+    proxy.inject(lambda: node.change_settings(BREAKERS), NEXT_PAGE, skip=2)
+    with faults.in_background(recover):
+        bulkhaul(*words(proxy.uri("logs"), tmp_path / "out", "--unit-rows", "1000", "--retries",
+                        "1000", "--retry-delay-max", "50ms"))
+    assert sequence(tmp_path / "out") == list(range(DOCUMENTS))
+
+
+def test_search_queue_is_full(bulkhaul, node, proxy, tmp_path):
+    """One thread, a queue of 14, and 32 workers."""
+    report = tmp_path / "report.json"
+    bulkhaul("copy", proxy.uri("logs"), tmp_path / "out", "--unit-rows", "60", "--workers", "32",
+             "--page-documents", "20", "--retries", "1000", "--retry-delay", "10ms",
+             "--retry-delay-max", "200ms", "--report", report)
+    assert sequence(tmp_path / "out") == list(range(DOCUMENTS))
+    assert 429 in proxy.statuses
+    assert json.loads(report.read_text())["totals"]["retries"] > 0
+    assert node.open_scrolls() == 0
+
+
+def test_program_sleeps_longer_than_contexts_live(bulkhaul, node, tmp_path):
+    """The node forgets them meanwhile; their units start again."""
+    process = bulkhaul.start(*words(node.uri("logs"), tmp_path / "out", "--scroll-keep-alive",
+                                    "1s", "--documents-per-second", "3000", "--slice", "none"))
+    faults.wait_until(lambda: node.open_scrolls() > 0, what="the scroll")
+    process.send_signal(signal.SIGSTOP)
+    faults.wait_until(lambda: node.open_scrolls() == 0, what="the contexts' end")
+    process.send_signal(signal.SIGCONT)
+    bulkhaul.finish(process).check(0)
+    assert sequence(tmp_path / "out") == list(range(DOCUMENTS))
+
+
+def test_contexts_that_always_expire_name_the_setting(bulkhaul, node, tmp_path):
+    """Pages of 500 at 200 documents a second: two and a half seconds between two pages."""
+    done = bulkhaul(*words(node.uri("logs"), tmp_path / "out", "--scroll-keep-alive", "1s",
+                           "--documents-per-second", "200", "--retries", "0"), code=None)
+    assert done.code not in (0, 2)
+    assert "scroll_keep_alive" in done.err
+    assert exports.visible(tmp_path / "out") == []
 
 
 def slow_run(bulkhaul, node, out, index):
@@ -211,6 +295,126 @@ def test_index_deleted_and_made_again(bulkhaul, node, tmp_path):
     outcome = bulkhaul.finish(process)
     assert outcome.code != 0
     assert exports.visible(tmp_path / "out") == []
+
+
+@pytest.fixture
+def pair(node):
+    """Two indices of their own; gives their URI's path."""
+    for name, first in (("pair-a", 0), ("pair-b", DOCUMENTS)):
+        node.create(name, PROPERTIES)
+        node.bulk(name, documents(first=first))
+    yield "pair-*"
+    node.drop("pair-*")
+
+
+def test_index_closed_mid_run(bulkhaul, node, proxy, pair, tmp_path):
+    """Opened again, it is read by a resume, and the other one is not read twice."""
+    proxy.inject(lambda: node.call("POST", "/pair-b/_close"), "/pair-b/_search?scroll")
+    done = bulkhaul(*words(proxy.uri(pair), tmp_path / "out", "--workers", "1"), code=None)
+    assert done.code not in (0, 2)
+    assert "pair-b" in done.err and "closed" in done.err
+    assert exports.visible(tmp_path / "out") == []
+    node.call("POST", "/pair-b/_open?wait_for_active_shards=1")
+    node.call("GET", "/_cluster/health/pair-b?wait_for_status=green")
+    report = tmp_path / "report.json"
+    bulkhaul("resume", "job", "--report", report)
+    assert sequence(tmp_path / "out") == list(range(2 * DOCUMENTS))
+    assert json.loads(report.read_text())["totals"]["units"] == 1
+
+
+@pytest.mark.parametrize("verb,path", [("POST", "/pair-b/_close"), ("DELETE", "/pair-b")],
+                         ids=["closed", "deleted"])
+def test_other_tables_are_published_with_continue(bulkhaul, node, proxy, pair, tmp_path, verb,
+                                                  path):
+    """The index goes between its first page and its second."""
+    job = tmp_path / "job.yaml"
+    job.write_text(f"""
+source: {proxy.uri("")}
+destination: {tmp_path / "out"}
+on_error: continue
+retry_delay: 10ms
+page_documents: 500
+documents_per_second: 100000
+workers: 1
+tables: [pair-a, pair-b]
+""")
+    def go():
+        node.call(verb, path)
+
+    proxy.inject(lambda: proxy.inject(go, NEXT_PAGE), "/pair-b/_search?scroll")
+    done = bulkhaul("run", job, code=3)
+    assert proxy.faults_done == 2
+    names = exports.visible(tmp_path / "out")
+    assert "pair-b" in done.err and [name for name in names if "pair" in name] == ["pair-a"]
+    assert exports.checksum(tmp_path / "out" / "pair-a").rows == DOCUMENTS
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["data stream", "alias"])
+def test_rollover_mid_run(bulkhaul, node, proxy, tmp_path, stream):
+    """What was there when the job was planned is there, whole; what came later is not."""
+    name = "rolling-stream" if stream else "rolling-alias"
+    node.call("PUT", f"/_index_template/{name}", {
+        "index_patterns": [f"{name}*"], "priority": 500, **({"data_stream": {}} if stream else {}),
+        "template": {"settings": {"number_of_replicas": 0},
+                     "mappings": {"properties": PROPERTIES}}})
+    if not stream:
+        node.call("PUT", f"/{name}-000001", {"aliases": {name: {"is_write_index": True}}})
+    node.bulk(name, documents())
+
+    def roll_over():
+        node.call("POST", f"/{name}/_rollover")
+        node.bulk(name, documents(100, first=DOCUMENTS))
+
+    proxy.inject(roll_over, NEXT_PAGE, skip=2)
+    bulkhaul(*words(proxy.uri(name), tmp_path / "out"))
+    assert proxy.faults_done == 1
+    assert sequence(tmp_path / "out") == list(range(DOCUMENTS))
+    bulkhaul("copy", node.uri(name), tmp_path / "later")
+    assert sequence(tmp_path / "later") == list(range(DOCUMENTS + 100))
+
+
+def test_mapping_gains_a_field_mid_run(bulkhaul, node, proxy, pair, tmp_path):
+    """Units that began are as they were; what a later one holds of the new field is reported."""
+    later = [{**document, "fresh": "x"} for document in documents(100, first=2 * DOCUMENTS)]
+    proxy.inject(lambda: node.bulk("pair-b", later), NEXT_PAGE, skip=2)
+    done = bulkhaul(*words(proxy.uri(pair), tmp_path / "out", "--workers", "1"))
+    table = exports.read(tmp_path / "out" / "pair")
+    assert sorted(table["seq"].to_pylist()) == list(range(2 * DOCUMENTS + 100))
+    assert "fresh" not in table.column_names
+    assert "unmapped_values" in done.err + done.out
+    bulkhaul("copy", node.uri(pair), tmp_path / "new")
+    table = exports.read(tmp_path / "new" / "pair")
+    assert [value for value in table["fresh"].to_pylist() if value is not None] == ["x"] * 100
+
+
+def test_script_of_a_field_throws_in_one_index(bulkhaul, node, pair, tmp_path):
+    """OpenSearch's derived fields; the servers of the other kinds come without Painless here."""
+    for index, wrong in (("pair-a", -1), ("pair-b", DOCUMENTS + 1700)):
+        node.call("PUT", f"/{index}/_mapping", {"derived": {"twice": {
+            "type": "long", "script": {"source": f"""
+                if (doc['seq'].value == {wrong}L) throw new IllegalArgumentException('no luck');
+                emit(doc['seq'].value * 2)"""}}}})
+    done = bulkhaul(*words(node.uri(pair), tmp_path / "out", "--workers", "1"), code=None)
+    assert done.code not in (0, 2)
+    assert "pair-b" in done.err and "script_exception" in done.err and "no luck" in done.err
+    assert done.err.count("retry") == 0
+    assert exports.visible(tmp_path / "out") == []
+    assert node.open_scrolls() == 0
+    bulkhaul("copy", node.uri("pair-a"), tmp_path / "one")
+    found = exports.query(tmp_path / "one" / "pair-a", 
+                          "SELECT count(*) FROM {rows} WHERE twice = 2 * seq")
+    assert found == [(DOCUMENTS,)]
+
+
+def test_first_host_dies_mid_run(bulkhaul, node, proxy, tmp_path):
+    """Its context is still known to the cluster; the unit starts again over the other host."""
+    dying = SearchProxy(node.address)
+    dying.inject(dying.die, NEXT_PAGE, skip=2)
+    uri = f"opensearch://127.0.0.1:{dying.port},127.0.0.1:{proxy.port}/logs"
+    bulkhaul(*words(uri, tmp_path / "out", "--workers", "1"))
+    assert dying.faults_done == 1 and proxy.requests
+    assert sequence(tmp_path / "out") == list(range(DOCUMENTS))
+    assert node.open_scrolls() == 0
 
 
 def test_node_killed_and_restarted(bulkhaul, tmp_path):

@@ -15,7 +15,7 @@ import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 VERBS = ["copy", "run", "plan", "resume", "status", "jobs", "cancel", "clean", "discover",
-         "verify", "stats", "schema", "version", "completion"]
+         "verify", "stats", "schema", "version", "completion", "cache", "query"]
 
 
 @pytest.fixture

@@ -243,6 +243,30 @@ queries:
     assert len(sequence(tmp_path / "two", "warnings")) == (DAYS - 1) * PER_DAY // 4
 
 
+def test_query_templates(bulkhaul, logs, tmp_path):
+    job = tmp_path / "job.yaml"
+    job.write_text(f"""
+source: {logs}
+destination: {tmp_path / "out"}
+templates:
+  by_level: {{terms: {{level: "{{{{levels}}}}"}}}}
+  from_to: {{q: "seq:[{{{{first}}}} TO {{{{last}}}}] AND http.path:{{{{path}}}}"}}
+queries:
+  - {{name: loud, template: by_level, parameters: {{levels: [WARN, ERROR]}}}}
+  - {{name: warned, template: by_level, parameters: {{levels: ["${{LEVEL}}"]}}}}
+  - {{name: few, template: from_to, parameters: {{first: 100, last: 110, path: /p/3}}}}
+  - {{name: none, template: by_level, parameters: {{levels: ['WARN"]}}}}, {{"match_all": {{}}}}']}}}}
+""")
+    bulkhaul("run", job, env={"LEVEL": "WARN"})
+    every = range(PER_DAY * DAYS)
+    out = tmp_path / "out"
+    in_day = {number: number % PER_DAY for number in every}
+    assert sequence(out, "loud") == [number for number in every if in_day[number] % 4 in (1, 2)]
+    assert sequence(out, "warned") == [number for number in every if in_day[number] % 4 == 1]
+    assert sequence(out, "few") == [number for number in range(100, 111) if number % 7 == 3]
+    assert sequence(out, "none") == []
+
+
 def test_fields_and_metadata_columns(bulkhaul, logs, tmp_path):
     bulkhaul("copy", logs, tmp_path / "out", "--fields", "http.*,seq", "--metadata-columns",
              "_id,_index")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
 import os
 import pathlib
 import re
@@ -33,6 +35,15 @@ def wait_until(condition, seconds: float = 60, what: str = "the condition"):
             return value
         time.sleep(0.02)
     raise AssertionError(f"waited {seconds} s for {what}")
+
+
+@contextlib.contextmanager
+def in_background(action):
+    """Runs it in a thread meanwhile; an error of it is one of the test."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        running = pool.submit(action)
+        yield
+        running.result()
 
 
 def kill_after(bulkhaul, words, seconds: float) -> int:

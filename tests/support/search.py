@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -13,6 +14,7 @@ import urllib.request
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
 TEST_SEARCH = REPOSITORY / "scripts" / "test-search"
+QUICK = {"BULKHAUL_SEARCH_QUICK": "1", "BULKHAUL_SEARCH_HEAP_MB": "512"}
 START_SECONDS_MAX = 600  # the first start also gets the server from Maven Central
 
 
@@ -38,7 +40,7 @@ class SearchNode:
     def _run(*words: str) -> str:
         done = subprocess.run(
             [str(TEST_SEARCH), *words], capture_output=True, text=True, timeout=START_SECONDS_MAX,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, env={**QUICK, **os.environ},
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
@@ -82,6 +84,18 @@ class SearchNode:
             assert not done["errors"], [item for item in done["items"]][:3]
         if refresh:
             self.call("POST", f"/{index}/_refresh")
+
+    def change_settings(self, settings: dict) -> None:
+        """Of the cluster; None takes a setting back."""
+        self.call("PUT", "/_cluster/settings", {"transient": settings})
+
+    @contextlib.contextmanager
+    def cluster_settings(self, settings: dict):
+        self.change_settings(settings)
+        try:
+            yield
+        finally:
+            self.change_settings(dict.fromkeys(settings))
 
     def drop(self, pattern: str) -> None:
         for index in self.call("GET", f"/_resolve/index/{pattern}?expand_wildcards=all")["indices"]:

@@ -9,6 +9,7 @@ import socket
 import ssl
 import struct
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 HTML = b"<!DOCTYPE html><html><body>Please log in</body></html>"
@@ -22,11 +23,11 @@ class Fault:
     drop: half the body, then FIN     reset: half the body, then RST
     stall: half the body, then silence
     lose: the node gets the request, the connection is closed without an answer
-    expire: every search context of the node is closed first
     a number: that status, as the servers answer when they are overloaded
+    a function: called before the node gets the request
     """
 
-    kind: str | int
+    kind: str | int | Callable[[], None]
     part: str
     skip: int  # so many of them pass first
     times: int
@@ -36,6 +37,7 @@ class SearchProxy(http.server.ThreadingHTTPServer):
     """Forwards to the node at `address` ("host:port"); use as a context manager."""
 
     daemon_threads = True
+    request_queue_size = 256
 
     def __init__(self, address: str, tls: ssl.SSLContext | None = None,
                  authorization: str | None = None):
@@ -48,7 +50,9 @@ class SearchProxy(http.server.ThreadingHTTPServer):
         self.requests: list[str] = []  # "METHOD /path?query"
         self.bodies: list[bytes] = []
         self.headers: list[dict] = []
+        self.statuses: list[int] = []  # of answers, in the order in which they were given
         self.faults_done = 0
+        self.dead = False
         self.silent = threading.Event()  # ends every stall
         self._mutex = threading.Lock()
         self._faults: list[Fault] = []
@@ -61,11 +65,11 @@ class SearchProxy(http.server.ThreadingHTTPServer):
     def uri(self, path: str, scheme: str = "opensearch", login: str = "") -> str:
         return f"{scheme}://{login}127.0.0.1:{self.port}/{path}"
 
-    def inject(self, kind: str | int, part: str, skip: int = 0, times: int = 1) -> None:
+    def inject(self, kind: str | int | Callable[[], None], part: str, skip: int = 0, times: int = 1) -> None:
         with self._mutex:
             self._faults.append(Fault(kind, part, skip, times))
 
-    def fault_for(self, line: str) -> str | int | None:
+    def fault_for(self, line: str) -> str | int | Callable[[], None] | None:
         with self._mutex:
             for fault in self._faults:
                 if fault.part in line and fault.times > 0:
@@ -82,6 +86,12 @@ class SearchProxy(http.server.ThreadingHTTPServer):
             self.requests.append(line)
             self.bodies.append(body or b"")
             self.headers.append(dict(headers))
+
+    def die(self) -> None:
+        """Accepts no connection any more and closes those it has."""
+        self.dead = True
+        self.shutdown()
+        self.server_close()
 
     def handle_error(self, *_) -> None:
         pass  # clients that refuse the certificate or break off
@@ -112,10 +122,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if fault == "html":
             self._answer(200, "text/html", HTML)
             return
-        if fault == "expire":
-            self._ask("DELETE", "/_search/scroll/_all", None)
+        if callable(fault):
+            fault()
+            fault = None
+        if self.server.dead:
+            self.close_connection = True
+            self.connection.close()
+            return
         status, kind, text = self._ask(self.command, self.path, body)
-        if fault in (None, "expire"):
+        if fault is None:
             self._answer(status, kind, text)
         elif fault == "cut":
             self._answer(status, kind, text[:len(text) // 2])
@@ -136,6 +151,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             connection.close()
 
     def _answer(self, status: int, kind: str, text: bytes) -> None:
+        self.server.statuses.append(status)
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(text)))

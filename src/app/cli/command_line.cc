@@ -12,6 +12,7 @@
 #include <CLI/CLI.hpp>
 
 #include "app/cli/completion.h"
+#include "app/cli/help_formatter.h"
 #include "app/cli/option_flags.h"
 #include "app/cli/terminal.h"
 #include "app/cli/verbs.h"
@@ -35,6 +36,7 @@ struct Parsed {
   int64_t days = 30;
   bool brief = false;
   bool dry_run = false;
+  QueryRequest query;
   std::string output;
 };
 
@@ -45,60 +47,6 @@ struct Verb {
   std::unique_ptr<Parsed> parsed;
   CLI::App* app = nullptr;
   Run run;
-};
-
-// Options with their texts wrapped below each other, switches as --[no-]name.
-class HelpFormatter : public CLI::Formatter {
- public:
-  std::string make_option(const CLI::Option* option, bool is_positional) const override {
-    const std::string left = "  " + NameOf(*option, is_positional);
-    return Wrapped(left, option->get_description());
-  }
-
-  std::string make_subcommand(const CLI::App* verb) const override {
-    return Wrapped("  " + verb->get_name(), verb->get_description());
-  }
-
- private:
-  static constexpr size_t kTextColumn = 34;
-  static constexpr size_t kLineWidth = 100;
-
-  static std::string NameOf(const CLI::Option& option, bool is_positional) {
-    if (is_positional) return option.get_name(true);
-    const bool is_switch = option.get_items_expected_max() == 0;
-    const auto& names = option.get_lnames();
-    if (is_switch && names.size() > 1) return "--[no-]" + names[0];
-    std::string text = option.get_snames().empty() ? "" : "-" + option.get_snames()[0] + ", ";
-    text += "--" + names[0];
-    return is_switch ? text : text + " " + option.get_type_name();
-  }
-
-  static std::string Wrapped(const std::string& left, const std::string& text) {
-    std::string out = left;
-    size_t column = left.size();
-    if (column + 2 > kTextColumn) {
-      out += "\n";
-      column = 0;
-    }
-    std::istringstream words(text);
-    bool first = true;
-    for (std::string word; words >> word; first = false) {
-      if (!first && column + 1 + word.size() > kLineWidth) {
-        out += "\n";
-        column = 0;
-      }
-      if (column < kTextColumn) {
-        out += std::string(kTextColumn - column, ' ');
-        column = kTextColumn;
-      } else {
-        out += ' ';
-        ++column;
-      }
-      out += word;
-      column += word.size();
-    }
-    return out + "\n";
-  }
 };
 
 // Without the runs of empty lines that the library leaves between groups.
@@ -116,7 +64,7 @@ class Program {
             "or not at all.",
             "bulkhaul") {
     app_.require_subcommand(0, 1);
-    app_.formatter(std::make_shared<HelpFormatter>());
+    app_.formatter(MakeHelpFormatter());
     app_.footer(
         "Each verb has its own help: bulkhaul copy --help\n"
         "Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 finished with failed "
@@ -128,6 +76,8 @@ class Program {
     AddJobs();
     AddDiscover();
     AddVerify();
+    AddCache();
+    AddQuery();
     AddOthers();
   }
 
@@ -364,6 +314,70 @@ class Program {
       ARROW_ASSIGN_OR_RAISE(const auto form, FormOf(*parsed));
       return RunVerify(parsed->word, form);
     });
+  }
+
+  void AddCache() {
+    auto* parsed = Add("cache",
+                       "Lists (ls) or deletes (clear) the rows that jobs with --cache have kept on "
+                       "this machine.",
+                       "  bulkhaul cache ls\n  bulkhaul cache clear --older-than 7d");
+    last()
+        ->add_option("action", parsed->word, "ls or clear.")
+        ->required()
+        ->check(CLI::IsMember({"ls", "clear"}));
+    parsed->older_than = "0";
+    last()
+        ->add_option("--older-than", parsed->older_than, "Age from which rows go. [all]")
+        ->type_name("DURATION");
+    parsed->flags.AddTo(last(), [](const OptionSpec& spec) {
+      return std::string_view(spec.name) == "cache_dir" || std::string_view(spec.name) == "output";
+    });
+    SetRun([parsed]() -> Result<int> {
+      ARROW_ASSIGN_OR_RAISE(const auto job, JobOf(parsed));
+      return RunCache({parsed->word, parsed->older_than, job.options});
+    });
+  }
+
+  void AddQuery() {
+    auto* parsed =
+        Add("query",
+            "Asks DuckDB: joins databases and earlier exports, and prints or writes the result.",
+            "  bulkhaul query \"select * from pg_main.employees e join exports.public_orders o\n"
+            "      on o.employee_id = e.id\" --attach postgres://user@host/db --attach ./exports");
+    auto& query = parsed->query;
+    last()->add_option("sql", query.sql, "One statement, in DuckDB's SQL.")->required();
+    last()
+        ->add_option(
+            "--attach", query.attachments,
+            "What the query may name; may be given several times: a postgres:// URI "
+            "[pg_main], a SQLite file [sqlite_main], a .duckdb file [duckdb_main], a folder "
+            "of exports [exports], each with a view for every table in it.")
+        ->type_name("[NAME=]TARGET")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->allow_extra_args(false);
+    last()
+        ->add_option("--job", query.job_file, "Attaches this job file's source and destination.")
+        ->type_name("FILE");
+    last()
+        ->add_option("--format", query.format, "Form of the result. [table]")
+        ->type_name("table|csv|json|parquet|arrow");
+    last()
+        ->add_option("--file", query.file,
+                     "Where the result goes, instead of stdout; its extension "
+                     "decides the format when none is given.")
+        ->type_name("PATH");
+    last()->add_flag("--overwrite", query.overwrite, "Replaces the file when it exists.");
+    last()->add_flag("--explain", query.explain, "Shows DuckDB's plan and reads nothing.");
+    last()
+        ->add_option("--rows-shown", query.rows_shown_max, "Most rows that a table shows. [50]")
+        ->check(CLI::PositiveNumber);
+    last()
+        ->add_option("--memory-limit", query.memory_limit,
+                     "Most memory that DuckDB takes; beyond it goes to temporary files. [half of "
+                     "what is available]")
+        ->type_name("BYTES");
+    SetRun([parsed] { return RunQuery(parsed->query); });
   }
 
   void AddOthers() {

@@ -149,7 +149,8 @@ std::vector<std::string> UnknownVariables(const char* const* environment) {
       "BULKHAUL_CRASH_AT", "BULKHAUL_TEST_", "BULKHAUL_BENCH_",
       "BULKHAUL_FUZZ_",    "BULKHAUL_BIN",   "BULKHAUL_FAULT_",
       "BULKHAUL_SLOWNESS", "BULKHAUL_DEMO_", "BULKHAUL_UPDATE_"};
-  std::vector<std::string> known = {"BULKHAUL_SOURCE", "BULKHAUL_DESTINATION"};
+  std::vector<std::string> known = {"BULKHAUL_SOURCE", "BULKHAUL_DESTINATION", "BULKHAUL_LIBDUCKDB",
+                                    "BULKHAUL_DUCKDB_EXTENSIONS"};
   for (const auto& option : OptionTable()) known.push_back(EnvironmentNameOf(option.name));
   std::vector<std::string> sentences;
   for (; environment != nullptr && *environment != nullptr; ++environment) {

@@ -16,7 +16,6 @@ namespace bulkhaul {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
 using testing::IsEmpty;
 
 EnvironmentLookup Variables(std::map<std::string, std::string> values) {

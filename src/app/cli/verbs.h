@@ -55,7 +55,27 @@ struct StatsRequest {
 };
 Result<int> RunStats(const StatsRequest& request);
 
+struct CacheRequest {
+  std::string action;      // "ls" or "clear"
+  std::string older_than;  // of clear: a duration
+  Options options;         // cache_dir, output
+};
+Result<int> RunCache(const CacheRequest& request);
+
 Result<int> RunVerify(const std::string& folder, OutputForm form);
+struct QueryRequest {
+  std::string sql;
+  std::vector<std::string> attachments;  // NAME=TARGET (duckdb/attachments.h)
+  std::string job_file;                  // whose source and destination are attached too; "" none
+  std::string format;                    // table, csv, json, parquet, arrow
+  std::string file;                      // "": stdout
+  bool overwrite = false;
+  bool explain = false;
+  int64_t rows_shown_max = 50;  // of a table
+  std::string memory_limit;     // "": half of what is available
+};
+Result<int> RunQuery(const QueryRequest& request);
+
 // "job" or "job-reference".
 Result<int> RunSchema(const std::string& what);
 Result<int> RunVersion(OutputForm form);

@@ -35,7 +35,7 @@ std::shared_ptr<arrow::DataType> WithoutDictionary(const std::shared_ptr<arrow::
       for (const auto& field : type->fields()) {
         fields.push_back(field->WithType(WithoutDictionary(field->type())));
       }
-      return arrow::struct_(std::move(fields));
+      return arrow::struct_(fields);
     }
     default:
       return type;

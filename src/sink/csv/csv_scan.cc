@@ -1,5 +1,6 @@
 #include "sink/csv/csv_scan.h"
 
+#include <arrow/buffer.h>
 #include <arrow/io/compressed.h>
 #include <arrow/io/file.h>
 #include <arrow/util/compression.h>

@@ -11,6 +11,7 @@
 #include <arrow/extension_type.h>
 #include <arrow/type_traits.h>
 #include <arrow/util/checked_cast.h>
+#include <arrow/util/decimal.h>
 
 namespace bulkhaul {
 namespace {

@@ -135,7 +135,7 @@ void Write(benchmark::State& state, const Batches& batches, const Options& optio
   int64_t bytes = 0;
   int64_t rows = 0;
   int64_t held_max = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     auto stream = arrow::io::BufferOutputStream::Create(64 << 20).ValueOrDie();
     auto encoder = MakeParquetEncoder(settings, schema, stream, arrow::default_memory_pool(),
                                       &cache, "lineitem")

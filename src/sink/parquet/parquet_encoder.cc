@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
+#include <arrow/array/array_primitive.h>
 #include <arrow/compute/api_vector.h>
 #include <arrow/compute/initialize.h>
 #include <arrow/io/memory.h>
 #include <arrow/ipc/writer.h>
+#include <arrow/table.h>
 #include <arrow/util/base64.h>
 #include <arrow/util/checked_cast.h>
 #include <arrow/util/compression.h>
@@ -46,7 +48,7 @@ std::shared_ptr<arrow::DataType> StoredType(const std::shared_ptr<arrow::DataTyp
       for (const auto& field : type->fields()) {
         fields.push_back(field->WithType(StoredType(field->type())));
       }
-      return arrow::struct_(std::move(fields));
+      return arrow::struct_(fields);
     }
     default:
       return type;

@@ -6,6 +6,8 @@
 #include <set>
 
 #include <arrow/extension/uuid.h>
+#include <arrow/type_traits.h>
+#include <arrow/util/key_value_metadata.h>
 #include <fmt/format.h>
 
 #include "base/text.h"

@@ -35,15 +35,8 @@ std::string TextOf(const nlohmann::json& object, const char* name) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-ServerError ErrorOf(const nlohmann::json& error) {
-  if (error.is_string()) return {"", error.get<std::string>()};
-  if (!error.is_object()) return {};
-  const auto causes = error.find("root_cause");
-  if (causes != error.end() && causes->is_array() && !causes->empty() &&
-      causes->front().is_object() && !TextOf(causes->front(), "type").empty()) {
-    return {TextOf(causes->front(), "type"), TextOf(causes->front(), "reason")};
-  }
-  // Several levels of "caused_by" where no shard was at fault: the innermost says why.
+// The innermost of several levels of "caused_by" says why.
+ServerError InnermostCause(const nlohmann::json& error) {
   const nlohmann::json* inner = &error;
   for (int depth = 0; depth < 16; ++depth) {
     const auto cause = inner->find("caused_by");
@@ -52,6 +45,21 @@ ServerError ErrorOf(const nlohmann::json& error) {
   }
   ServerError found{TextOf(*inner, "type"), TextOf(*inner, "reason")};
   return found.type.empty() ? ServerError{TextOf(error, "type"), TextOf(error, "reason")} : found;
+}
+
+ServerError ErrorOf(const nlohmann::json& error) {
+  if (error.is_string()) return {"", error.get<std::string>()};
+  if (!error.is_object()) return {};
+  const auto causes = error.find("root_cause");
+  if (causes == error.end() || !causes->is_array() || causes->empty() ||
+      !causes->front().is_object() || TextOf(causes->front(), "type").empty()) {
+    return InnermostCause(error);
+  }
+  ServerError found{TextOf(causes->front(), "type"), TextOf(causes->front(), "reason")};
+  // Of a script the root cause says "runtime error", and only a cause below it says which.
+  const std::string why = InnermostCause(error).reason;
+  if (!why.empty() && found.reason.find(why) == std::string::npos) found.reason += ": " + why;
+  return found;
 }
 
 bool IsLostContext(const ServerError& error) {
@@ -72,7 +80,7 @@ std::string Hint(int status, const ServerError& error) {
   }
   if (status == 413) return "; the request is larger than http.max_content_length";
   if (status >= 300 && status < 400) return "; it redirects elsewhere: name that address instead";
-  if (IsLostContext(error)) return "; it expired, or its node is gone";
+  if (IsLostContext(error)) return "; it expired (scroll_keep_alive), or its node is gone";
   return "";
 }
 

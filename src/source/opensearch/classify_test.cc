@@ -53,6 +53,17 @@ TEST(Classify, RootCauseSaysWhy) {
   EXPECT_EQ(error.reason, "runtime error");
 }
 
+// As OpenSearch 3.6.0 answers when the script of a derived field throws, shortened.
+TEST(Classify, AScriptsErrorSaysWhatItThrew) {
+  const auto error = ParseServerError(
+      R"({"error":{"root_cause":[{"type":"script_exception","reason":"runtime error","lang":)"
+      R"("painless"}],"type":"search_phase_execution_exception","reason":"all shards failed",)"
+      R"("caused_by":{"type":"script_exception","reason":"runtime error","caused_by":{"type":)"
+      R"("illegal_argument_exception","reason":"no luck"}}}})");
+  EXPECT_EQ(error.type, "script_exception");
+  EXPECT_EQ(error.reason, "runtime error: no luck");
+}
+
 TEST(Classify, WhatIsNoErrorBodyHasNoType) {
   for (const char* body : {"", "[]", "3", "<html>", "{\"error\":[]}", "{\"error\":{\"type\":3}}"}) {
     EXPECT_EQ(ParseServerError(body).type, "") << body;

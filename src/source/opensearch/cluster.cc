@@ -116,6 +116,7 @@ void AddShard(const Json& shard, const std::string& number, IndexFacts* facts) {
                        IntAt(shard.value("store", Json::object()), "size_in_bytes", 0);
   facts->fingerprint += fmt::format("{}:{}:{}:{};", number, documents, IntAt(docs, "deleted", 0),
                                     IntAt(shard.value("seq_no", Json::object()), "max_seq_no", -1));
+  facts->history += shard.value("/commit/user_data/history_uuid"_json_pointer, "") + ";";
 }
 
 // The objects that are walked have names of their own: items() does not keep a temporary alive.
@@ -158,7 +159,9 @@ Status CheckWhole(std::string_view answer, const std::string& index) {
 
 Result<std::unique_ptr<Cluster>> Cluster::Make(const ConnectionSettings& settings) {
   ARROW_ASSIGN_OR_RAISE(auto client, HttpClient::Make(settings));
-  return std::unique_ptr<Cluster>(new Cluster(std::move(client)));
+  std::string addresses;
+  for (const auto& host : settings.hosts) addresses += fmt::format("{}:{},", host.host, host.port);
+  return std::unique_ptr<Cluster>(new Cluster(std::move(client), std::move(addresses)));
 }
 
 void Cluster::StopOn(std::stop_token stop) {
@@ -199,6 +202,16 @@ Result<std::vector<ResolvedPattern>> Cluster::Resolve(std::span<const NamePatter
 Result<ResolvedPattern> Cluster::ResolveAll() {
   ARROW_ASSIGN_OR_RAISE(const auto answer, Call("GET", "/_resolve/index/*?expand_wildcards=open"));
   return ParseResolved(answer);
+}
+
+Result<std::string> Cluster::Identity() {
+  const auto text = Call("GET", "/_cluster/state/version?local=true");
+  // Whoever may read need not be allowed to monitor.
+  if (!text.ok() && KindOf(text.status()) == ErrorKind::kUser) return addresses_;
+  ARROW_RETURN_NOT_OK(text);
+  ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(*text, "_cluster/state"));
+  const auto uuid = answer.find("cluster_uuid");
+  return uuid != answer.end() && uuid->is_string() ? uuid->get<std::string>() : addresses_;
 }
 
 Result<std::map<std::string, IndexFacts>> Cluster::Describe(std::span<const std::string> indices) {

@@ -28,6 +28,9 @@ struct IndexFacts {
   // documents and highest _seq_no. "" when the server does not say: then nothing is known about
   // changes.
   std::string fingerprint;
+  // Per primary shard the id of its history, which another one replaces when the shard's past is
+  // lost: restored in place, or forced from a stale copy. "" when the server does not say.
+  std::string history;
 };
 
 struct AliasEntry {
@@ -65,6 +68,8 @@ class Cluster {
   Result<std::vector<ResolvedPattern>> Resolve(std::span<const NamePattern> patterns);
   // Open indices, aliases and data streams, for selecting among them.
   Result<ResolvedPattern> ResolveAll();
+  // The cluster's uuid; its addresses where the server does not say.
+  Result<std::string> Identity();
   Result<std::map<std::string, IndexFacts>> Describe(std::span<const std::string> indices);
   Result<std::vector<search::IndexMapping>> Mappings(std::span<const std::string> indices);
   // By alias, then index.
@@ -83,12 +88,14 @@ class Cluster {
   Result<std::string> Search(const std::string& index, const std::string& body);
 
  private:
-  explicit Cluster(std::unique_ptr<HttpClient> client) : client_(std::move(client)) {}
+  Cluster(std::unique_ptr<HttpClient> client, std::string addresses)
+      : client_(std::move(client)), addresses_(std::move(addresses)) {}
   Result<std::string> Call(const std::string& method, const std::string& path,
                            const std::string& body = {});
 
   std::mutex mutex_;  // guards client_ and stop_
   const std::unique_ptr<HttpClient> client_;
+  const std::string addresses_;
   std::stop_token stop_;
 };
 

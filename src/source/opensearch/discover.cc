@@ -1,11 +1,13 @@
 #include "source/opensearch/discover.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/hash.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "source/opensearch/table_state.h"
@@ -66,6 +68,7 @@ class TableDescriber {
     ARROW_RETURN_NOT_OK(ResolveRanges());
     ARROW_RETURN_NOT_OK(ResolveIndices());
     ARROW_RETURN_NOT_OK(ReadMappings());
+    ARROW_RETURN_NOT_OK(NameContents());
     ARROW_RETURN_NOT_OK(CheckTimeField());
     if (!state_.query.empty()) {
       ARROW_RETURN_NOT_OK(cluster_.Validate(state_.indices.front().index, state_.query));
@@ -136,6 +139,7 @@ class TableDescriber {
       index.uuid = known->second.uuid;
       index.shards = known->second.shards;
       index.fingerprint = known->second.fingerprint;
+      histories_[index.index] = known->second.history;
       store_bytes_ += std::max<int64_t>(0, known->second.store_bytes);
       state_.indices.push_back(std::move(index));
     }
@@ -210,6 +214,20 @@ class TableDescriber {
         Warn(fmt::format("index {} does not keep all fields in _source: those are null",
                          mapping.index));
       }
+    }
+    return Status::OK();
+  }
+
+  // For the cache: what tells each index apart from all others, of any cluster and of its own past.
+  Status NameContents() {
+    if (!options_.GetBool("cache")) return Status::OK();
+    ARROW_ASSIGN_OR_RAISE(const auto cluster, cluster_.Identity());
+    for (auto& index : state_.indices) {
+      const auto mapping = std::find_if(mappings_.begin(), mappings_.end(),
+                                        [&](const auto& one) { return one.index == index.index; });
+      if (mapping == mappings_.end()) continue;
+      index.identity = HashName(fmt::format("{}\n{}\n{}\n{}\n{}", cluster, index.index, index.uuid,
+                                            histories_[index.index], mapping->hash));
     }
     return Status::OK();
   }
@@ -448,6 +466,7 @@ class TableDescriber {
   Dataset dataset_;
   TableState state_;
   std::vector<std::string> names_;
+  std::map<std::string, std::string> histories_;  // by index, see IndexFacts
   std::vector<search::IndexMapping> mappings_;
   int64_t store_bytes_ = 0;
 };

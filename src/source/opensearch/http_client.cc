@@ -320,7 +320,7 @@ Status HttpClient::Impl::Drive(std::stop_token stop, Clock::time_point deadline)
     const ResponseBuffer& buffer = buffers_[buffer_];
     if (settings_.stall_timeout_ms > 0 && !buffer.text().empty() &&
         Clock::now() - last_byte_at_ > std::chrono::milliseconds(settings_.stall_timeout_ms)) {
-      const Status stalled = TransientError(
+      Status stalled = TransientError(
           fmt::format("{}: the answer stopped after {} and nothing came for {}", RequestLine(),
                       FormatBytes(static_cast<int64_t>(buffer.text().size())),
                       FormatDurationMs(settings_.stall_timeout_ms)),

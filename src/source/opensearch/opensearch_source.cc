@@ -83,7 +83,8 @@ class OpenSearchSource : public Source {
             .queries = true,
             .connections_max = -1,
             .workers_default = DefaultWorkers(),
-            .checks_rows = true};
+            .checks_rows = true,
+            .describes_content = true};
   }
 
   void StopOn(std::stop_token stop) override { stop_ = std::move(stop); }
@@ -162,9 +163,10 @@ class OpenSearchSource : public Source {
     // Two a worker, so that the last ones do not wait long for each other.
     if (job_options_.Has("workers")) wishes.units_wanted = 2 * job_options_.GetInt("workers");
     const std::string& slice = options.GetString("slice");
-    ARROW_ASSIGN_OR_RAISE(wishes.slice_ms, ParseSlice(slice));
     wishes.cut_by_time =
         slice != "none" && options.GetString("split") != "none" && options.GetInt("limit") == 0;
+    ARROW_ASSIGN_OR_RAISE(wishes.slice_ms, ParseSlice(slice));
+    if (!wishes.cut_by_time) wishes.slice_ms = 0;
     ARROW_RETURN_NOT_OK(CheckSlices(state, wishes));
     UnitPage page;
     ARROW_ASSIGN_OR_RAISE(page.units,

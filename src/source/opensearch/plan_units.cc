@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/units.h"
+#include "source/opensearch/content.h"
 #include "source/opensearch/unit_token.h"
 
 namespace bulkhaul::opensearch {
@@ -57,6 +58,9 @@ class IndexCutter {
       token.slice_max = pieces[i].slices;
       token.expected = index.documents / count;
       token.document_bytes = index.document_bytes;
+      token.content =
+          DescribeContent(state_, index, parts,
+                          {pieces[i].part, pieces[i].shard, pieces[i].slices, wishes_.slice_ms});
       WorkUnit unit;
       unit.dataset = dataset;
       unit.ordinal = static_cast<int64_t>(units->size());
@@ -72,6 +76,8 @@ class IndexCutter {
 
  private:
   bool shard_streams(const PlannedIndex& index) const {
+    // Slices that are kept must be the same ones for a job that takes fewer of them.
+    if (!index.identity.empty() && wishes_.slice_ms > 0) return false;
     return index.shards > 1 && index.documents / index.shards >= kShardStreamLeast;
   }
 

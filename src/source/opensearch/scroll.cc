@@ -1,6 +1,7 @@
 #include "source/opensearch/scroll.h"
 
 #include <array>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -13,7 +14,10 @@ namespace bulkhaul::opensearch {
 namespace {
 
 // A cancel must be over within two seconds, the closing included.
-constexpr int64_t kCloseTimeoutMs = 1000;
+constexpr int64_t kCancelTimeoutMs = 1000;
+constexpr int64_t kCloseTimeoutMs = 10'000;
+// Contexts that are remembered; those that are not end with their keep-alive.
+constexpr size_t kOpenContextsMax = 64;
 
 constexpr std::array<std::string_view, 12> kReservedMembers = {
     "size",         "sort",    "query", "slice",           "from",    "track_total_hits", "timeout",
@@ -135,28 +139,28 @@ Status CheckPage(const search::PageSummary& page, const UnitToken& token,
   return Status::OK();
 }
 
-Result<HttpResponse> Scroll::Open(const SearchRequest& request, std::stop_token stop) {
+Result<HttpResponse> Scroll::Open(const SearchRequest& request) {
   // Repeating it would leave the first context open.
   ARROW_RETURN_NOT_OK(client_->Start(
       {.method = "POST", .path = request.path, .body = request.body, .repeatable = false}));
-  auto response = client_->Finish(stop);
+  auto response = client_->Finish(stop_);
   if (!response.ok()) {
     if (KindOf(response.status()) == ErrorKind::kCancelled) CatchLateContext();
     client_->Abandon();
     return response.status();
   }
   id_ = PeekPageHead(response->body).scroll_id;
-  ARROW_RETURN_NOT_OK(CheckIndex(stop));
+  ARROW_RETURN_NOT_OK(CheckIndex());
   return response;
 }
 
 // The context may have been opened just now, and its id be under way.
 void Scroll::CatchLateContext() noexcept {
-  const auto late = client_->Finish({}, kCloseTimeoutMs);
+  const auto late = client_->Finish({}, kCancelTimeoutMs);
   if (late.ok()) id_ = PeekPageHead(late->body).scroll_id;
 }
 
-Status Scroll::CheckIndex(std::stop_token stop) {
+Status Scroll::CheckIndex() {
   if (token_.uuid.empty()) return Status::OK();
   ARROW_ASSIGN_OR_RAISE(
       const auto response,
@@ -164,7 +168,7 @@ Status Scroll::CheckIndex(std::stop_token stop) {
                                             PercentEncode(token_.index)),
                         .body = {},
                         .aside = true},
-                       stop));
+                       stop_));
   const auto answer = nlohmann::json::parse(response.body, nullptr, false);
   std::string uuid;
   if (answer.is_object() && answer.contains(token_.index)) {
@@ -183,25 +187,45 @@ Status Scroll::Ask() {
        .repeatable = false});
 }
 
-Result<HttpResponse> Scroll::Next(std::stop_token stop) {
-  auto response = client_->Finish(stop);
+Result<HttpResponse> Scroll::Next() {
+  auto response = client_->Finish(stop_);
   if (!response.ok()) client_->Abandon();
   return response;
 }
 
 void Scroll::Close() noexcept {
   client_->Abandon();
-  if (id_.empty()) return;
-  const auto closed = client_->Request({.method = "DELETE",
-                                        .path = "/_search/scroll",
-                                        .body = fmt::format(R"({{"scroll_id":["{}"]}})", id_),
-                                        .timeout_ms = kCloseTimeoutMs});
-  // 404: it is gone already.
-  if (!closed.ok() && LogEnabled(LogLevel::kExtra)) {
-    Log(LogLevel::kExtra, fmt::format("search context of {} not closed: {}", token_.index,
-                                      MessageOf(closed.status())));
+  if (!id_.empty()) closer_->Close(std::exchange(id_, {}), stop_);
+}
+
+ContextCloser::~ContextCloser() {
+  std::stop_source now;
+  now.request_stop();
+  Close({}, now.get_token());
+}
+
+void ContextCloser::Close(std::string id, std::stop_token stop) noexcept {
+  if (!id.empty()) open_.push_back(std::move(id));
+  if (open_.empty()) return;
+  HttpRequest request{.method = "DELETE",
+                      .path = "/_search/scroll",
+                      .body = fmt::format(R"({{"scroll_id":["{}"]}})", fmt::join(open_, "\",\"")),
+                      .timeout_ms = kCloseTimeoutMs};
+  auto closed = client_->Request(request, stop);
+  if (!closed.ok() && stop.stop_requested()) {
+    request.timeout_ms = kCancelTimeoutMs;
+    closed = client_->Request(request);
   }
-  id_.clear();
+  // 404: they are gone already.
+  if (closed.ok() || KindOf(closed.status()) != ErrorKind::kTransient || stop.stop_requested()) {
+    open_.clear();
+  } else if (open_.size() > kOpenContextsMax) {
+    open_.erase(open_.begin());
+  }
+  if (!closed.ok() && LogEnabled(LogLevel::kExtra)) {
+    Log(LogLevel::kExtra,
+        fmt::format("search contexts not closed: {}", MessageOf(closed.status())));
+  }
 }
 
 }  // namespace bulkhaul::opensearch

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "source/opensearch/content.h"
 #include "source/opensearch/http_client.h"
 #include "source/opensearch/page_head.h"
 #include "source/opensearch/scroll.h"
@@ -60,12 +61,14 @@ class SearchSession final : public Session {
   SearchSession(std::unique_ptr<HttpClient> client, const ScrollSettings& settings,
                 ReadingOf reading_of, std::span<const Dataset> datasets, RateLimiter* limiter)
       : client_(std::move(client)),
+        closer_(client_.get()),
         settings_(settings),
         reading_of_(std::move(reading_of)),
         datasets_(datasets),
         limiter_(limiter) {}
 
   Result<std::unique_ptr<UnitReader>> Read(const WorkUnit& unit, UnitContext& context) override;
+  Result<UnitContent> Content(const WorkUnit& unit, UnitContext& context) override;
 
  private:
   friend class ScrollReader;
@@ -74,9 +77,10 @@ class SearchSession final : public Session {
   // What a page of this index turned out to hold.
   void Learn(const std::string& index, int64_t documents, int64_t bytes);
   // The server, or we, had no room for a page.
-  void LearnTooLarge(const std::string& index, int64_t page_documents);
+  void LearnTooLarge(const UnitToken& token, int64_t page_documents, const std::string& code);
 
   const std::unique_ptr<HttpClient> client_;
+  ContextCloser closer_;
   const ScrollSettings settings_;
   const ReadingOf reading_of_;
   const std::span<const Dataset> datasets_;
@@ -94,7 +98,8 @@ ScrollReader::ScrollReader(SearchSession* session, WorkUnit unit, UnitToken toke
       token_(std::move(token)),
       context_(context),
       decoder_(std::move(decoder)),
-      scroll_(session->client_.get(), token_, session->settings_.keep_alive_ms) {}
+      scroll_(session->client_.get(), &session->closer_, token_, session->settings_.keep_alive_ms,
+              context.stop) {}
 
 ScrollReader::~ScrollReader() { session_->reading_ = false; }
 
@@ -117,11 +122,11 @@ Status ScrollReader::Begin(std::string_view members) {
   if (session_->limiter_ != nullptr) {
     ARROW_RETURN_NOT_OK(session_->limiter_->Wait(context_.stop));
   }
-  auto first = scroll_.Open(request, context_.stop);
+  auto first = scroll_.Open(request);
   if (!first.ok()) {
     const std::string code = CodeOf(first.status());
     if (code == "response_too_large" || code == "circuit_breaking_exception") {
-      session_->LearnTooLarge(token_.index, page_documents_);
+      session_->LearnTooLarge(token_, page_documents_, code);
     }
     return Explain(first.status());
   }
@@ -184,9 +189,9 @@ Status ScrollReader::FetchPage() {
     }
     ARROW_RETURN_NOT_OK(scroll_.Ask());
   }
-  auto next = scroll_.Next(context_.stop);
+  auto next = scroll_.Next();
   if (!next.ok() && CodeOf(next.status()) == "response_too_large") {
-    session_->LearnTooLarge(token_.index, page_documents_);
+    session_->LearnTooLarge(token_, page_documents_, CodeOf(next.status()));
   }
   ARROW_ASSIGN_OR_RAISE(page_, std::move(next));
   return Status::OK();
@@ -245,10 +250,17 @@ void SearchSession::Learn(const std::string& index, int64_t documents, int64_t b
   if (documents > 0) document_bytes_[index] = bytes / documents + 1;
 }
 
-void SearchSession::LearnTooLarge(const std::string& index, int64_t page_documents) {
+void SearchSession::LearnTooLarge(const UnitToken& token, int64_t page_documents,
+                                  const std::string& code) {
   constexpr int64_t kSmaller = 8;
-  const int64_t smaller = std::max<int64_t>(1, page_documents / kSmaller);
-  document_bytes_[index] = settings_.page_bytes_target / smaller;
+  // A circuit breaker has most often other reasons than our page, of which this much is none.
+  constexpr int64_t kHarmlessPageBytes = 1 << 20;
+  int64_t smaller = std::max<int64_t>(1, page_documents / kSmaller);
+  if (code != "response_too_large" && token.document_bytes > 0) {
+    const int64_t harmless = kHarmlessPageBytes / token.document_bytes;
+    smaller = std::max(smaller, std::min(page_documents, harmless));
+  }
+  document_bytes_[token.index] = settings_.page_bytes_target / smaller;
 }
 
 Result<std::unique_ptr<UnitReader>> SearchSession::Read(const WorkUnit& unit,
@@ -262,6 +274,20 @@ Result<std::unique_ptr<UnitReader>> SearchSession::Read(const WorkUnit& unit,
       std::make_unique<ScrollReader>(this, unit, std::move(token), context, std::move(decoder));
   ARROW_RETURN_NOT_OK(reader->Begin(reading->body));
   return reader;
+}
+
+Result<UnitContent> SearchSession::Content(const WorkUnit& unit, UnitContext& context) {
+  ARROW_ASSIGN_OR_RAISE(const auto token, UnitToken::FromJson(unit.source_state));
+  if (token.content.address.empty()) {
+    UnitContent content;
+    content.reason = token.content.reason;
+    return content;
+  }
+  ARROW_ASSIGN_OR_RAISE(
+      const auto response,
+      client_->Request({.method = "POST", .path = "/_msearch", .body = ContentRequest(token)},
+                       context.stop));
+  return ReadContent(response.body, token);
 }
 
 }  // namespace

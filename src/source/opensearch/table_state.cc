@@ -52,6 +52,7 @@ Json IndexToJson(const PlannedIndex& index) {
   if (index.min_ms) out["min_ms"] = *index.min_ms;
   if (index.max_ms) out["max_ms"] = *index.max_ms;
   if (index.without_time > 0) out["without_time"] = index.without_time;
+  if (!index.identity.empty()) out["identity"] = index.identity;
   if (index.several_times) out["several_times"] = true;
   return out;
 }
@@ -65,6 +66,7 @@ PlannedIndex IndexFromJson(const Json& object) {
   index.documents = object.value("documents", int64_t{0});
   index.document_bytes = object.value("document_bytes", int64_t{0});
   index.filter = object.value("filter", "");
+  index.identity = object.value("identity", "");
   if (object.contains("min_ms")) index.min_ms = object["min_ms"].get<int64_t>();
   if (object.contains("max_ms")) index.max_ms = object["max_ms"].get<int64_t>();
   index.without_time = object.value("without_time", int64_t{0});

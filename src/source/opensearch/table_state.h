@@ -25,6 +25,8 @@ struct PlannedIndex {
   std::optional<int64_t> min_ms, max_ms;  // of the time field
   int64_t without_time = 0;
   bool several_times = false;
+  // Hash of cluster, index, its history and mapping; "" when no rows are to be kept.
+  std::string identity;
 };
 
 struct TableState {

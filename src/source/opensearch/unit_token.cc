@@ -17,6 +17,15 @@ std::string UnitToken::ToJson() const {
   }
   if (expected >= 0) json["expected"] = expected;
   if (document_bytes > 0) json["doc_bytes"] = document_bytes;
+  if (!content.address.empty()) {
+    json["content"] = {{"address", content.address},
+                       {"query", content.query},
+                       {"shards", content.shards},
+                       {"ends_ms", content.ends_ms},
+                       {"label", content.label}};
+  } else if (!content.reason.empty()) {
+    json["content"] = {{"reason", content.reason}};
+  }
   return json.dump();
 }
 
@@ -36,6 +45,11 @@ Result<UnitToken> UnitToken::FromJson(std::string_view text) {
     }
     token.expected = json.value("expected", int64_t{-1});
     token.document_bytes = json.value("doc_bytes", int64_t{0});
+    if (const auto content = json.find("content"); content != json.end()) {
+      token.content = {content->value("address", ""), content->value("query", ""),
+                       content->value("shards", 1),   content->value("ends_ms", int64_t{-1}),
+                       content->value("label", ""),   content->value("reason", "")};
+    }
     return token;
   } catch (const nlohmann::json::exception& problem) {
     return BugError(std::string("a unit's state cannot be read: ") + problem.what());

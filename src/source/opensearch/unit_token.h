@@ -10,6 +10,18 @@
 
 namespace bulkhaul::opensearch {
 
+// What tells the unit's rows apart from all others (UnitContent). Without an address they are not
+// kept.
+struct ContentToken {
+  std::string address;  // a hash
+  std::string query;    // query DSL of the same documents; "": match_all
+  int shards = 1;       // of the index
+  int64_t ends_ms = -1;
+  std::string label;   // for people
+  std::string reason;  // why there is no address
+  bool operator==(const ContentToken&) const = default;
+};
+
 // {"index","uuid","shards","routing","query","slice":{"field","id","max"},"expected","doc_bytes"};
 // members with their default are left out.
 struct UnitToken {
@@ -25,6 +37,7 @@ struct UnitToken {
   int slice_max = 0;           // 0: not sliced
   int64_t expected = -1;       // documents that a count said, for page sizes only; -1: unknown
   int64_t document_bytes = 0;  // mean size of a document's JSON, an estimate; 0: unknown
+  ContentToken content;
   bool operator==(const UnitToken&) const = default;
 
   std::string ToJson() const;

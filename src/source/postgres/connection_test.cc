@@ -12,6 +12,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "source/postgres/copy_stream.h"
 #include "source/postgres/test_export.h"
@@ -296,7 +297,7 @@ class BrokenStreamTest : public testing::Test {
     moved["port"] = std::to_string(relay.port());
     job.snapshot.source_state = moved.dump();
     ARROW_ASSIGN_OR_RAISE(auto session, job.Open());
-    const Status status = job.Read(job.datasets[0], session.get()).status();
+    Status status = job.Read(job.datasets[0], session.get()).status();
     EXPECT_FALSE(session->ok());
     return status;
   }

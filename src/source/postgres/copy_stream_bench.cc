@@ -40,7 +40,7 @@ void Receive(benchmark::State& state, bool by_libpq) {
   int64_t bytes = 0;
   double cpu = 0;
   CopyStream stream(connection->get(), by_libpq);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     const double before = CpuSeconds();
     if (!stream.Begin("COPY (TABLE bench_copy) TO STDOUT (FORMAT binary)", {}, "bench").ok())
       return;

@@ -5,6 +5,7 @@
 #include <set>
 #include <unordered_map>
 
+#include <arrow/util/key_value_metadata.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 

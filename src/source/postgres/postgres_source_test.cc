@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include <arrow/util/key_value_metadata.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -283,7 +283,7 @@ Status LockAtStart(Connection& connection, std::span<const Dataset> datasets,
 Status JoinSnapshot(Connection& connection, const std::string& sql, int64_t connect_timeout_ms,
                     std::stop_token stop) {
   const WaitLimit limit{.deadline = DeadlineIn(connect_timeout_ms), .stop = stop};
-  const Status joined = connection.Execute(sql, limit, "joining the snapshot");
+  Status joined = connection.Execute(sql, limit, "joining the snapshot");
   if (joined.ok() || KindOf(joined) != ErrorKind::kTransient || !CodeOf(joined).empty() ||
       std::chrono::steady_clock::now() < limit.deadline) {
     return joined;

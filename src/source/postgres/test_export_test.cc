@@ -58,7 +58,7 @@ Result<std::shared_ptr<arrow::Table>> TestJob::ReadUnit(Session& session, const 
     rows_in_unit += batch->num_rows();
     batches.push_back(std::move(batch));
   }
-  return arrow::Table::FromRecordBatches(reader->schema(), std::move(batches));
+  return arrow::Table::FromRecordBatches(reader->schema(), batches);
 }
 
 Result<Export> TestJob::Read(const Dataset& dataset, Session* session) {

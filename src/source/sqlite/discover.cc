@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include <arrow/util/key_value_metadata.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
 

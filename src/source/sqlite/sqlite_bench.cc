@@ -51,7 +51,7 @@ const std::string& OrdersPath() {
 
 // The floor: SQLite's own stepping, every value touched once.
 void BM_StepOnly(benchmark::State& state) {
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     sqlite3* database = nullptr;
     sqlite3_open_v2(OrdersPath().c_str(), &database, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,
                     nullptr);
@@ -81,7 +81,7 @@ void BM_ReadOrders(benchmark::State& state) {
   auto session = source->Open(snapshot, datasets, worker).ValueOrDie();
   const auto units = source->Split(snapshot, datasets[0], {}, "").ValueOrDie().units;
   int64_t bytes = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     for (const auto& unit : units) {
       UnitContext context;
       context.pool = arrow::default_memory_pool();

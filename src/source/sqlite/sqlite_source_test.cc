@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <atomic>
+#include <cmath>
 #include <filesystem>
 #include <thread>
 

@@ -155,7 +155,7 @@ std::optional<int64_t> TimestampFromSeconds(int64_t seconds) {
 
 std::optional<int64_t> TimestampFromReal(double value) {
   if (value >= 0 && value < 5373484.5) {
-    const auto milliseconds = static_cast<int64_t>(value * 86'400'000.0 + 0.5);
+    const auto milliseconds = static_cast<int64_t>(std::floor(value * 86'400'000.0 + 0.5));
     return (milliseconds - 210'866'760'000'000) * 1000;  // Julian day 2440587.5 is 1970-01-01
   }
   if (!(value >= -62'167'219'200.0 && value < 253'402'300'800.0)) return std::nullopt;

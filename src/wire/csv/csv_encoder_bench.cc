@@ -4,6 +4,7 @@
 #include <arrow/array/builder_binary.h>
 #include <arrow/array/builder_decimal.h>
 #include <arrow/array/builder_primitive.h>
+#include <arrow/util/decimal.h>
 #include <benchmark/benchmark.h>
 
 #include "wire/csv/csv_encoder.h"
@@ -29,7 +30,7 @@ void Encode(benchmark::State& state, const std::shared_ptr<arrow::Array>& column
   auto encoder = CsvEncoder::Make(schema, options).ValueOrDie();
   CsvBuffer out;
   int64_t bytes = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     out.Clear();
     if (!encoder->AppendRows(*batch, 0, batch->num_rows(), &out).ok()) std::abort();
     bytes += static_cast<int64_t>(out.size());

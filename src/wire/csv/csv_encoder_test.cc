@@ -1,5 +1,6 @@
 #include "wire/csv/csv_encoder.h"
 
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -202,7 +203,7 @@ RC_GTEST_PROP(CsvEncoder, FloatsReadBackToTheSameBits, (uint64_t bits)) {
   csv::AppendDouble(value, &out);
   double back = 0;
   std::from_chars(out.view().data(), out.view().data() + out.view().size(), back);
-  const bool same = std::isnan(value) ? std::isnan(back) : std::memcmp(&value, &back, 8) == 0;
+  const bool same = std::isnan(value) ? std::isnan(back) : std::bit_cast<uint64_t>(back) == bits;
   RC_ASSERT(same);
 }
 

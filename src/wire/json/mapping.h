@@ -3,6 +3,7 @@
 // types".
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <span>
@@ -37,6 +38,7 @@ struct MappedField {
 struct IndexMapping {
   std::string index;
   std::vector<MappedField> fields;
+  uint64_t hash = 0;                                          // of all that the mapping says
   bool source_enabled = true;                                 // false: documents cannot be had back
   std::vector<std::string> source_includes, source_excludes;  // what _source leaves out
 };

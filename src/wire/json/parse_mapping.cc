@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/hash.h"
 #include "wire/json/mapping.h"
 
 namespace bulkhaul::search {
@@ -124,6 +125,7 @@ Result<std::vector<IndexMapping>> ParseMappings(std::string_view answer) {
       return NotAMapping("index '" + index + "' has no \"mappings\"");
     }
     const Json& mappings = body["mappings"];
+    mapping.hash = Xxh3Of(mappings.dump(-1, ' ', false, Json::error_handler_t::replace));
     ARROW_RETURN_NOT_OK(AddProperties("", mappings, 0, &mapping.fields));
     AddComputed(mappings, "runtime", &mapping.fields);
     AddComputed(mappings, "derived", &mapping.fields);

@@ -38,7 +38,7 @@ void DecodeLogs(benchmark::State& state, const LayoutOptions& options) {
       SearchPageDecoder::Make(testing::LayoutOf(testing::kLogProperties, options).ValueOrDie(),
                               arrow::default_memory_pool())
           .ValueOrDie();
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     decoder->Append(page).ValueOrDie();
     benchmark::DoNotOptimize(decoder->Flush().ValueOrDie());
   }

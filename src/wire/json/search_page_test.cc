@@ -12,7 +12,6 @@ using testing::AppendPage;
 using testing::Decode;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using testing::HitOf;
 using testing::LayoutOf;
 using testing::PageOf;
 using testing::PageOfHits;

@@ -161,12 +161,12 @@ Status ValueDecoder::AppendPointObject() {
 
 int64_t DecodeBase64(std::string_view text, uint8_t* out) {
   static constexpr auto kValues = [] {
-    std::array<int8_t, 256> values{};
+    std::array<int16_t, 256> values{};
     values.fill(-1);
     constexpr std::string_view kDigits =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t digit = 0; digit < kDigits.size(); ++digit) {
-      values[static_cast<unsigned char>(kDigits[digit])] = static_cast<int8_t>(digit);
+      values[static_cast<unsigned char>(kDigits[digit])] = static_cast<int16_t>(digit);
     }
     return values;
   }();

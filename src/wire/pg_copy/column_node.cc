@@ -4,6 +4,7 @@
 #include <limits>
 
 #include <arrow/array.h>
+#include <arrow/extension_type.h>
 #include <arrow/util/bit_util.h>
 
 #include "wire/pg_copy/decode_functions.h"

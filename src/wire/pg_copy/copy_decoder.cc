@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include <arrow/util/key_value_metadata.h>
 #include <fmt/format.h>
 
 #include "wire/pg_copy/bytes.h"

@@ -116,7 +116,7 @@ void LineitemInChunks(benchmark::State& state) {
   const std::string stream = testing::Stream(tuples);
   const size_t chunk_bytes = state.range(0);
   auto decoder = LineitemDecoder();
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     decoder->Reset();
     for (size_t place = 0; place < stream.size(); place += chunk_bytes) {
       FeedAll(*decoder, std::string_view(stream).substr(place, chunk_bytes));
@@ -134,7 +134,7 @@ void LineitemRowByRow(benchmark::State& state) {
   const std::string header = testing::Stream("").substr(0, 19);
   auto decoder = LineitemDecoder();
   int64_t bytes = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     decoder->Reset();
     FeedAll(*decoder, header);
     for (const std::string& row : rows) FeedAll(*decoder, row);

@@ -19,10 +19,12 @@
   } while (false)
 #define ASSERT_JOIN_(left, right) left##right
 #define ASSERT_JOIN(left, right) ASSERT_JOIN_(left, right)
+// NOLINTBEGIN(bugprone-macro-parentheses): a declaration cannot stand in them.
 #define ASSERT_OK_AND_ASSIGN(target, expression)                                               \
   auto ASSERT_JOIN(result_, __LINE__) = (expression);                                          \
   ASSERT_TRUE(ASSERT_JOIN(result_, __LINE__).ok()) << ASSERT_JOIN(result_, __LINE__).status(); \
   target = std::move(ASSERT_JOIN(result_, __LINE__)).ValueUnsafe()
+// NOLINTEND(bugprone-macro-parentheses)
 
 namespace bulkhaul::pg::testing {
 

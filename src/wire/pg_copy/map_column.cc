@@ -308,7 +308,7 @@ PlanPtr Mapper::Composite(const TypeInfo& type) {
     plan->child_oids.push_back(field.type->oid);
     plan->child_names.push_back(field.name);
   }
-  plan->type = arrow::struct_(std::move(fields));
+  plan->type = arrow::struct_(fields);
   return plan;
 }
 

@@ -1,0 +1,181 @@
+"""`bulkhaul query` and the duckdb: source, over a real server, a SQLite file and real exports."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pathlib
+import signal
+import sqlite3
+
+import pyarrow as pa
+import pyarrow.ipc
+import pyarrow.parquet
+import pytest
+
+from tests.conftest import REPOSITORY
+
+ROWS = 5000
+
+
+@pytest.fixture
+def query(bulkhaul):
+    """Runs `bulkhaul query` with the pinned DuckDB and its extensions."""
+    import duckdb_extension_postgres_scanner
+
+    # The folder above both extensions' packages would take long to search.
+    packages = pathlib.Path(duckdb_extension_postgres_scanner.__file__).parent
+    bulkhaul.environment["BULKHAUL_LIBDUCKDB"] = str(
+        REPOSITORY / "build" / "deps" / "duckdb" / "libduckdb.so")
+    bulkhaul.environment["BULKHAUL_DUCKDB_EXTENSIONS"] = str(packages)
+
+    def run(*words, **options):
+        return bulkhaul("query", *words, **options)
+
+    return run
+
+
+@pytest.fixture
+def shop(postgres, database, bulkhaul, tmp_path):
+    """Orders in PostgreSQL, exported; employees that are only in PostgreSQL."""
+    postgres.sql(
+        f"""CREATE SCHEMA hr;
+            CREATE TABLE orders (id bigint PRIMARY KEY, employee_id int, total numeric(12,2),
+                                 note text, at timestamptz);
+            INSERT INTO orders SELECT g, g % 7, g * 1.25, nullif('note ' || g % 10, 'note 3'),
+                   '2024-01-01 00:00:00+00'::timestamptz + g * interval '1 hour'
+              FROM generate_series(1, {ROWS}) g;
+            CREATE TABLE employees (id int PRIMARY KEY, name text, team_id int);
+            INSERT INTO employees SELECT g, 'employee ' || g, g % 2 FROM generate_series(0, 6) g;
+            CREATE TABLE hr.teams (team_id int, team text);
+            INSERT INTO hr.teams VALUES (0, 'north'), (1, 'it''s, "south"')""",
+        database)
+    uri = postgres.uri_of(database)
+    bulkhaul("copy", uri, tmp_path / "exports", "--table", "public.orders")
+    return uri, tmp_path / "exports"
+
+
+def test_joins_the_server_with_an_export(query, shop, postgres, database):
+    uri, exports = shop
+    sql = """SELECT team, count(*) AS orders, sum(total) AS total
+               FROM {pg}employees e JOIN {hr}teams USING (team_id)
+               JOIN {exports}orders o ON o.employee_id = e.id
+              GROUP BY team ORDER BY team"""
+    got = query(sql.format(pg="pg_main.", hr="pg_main.hr.", exports="exports.public_"),
+                "--attach", uri, "--attach", exports, "--format", "csv")
+    rows = list(csv.reader(io.StringIO(got.out)))
+    assert rows[0] == ["team", "orders", "total"]
+    expected = postgres.sql(sql.format(pg="", hr="hr.", exports=""), database)
+    assert [(team, int(orders), total) for team, orders, total in rows[1:]] == [
+        (team, orders, str(total)) for team, orders, total in expected]
+
+
+def test_a_job_file_names_what_is_attached(query, shop, tmp_path):
+    uri, exports = shop
+    job = tmp_path / "job.yaml"
+    job.write_text(f"source: {uri}\ndestination: {exports}\n")
+    got = query("SELECT count(*) AS n FROM exports.public_orders o JOIN pg_main.orders p USING (id)"
+                " WHERE o.total = p.total", "--job", job, "--format", "json")
+    assert json.loads(got.out) == {"n": ROWS}
+
+
+def test_every_format_holds_the_same_rows(query, shop, tmp_path):
+    _, exports = shop
+    sql = "SELECT id, total, note FROM exports.public_orders ORDER BY id;"
+    words = (sql, "--attach", exports)
+    query(*words, "--file", tmp_path / "rows.parquet")
+    parquet = pa.parquet.read_table(tmp_path / "rows.parquet")
+    assert parquet.num_rows == ROWS
+    assert parquet.schema.field("total").type == pa.decimal128(12, 2)
+    query(*words, "--file", tmp_path / "rows.arrow")
+    with pa.ipc.open_file(tmp_path / "rows.arrow") as arrow:
+        assert arrow.read_all().to_pydict() == parquet.to_pydict()
+    lines = query(*words, "--format", "json").out.splitlines()
+    assert [json.loads(line)["note"] for line in lines] == parquet["note"].to_pylist()
+    query(*words, "--file", tmp_path / "rows.csv")
+    rows = list(csv.DictReader((tmp_path / "rows.csv").open()))
+    assert [row["total"] for row in rows] == [str(total) for total in parquet["total"].to_pylist()]
+    assert sorted(path.name for path in tmp_path.glob("rows.*")) == [
+        "rows.arrow", "rows.csv", "rows.parquet"]
+
+
+def test_a_table_shows_the_first_rows_and_counts_all(query, shop):
+    _, exports = shop
+    got = query("FROM exports.public_orders ORDER BY id", "--attach", exports, "--rows-shown", 3)
+    lines = got.out.splitlines()
+    assert len(lines) == 4 and lines[0].split() == ["id", "employee_id", "total", "note", "at"]
+    assert lines[3].split()[:4] == ["3", "3", "3.75", "NULL"]
+    assert "5,000 rows, the first 3 shown" in got.err
+
+
+def test_explain_reads_nothing(query, shop):
+    _, exports = shop
+    got = query("SELECT sum(total) FROM exports.public_orders", "--attach", exports, "--explain")
+    assert "READ_PARQUET" in got.out
+
+
+def test_databases_are_attached_read_only(query, shop, postgres, database, tmp_path):
+    uri, _ = shop
+    assert "read-only" in query("DELETE FROM pg_main.orders", "--attach", uri, code=2).err
+    assert postgres.sql("SELECT count(*) FROM orders", database) == [(ROWS,)]
+
+
+def test_sqlite(query, tmp_path, bulkhaul):
+    import duckdb_extension_sqlite_scanner
+
+    bulkhaul.environment["BULKHAUL_DUCKDB_EXTENSIONS"] = str(
+        pathlib.Path(duckdb_extension_sqlite_scanner.__file__).parent)
+    with sqlite3.connect(tmp_path / "it's.db") as connection:
+        connection.execute("CREATE TABLE t (a INTEGER, b TEXT)")
+        connection.execute("INSERT INTO t VALUES (1, 'x'), (2, NULL)")
+    got = query("SELECT * FROM sqlite_main.t ORDER BY a", "--attach", tmp_path / "it's.db",
+                "--format", "csv")
+    assert got.out == "a,b\n1,x\n2,\n"
+
+
+def test_a_file_is_not_replaced_unasked(query, tmp_path):
+    target = tmp_path / "one.csv"
+    target.write_text("mine")
+    assert "exists" in query("SELECT 1 AS a", "--file", target, code=2).err
+    assert target.read_text() == "mine"
+    query("SELECT 1 AS a", "--file", target, "--overwrite")
+    assert target.read_text() == "a\n1\n"
+    assert query("SELECT 1/a FROM (SELECT 'x'::INT AS a)", "--file", tmp_path / "two.csv",
+                 code=2).err
+    assert [path.name for path in tmp_path.glob("*.*")] == ["one.csv"]
+
+
+def test_errors_name_the_cause_and_no_password(query, tmp_path):
+    got = query("SELECT 1", "--attach", "postgres://u:geheim@127.0.0.1:1/db", code=None)
+    assert got.code == 1 and "geheim" not in got.err and "127.0.0.1" in got.err
+    assert '"y" not found' in query("SELECT y FROM (SELECT 1 AS x)", code=2).err
+    assert "holds no export" in query("SELECT 1", "--attach", tmp_path, code=2).err
+    assert "'a'" in query("SELECT '101'::BIT AS a", code=2).err
+    assert "npm pack" in query("SELECT 1", env={"BULKHAUL_LIBDUCKDB": "/nowhere/lib.so"},
+                               code=2).err
+
+
+def test_interrupt_ends_a_long_query(query, bulkhaul):
+    process = bulkhaul.start("query", "SELECT sum(a.range * b.range % 7) FROM range(1000000) a, "
+                                      "range(1000000) b")
+    # It has more threads than ours once DuckDB works.
+    tasks = pathlib.Path(f"/proc/{process.pid}/task")
+    while process.poll() is None and len(os.listdir(tasks)) < 3:
+        pass
+    process.send_signal(signal.SIGINT)
+    assert bulkhaul.finish(process, timeout=30).code == 130
+
+
+def test_a_query_is_a_job_source(bulkhaul, query, shop, tmp_path):
+    uri, exports = shop
+    bulkhaul("copy", f"duckdb:pg={uri};exports={exports}", tmp_path / "out", "--query-name", "big",
+             "--query", "SELECT o.*, e.name FROM exports.public_orders o "
+                        "JOIN pg.employees e ON e.id = o.employee_id WHERE o.id > 1000")
+    table = pa.parquet.read_table(tmp_path / "out" / "big" / "part_0001.parquet")
+    assert sorted(table["id"].to_pylist()) == list(range(1001, ROWS + 1))
+    assert table.schema.field("total").type == pa.decimal128(12, 2)
+    bulkhaul("verify", tmp_path / "out")
+    got = bulkhaul("copy", f"duckdb:exports={exports}", tmp_path / "no", "--table", "orders", code=2)
+    assert "--query" in got.err
