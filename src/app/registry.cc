@@ -14,6 +14,7 @@
 #include "sink/csv/csv_sink.h"
 #include "sink/memory/memory_sink.h"
 #include "sink/parquet/parquet_sink.h"
+#include "sink/postgres/postgres_sink.h"
 #include "source/duckdb/duckdb_source.h"
 #include "source/files/files_source.h"
 #include "source/generator/generator_source.h"
@@ -64,6 +65,7 @@ const std::vector<SinkEntry>& Sinks() {
       {"csv", {}, {".csv"}, MakeCsvSink},
       {"arrow", {}, {".arrow", ".feather", ".ipc"}, MakeArrowSink},
       {"memory", {"memory"}, {}, MakeMemorySink},
+      {"postgres", {"postgres", "postgresql"}, {}, MakePostgresSink},
   };
   return *entries;
 }
@@ -157,8 +159,10 @@ Result<std::unique_ptr<Sink>> MakeSink(const JobSpec& spec, const JobId& job) {
     if (!scheme.empty() && Contains(entry.schemes, scheme)) return entry.make(spec, job);
   }
   if (!scheme.empty()) {
-    return UserError(fmt::format("'{}' is not a destination: write a path of a local folder",
-                                 Redact(spec.destination_uri)));
+    return UserError(
+        fmt::format("'{}' is not a destination: write a path of a local folder, or "
+                    "postgres://user@host/database",
+                    Redact(spec.destination_uri)));
   }
   for (const auto& entry : Sinks()) {
     const bool named = format == entry.name;

@@ -97,6 +97,7 @@ Result<CommitRequest> Committer::Request(const CommitInput& input) {
   request.idempotency_key =
       fmt::format("{}.{}/{}", ledger_.job(), ledger_.instance(), record.index);
   request.plan.job_id = ledger_.job();
+  request.plan.instance = ledger_.instance();
   request.plan.dataset = record.dataset;
   request.plan.schema = input.schema;
   request.plan.output_name = record.output_name;

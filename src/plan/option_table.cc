@@ -258,7 +258,9 @@ constexpr OptionSpec kOptions[] = {
     {"validate", kBool, "false", kJobScope, "Output",
      "Read every part again before publishing and compare rows and checksums."},
     {"commit", kEnum, "table", kJobScope, "Output",
-     "table: each table appears when it is done; job: all appear at the end.", "table|job"},
+     "table: each table appears when it is done; job: all appear at the end; unit: rows appear as "
+     "they come (PostgreSQL, if_exists: append).",
+     "table|job|unit"},
     {"merge_small_parts", kBytes, "0", kBoth, "Output",
      "Join neighbouring parts until each has about this many bytes; 0: one part a unit.", "", 0},
     {"single_file", kBool, "false", kBoth, "Output", "One file a table, made with bounded memory."},
@@ -266,6 +268,26 @@ constexpr OptionSpec kOptions[] = {
      0},
     {"keep_workspace", kBool, "false", kJobScope, "Output",
      "Keep ledger and staging folder after success."},
+    // Into PostgreSQL.
+    {"if_exists", kEnum, "fail", kBoth, "Load",
+     "When the target table exists: fail, append, replace (loaded beside and swapped), truncate, "
+     "or "
+     "upsert on its key.",
+     "fail|append|replace|truncate|upsert"},
+    {"target_schema", kString, "", kBoth, "Load",
+     "Schema of the target table; the source's, else the first of search_path. May hold {schema}."},
+    {"target_table", kString, "", kBoth, "Load",
+     "Name of the target table, or schema.name; the source's. May hold {schema} and {table}."},
+    {"key", kList, "", kBoth, "Load",
+     "Columns that say which row is which, for upsert; the primary key when not given."},
+    {"duplicates", kEnum, "fail", kBoth, "Load",
+     "Rows of the input with the same key, for upsert: fail, or take the first or the last.",
+     "fail|first|last"},
+    {"unlogged", kBool, "false", kBoth, "Load",
+     "Load beside into an UNLOGGED table: less WAL; a crash of the server loses what was loaded."},
+    {"analyze", kBool, "true", kBoth, "Load", "ANALYZE the target table when it is loaded."},
+    {"nul_bytes", kEnum, "error", kBoth, "Load",
+     "NUL bytes in text, which PostgreSQL cannot hold: error, or strip them.", "error|strip"},
     // Formats.
     {"compression", kString, "", kBoth, "Format",
      "Codec and level. Parquet: zstd:3 (default), snappy, gzip, lz4, none. CSV: none (default), "

@@ -337,7 +337,8 @@ std::string CommitReceipt::ToJson() const {
                {"bytes", bytes},
                {"files", files},
                {"already_committed", already_committed},
-               {"archived_to", Text(archived_to)}});
+               {"archived_to", Text(archived_to)},
+               {"counters", json(counters)}});
 }
 
 Result<CommitReceipt> CommitReceipt::FromJson(std::string_view text) {
@@ -351,6 +352,8 @@ Result<CommitReceipt> CommitReceipt::FromJson(std::string_view text) {
   fields.Read("files", &receipt.files);
   fields.Read("already_committed", &receipt.already_committed);
   fields.Read("archived_to", &receipt.archived_to);
+  // Receipts of earlier versions have none.
+  receipt.counters = node.value("counters", receipt.counters);
   ARROW_RETURN_NOT_OK(fields.status());
   return receipt;
 }

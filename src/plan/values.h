@@ -130,6 +130,7 @@ struct DatasetPlan {
   Dataset dataset;
   std::shared_ptr<arrow::Schema> schema;  // after the transforms
   std::string output_name;                // unique in the job, safe as a file name
+  std::string instance;                   // of the job: another one may have had the same id
   int64_t epoch = 0;
   int64_t units = 0;
   std::string split_key;  // column whose min and max the parts record, or ""
@@ -155,8 +156,9 @@ struct CommitReceipt {
   int64_t rows = 0;
   int64_t bytes = 0;
   int64_t files = 0;
-  bool already_committed = false;  // an earlier try had done it
-  std::string archived_to;         // where the replaced export went, or ""
+  bool already_committed = false;           // an earlier try had done it
+  std::string archived_to;                  // where the replaced export went, or ""
+  std::map<std::string, int64_t> counters;  // what the sink counted: "server_wal_bytes"
 
   std::string ToJson() const;
   static Result<CommitReceipt> FromJson(std::string_view json);

@@ -243,6 +243,22 @@ Status CheckWishes(const JobSpec& spec, const SourceTraits& source, const SinkTr
   if (!spec.queries.empty() && !source.queries) {
     return Refuse(fmt::format("source {} takes no queries", source.name), "name tables instead");
   }
+  if (options.GetString("commit") == "unit" && !sink.unit_commit) {
+    return Refuse(fmt::format("sink {} publishes whole tables only", sink.name),
+                  "set commit: table");
+  }
+  if (!sink.second_stage) {
+    for (const char* name : {"shrink", "single_file"}) {
+      if (!options.GetBool(name)) continue;
+      return Refuse(
+          fmt::format("sink {} cannot write staged rows again, as {} needs", sink.name, name),
+          fmt::format("leave out {}", name));
+    }
+    if (options.GetBytes("merge_small_parts") > 0) {
+      return Refuse(fmt::format("sink {} has no parts to merge", sink.name),
+                    "leave out merge_small_parts");
+    }
+  }
   if (options.GetString("commit") == "job" && !sink.job_commit) {
     return Refuse(fmt::format("sink {} cannot publish all tables in one step", sink.name),
                   "set commit: table");
@@ -302,10 +318,12 @@ Result<std::vector<DatasetRecord>> MakeRecords(const JobSpec& spec, std::vector<
   return records;
 }
 
-std::unique_ptr<TableRun> MakeTable(const JobId& job, DatasetRecord record) {
+std::unique_ptr<TableRun> MakeTable(const JobId& job, DatasetRecord record,
+                                    const std::string& instance) {
   auto table = std::make_unique<TableRun>();
   const Dataset& dataset = record.dataset;
   table->plan.job_id = job;
+  table->plan.instance = instance;
   table->plan.dataset = dataset;
   table->plan.output_name = record.output_name;
   table->plan.epoch = record.epoch;

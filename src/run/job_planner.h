@@ -24,7 +24,8 @@ Result<std::vector<DatasetRecord>> MakeRecords(const JobSpec& spec, std::vector<
 Result<std::vector<std::string>> OutputNames(const JobSpec& spec,
                                              std::span<const Dataset> datasets);
 
-std::unique_ptr<TableRun> MakeTable(const JobId& job, DatasetRecord record);
+std::unique_ptr<TableRun> MakeTable(const JobId& job, DatasetRecord record,
+                                    const std::string& instance = {});
 // Units and cursor pages of one dataset, with ids and ordinals given.
 Result<std::vector<WorkUnit>> SplitDataset(Source& source, const Snapshot& snapshot,
                                            const DatasetRecord& record, std::stop_token stop);

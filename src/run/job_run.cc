@@ -167,7 +167,8 @@ Status JobRun::Prepare() {
       }
     }
     ARROW_ASSIGN_OR_RAISE(records, ledger_->Datasets());
-    for (auto& record : records) tables_.push_back(MakeTable(run_.job, std::move(record)));
+    for (auto& record : records)
+      tables_.push_back(MakeTable(run_.job, std::move(record), ledger_->instance()));
   }
   std::vector<TableRun*> to_plan;
   if (fresh) {
@@ -201,7 +202,7 @@ Status JobRun::DiscoverTables() {
     for (const auto& warning : record.dataset.warnings) {
       progress_.Warn(record.dataset.id.ToString() + ": " + warning);
     }
-    tables_.push_back(MakeTable(run_.job, std::move(record)));
+    tables_.push_back(MakeTable(run_.job, std::move(record), ledger_->instance()));
   }
   return Status::OK();
 }
@@ -212,6 +213,7 @@ Status JobRun::PlanCapacity() {
     return table->record.state == DatasetState::kPlanned;
   });
   run_.source_traits = run_.source.Traits();
+  run_.sink_traits = run_.sink.Traits();
   const ParallelismLimits limits{AvailableCores(), reads ? run_.source_traits.connections_max : -1,
                                  run_.sink_traits.connections_max,
                                  run_.source_traits.workers_default,

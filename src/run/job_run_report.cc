@@ -95,6 +95,7 @@ void JobRun::AddTableReport(JobReport& report, const TableRun& table) {
     entry.rows = record.receipt->rows;
     entry.stored_bytes = record.receipt->bytes;
     entry.files = record.receipt->files;
+    for (const auto& [name, count] : record.receipt->counters) entry.counters[name] += count;
   }
   report.tables.push_back(std::move(entry));
 }

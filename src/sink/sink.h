@@ -21,6 +21,10 @@ struct SinkTraits {
   bool atomic_commit = false;  // a dataset appears whole or not at all
   bool atomic_swap = false;    // overwrite exchanges old and new in one step
   bool job_commit = false;     // commit: job can publish all datasets in one step
+  bool unit_commit = false;    // commit: unit lets each unit's rows appear when they are in
+  // Staged rows can be read back and written again (OpenStaged), as shrink, single_file and
+  // merge_small_parts need.
+  bool second_stage = true;
   int64_t connections_max = -1;
   // Memory that one open UnitWriter holds beside the batch it was given, for the planner. Bytes.
   int64_t writer_bytes = 0;

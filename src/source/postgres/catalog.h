@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "source/postgres/connection.h"
+#include "client/postgres/connection.h"
+#include "client/postgres/server_catalog.h"
 #include "source/postgres/table_state.h"
 
 namespace bulkhaul::postgres {
@@ -52,27 +53,6 @@ enum ColumnColumn {
 };
 std::string IndexesSql(const std::string& oids);
 enum IndexColumn { kIndexTable, kIndexPrimary, kIndexColumns };
-// Types reached from the oids that `seed_sql` (a SELECT of one column of oids) gives.
-std::string TypesSql(const std::string& seed_sql, int server_version);
-// One row of what is asked once: see ServerFacts.
-std::string ServerFactsSql(int server_version);
-
-struct ServerFacts {
-  int64_t block_bytes = 8192;
-  int32_t money_scale = 2;
-  int64_t connections_free = -1;  // for this role and database, reserved slots left out
-  int64_t sequences = 0;
-  int64_t large_objects = 0;
-  bool in_recovery = false;
-};
-ServerFacts ReadServerFacts(const ResultSet& result);
-
-// '{1,2,3}'::oid[]
-std::string OidArray(const std::vector<uint32_t>& oids);
-
-// The closed set of types that TypesSql() gave, put together.
-Result<std::map<uint32_t, pg::TypePtr>> BuildTypes(const ResultSet& result);
-
 // md5 over what must not change between planning and reading, as an SQL expression over
 // pg_class c: columns by number, name, type.
 std::string FingerprintExpression();

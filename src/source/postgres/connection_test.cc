@@ -1,5 +1,5 @@
 // Connecting: everything libpq knows, and servers that misbehave.
-#include "source/postgres/connection.h"
+#include "client/postgres/connection.h"
 
 #include <arpa/inet.h>
 #include <sys/socket.h>

@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "source/postgres/sql_text.h"
+#include "client/postgres/sql_text.h"
 
 namespace bulkhaul::postgres {
 namespace {

@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "base/error.h"
+#include "client/postgres/connection.h"
 #include "plan/job_spec.h"
 #include "plan/values.h"
 #include "source/postgres/catalog.h"
-#include "source/postgres/connection.h"
 #include "source/postgres/table_state.h"
 
 namespace bulkhaul::postgres {

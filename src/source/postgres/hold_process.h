@@ -12,7 +12,7 @@
 #include <string>
 
 #include "base/error.h"
-#include "source/postgres/connection.h"
+#include "client/postgres/connection.h"
 #include "source/postgres/pin.h"
 
 namespace bulkhaul::postgres {

@@ -11,8 +11,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "client/postgres/sql_text.h"
 #include "source/postgres/catalog.h"
-#include "source/postgres/sql_text.h"
 #include "source/postgres/unit_sql.h"
 
 namespace bulkhaul::postgres {

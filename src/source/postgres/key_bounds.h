@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "client/postgres/connection.h"
 #include "plan/values.h"
-#include "source/postgres/connection.h"
 #include "source/postgres/split.h"
 #include "source/postgres/table_state.h"
 

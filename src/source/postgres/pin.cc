@@ -5,9 +5,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "client/postgres/sql_text.h"
 #include "source/postgres/catalog.h"
 #include "source/postgres/discover.h"
-#include "source/postgres/sql_text.h"
 
 namespace bulkhaul::postgres {
 namespace {

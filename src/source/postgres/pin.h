@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "client/postgres/connection.h"
 #include "plan/values.h"
-#include "source/postgres/connection.h"
 #include "source/postgres/table_state.h"
 
 namespace bulkhaul::postgres {

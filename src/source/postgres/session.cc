@@ -8,11 +8,11 @@
 
 #include "base/log.h"
 #include "base/units.h"
+#include "client/postgres/sql_text.h"
 #include "source/postgres/catalog.h"
 #include "source/postgres/copy_stream.h"
 #include "source/postgres/discover.h"
 #include "source/postgres/pin.h"
-#include "source/postgres/sql_text.h"
 #include "source/postgres/unit_sql.h"
 #include "wire/pg_copy/copy_decoder.h"
 

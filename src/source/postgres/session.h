@@ -6,9 +6,9 @@
 #include <span>
 #include <string>
 
+#include "client/postgres/connection.h"
 #include "plan/context.h"
 #include "plan/options.h"
-#include "source/postgres/connection.h"
 #include "source/postgres/table_state.h"
 #include "source/source.h"
 

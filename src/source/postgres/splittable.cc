@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "client/postgres/sql_text.h"
 #include "source/postgres/key_bounds.h"
-#include "source/postgres/sql_text.h"
 #include "source/postgres/unit_sql.h"
 
 namespace bulkhaul::postgres {

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "source/postgres/sql_text.h"
+#include "client/postgres/sql_text.h"
 
 namespace bulkhaul::postgres {
 namespace {

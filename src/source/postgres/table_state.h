@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "client/postgres/connection.h"
 #include "plan/values.h"
-#include "source/postgres/connection.h"
 #include "wire/pg_copy/types.h"
 
 namespace bulkhaul::postgres {

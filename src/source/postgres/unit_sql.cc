@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "source/postgres/sql_text.h"
+#include "client/postgres/sql_text.h"
 
 namespace bulkhaul::postgres {
 namespace {

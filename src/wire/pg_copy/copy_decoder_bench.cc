@@ -4,6 +4,7 @@
 #include <benchmark/benchmark.h>
 
 #include "wire/pg_copy/copy_decoder.h"
+#include "wire/pg_copy/copy_encoder.h"
 #include "wire/pg_copy/testing.h"
 
 namespace bulkhaul::pg {
@@ -145,6 +146,35 @@ void LineitemRowByRow(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * kRows);
 }
 BENCHMARK(LineitemRowByRow);
+
+// The way back: batches of the usual size, encoded in blocks.
+void EncodeLineitem(benchmark::State& state) {
+  std::string tuples;
+  for (const std::string& row : LineitemRows()) tuples += row;
+  auto decoder = LineitemDecoder();
+  FeedAll(*decoder, testing::Stream(tuples));
+  const auto batch = decoder->TakeBatch().ValueOrDie();
+  std::vector<EncodeColumn> columns;
+  const auto targets = LineitemColumns();
+  for (int i = 0; i < batch->num_columns(); ++i) {
+    columns.push_back(
+        {targets[i].name, i, PlanEncoding(*batch->column(i)->type(), targets[i], {}).ValueOrDie()});
+  }
+  CopyEncoder encoder(std::move(columns));
+  ByteBuffer out;
+  int64_t bytes = 0;
+  for (auto _ : state) {
+    for (int64_t row = 0; row < batch->num_rows(); row += CopyEncoder::kBlockRows) {
+      out.Clear();
+      const int64_t rows = std::min(CopyEncoder::kBlockRows, batch->num_rows() - row);
+      if (!encoder.Encode(*batch, row, rows, &out).ok()) state.SkipWithError("encode");
+      benchmark::DoNotOptimize(out.data());
+      bytes += static_cast<int64_t>(out.size());
+    }
+  }
+  state.SetBytesProcessed(bytes);
+}
+BENCHMARK(EncodeLineitem);
 
 }  // namespace
 }  // namespace bulkhaul::pg

@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "base/secret.h"
-#include "source/postgres/classify.h"
+#include "client/postgres/classify.h"
 
 struct pg_conn;
 struct pg_result;
@@ -49,6 +49,9 @@ struct ConnectionSettings {
 // kUser when the text is not a connection string that libpq understands.
 Status CheckConninfo(const Secret& conninfo);
 
+// What the server said with a failed result.
+ServerError ErrorOf(const pg_result* result);
+
 // Rows of one statement, as text.
 class ResultSet {
  public:
@@ -58,6 +61,7 @@ class ResultSet {
   ResultSet& operator=(ResultSet&& other) noexcept;
   int rows() const;
   int columns() const;
+  int64_t affected() const;  // rows of INSERT, UPDATE, DELETE
   bool is_null(int row, int column) const;
   std::string_view text(int row, int column) const;  // "" for NULL
   int64_t integer(int row, int column, int64_t if_null = 0) const;

@@ -1,4 +1,4 @@
-#include "source/postgres/classify.h"
+#include "client/postgres/classify.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "source/postgres/sql_text.h"
+#include "client/postgres/sql_text.h"
 
 namespace bulkhaul::postgres {
 namespace {

@@ -1,4 +1,4 @@
-#include "source/postgres/connection.h"
+#include "client/postgres/connection.h"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -136,19 +136,6 @@ std::string Place(const Parameters& parameters) {
                      port);
 }
 
-ServerError FieldsOf(const PGresult* result) {
-  const auto field = [&](int code) {
-    const char* text = PQresultErrorField(result, code);
-    return std::string(text == nullptr ? "" : text);
-  };
-  return {.severity = field(PG_DIAG_SEVERITY_NONLOCALIZED),
-          .sqlstate = field(PG_DIAG_SQLSTATE),
-          .message = field(PG_DIAG_MESSAGE_PRIMARY),
-          .detail = field(PG_DIAG_MESSAGE_DETAIL),
-          .hint = field(PG_DIAG_MESSAGE_HINT),
-          .context = field(PG_DIAG_CONTEXT)};
-}
-
 }  // namespace
 
 SteadyTime DeadlineIn(int64_t milliseconds) {
@@ -177,6 +164,19 @@ Status WaitOnSocket(int socket, WaitFor what, const WaitLimit& limit) {
   }
 }
 
+ServerError ErrorOf(const pg_result* result) {
+  const auto field = [&](int code) {
+    const char* text = PQresultErrorField(result, code);
+    return std::string(text == nullptr ? "" : text);
+  };
+  return {.severity = field(PG_DIAG_SEVERITY_NONLOCALIZED),
+          .sqlstate = field(PG_DIAG_SQLSTATE),
+          .message = field(PG_DIAG_MESSAGE_PRIMARY),
+          .detail = field(PG_DIAG_MESSAGE_DETAIL),
+          .hint = field(PG_DIAG_MESSAGE_HINT),
+          .context = field(PG_DIAG_CONTEXT)};
+}
+
 Status CheckConninfo(const Secret& conninfo) { return ParseConninfo(conninfo).status(); }
 
 ResultSet::ResultSet(pg_result* result) : result_(result) {}
@@ -188,6 +188,7 @@ ResultSet& ResultSet::operator=(ResultSet&& other) noexcept {
 }
 int ResultSet::rows() const { return PQntuples(result_); }
 int ResultSet::columns() const { return PQnfields(result_); }
+int64_t ResultSet::affected() const { return std::atoll(PQcmdTuples(result_)); }
 bool ResultSet::is_null(int row, int column) const {
   return PQgetisnull(result_, row, column) != 0;
 }
@@ -346,7 +347,7 @@ Result<std::vector<ResultSet>> Connection::Collect(const WaitLimit& limit, std::
     ResultSet result(*next);
     const auto status = PQresultStatus(*next);
     if (status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE) {
-      const ServerError error = FieldsOf(*next);
+      const ServerError error = ErrorOf(*next);
       if (failure.ok()) {
         failure =
             error.sqlstate.empty() ? LostError(what) : ServerErrorStatus(error, situation, what);

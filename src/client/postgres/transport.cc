@@ -11,7 +11,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-#include "source/postgres/copy_stream.h"
+#include "client/postgres/transport.h"
 
 namespace bulkhaul::postgres {
 namespace {

@@ -1,0 +1,312 @@
+#include "sink/postgres/commit_load.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/crash_point.h"
+#include "client/postgres/sql_text.h"
+#include "sink/postgres/load_ledger.h"
+#include "sink/postgres/replace_table.h"
+
+namespace bulkhaul::postgres {
+namespace {
+
+constexpr char kUniqueViolation[] = "23505";
+constexpr char kUndefinedTable[] = "42P01";
+constexpr char kLockNotAvailable[] = "55P03";
+
+std::string EnterKeySql(const TableName& target, const CommitRequest& request) {
+  return fmt::format("INSERT INTO {} (key, job, place, rows) VALUES ({}, {}, {}, {})",
+                     LedgerName(target.schema), QuoteLiteral(request.idempotency_key),
+                     QuoteLiteral(request.job_id), QuoteLiteral(target.quoted()), request.rows);
+}
+
+class Commit {
+ public:
+  Commit(Connection& connection, const LoadPlan& plan, const CommitRequest& request,
+         const WaitLimit& limit)
+      : connection_(connection), plan_(plan), request_(request), limit_(limit) {}
+
+  Result<Committed> Run(const std::function<Status()>& before_commit);
+
+ private:
+  Status Execute(const std::string& sql) { return connection_.Execute(sql, limit_, what_); }
+  Result<int64_t> Affected(const std::string& sql) {
+    ARROW_ASSIGN_OR_RAISE(const auto result, connection_.QueryOne(sql, limit_, what_));
+    return result.affected();
+  }
+  Status Publish(Committed* done);
+  Status LockTarget();
+  Status CastColumns();
+  Status PublishNew();
+  Status InsertAll();
+  Status CheckDuplicates();
+  Status Upsert(Committed* done);
+  Status AdvanceSequences();
+  std::string SelectList() const;
+  std::string KeyList() const;
+  Status DropSide() {
+    return Execute(fmt::format("DROP TABLE IF EXISTS {}, {}", plan_.side.quoted(),
+                               QuoteQualified(plan_.side.schema, plan_.side.name + "_s")));
+  }
+
+  Connection& connection_;
+  const LoadPlan& plan_;
+  const CommitRequest& request_;
+  const WaitLimit& limit_;
+  const std::string what_ = "publish " + plan_.target.ToString();
+};
+
+std::string Commit::SelectList() const {
+  std::vector<std::string> parts;
+  for (const auto& column : plan_.columns) {
+    std::string part = QuoteIdentifier(column.name);
+    if (column.side_type != column.target_type) part += "::" + column.target_type;
+    parts.push_back(std::move(part));
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string Commit::KeyList() const {
+  std::vector<std::string> parts;
+  for (const auto& column : plan_.key) parts.push_back(QuoteIdentifier(column));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+// The strongest lock that will be needed, so that nothing is waited for half way; then the table
+// must be what it was when the load was planned.
+Status Commit::LockTarget() {
+  const IfExists mode = plan_.options.if_exists;
+  const bool alone = mode == IfExists::kReplace || mode == IfExists::kTruncate;
+  const std::string name = plan_.target.ToString();
+  const Status locked = Execute(fmt::format("LOCK TABLE {} IN {} MODE", plan_.target.quoted(),
+                                            alone ? "ACCESS EXCLUSIVE" : "ROW EXCLUSIVE"));
+  const auto changed = [&](const char* how) {
+    return UserError(fmt::format("{} was {} while rows were loaded for it; nothing was published. "
+                                 "Start a new job",
+                                 name, how),
+                     "target_changed");
+  };
+  if (!locked.ok()) {
+    if (CodeOf(locked) == kUndefinedTable) return changed("dropped");
+    if (CodeOf(locked) != kLockNotAvailable) return locked;
+    return TransientError(fmt::format("{} is locked by another session, longer than lock_timeout; "
+                                      "see pg_locks for who holds it: {}",
+                                      name, MessageOf(locked)),
+                          kLockNotAvailable);
+  }
+  ARROW_ASSIGN_OR_RAISE(const auto now, FindTarget(connection_, plan_.target, limit_));
+  if (!now) return changed("dropped");
+  return now->Fingerprint() == plan_.existing->Fingerprint() ? Status::OK() : changed("altered");
+}
+
+// A rewrite of the table that is loaded beside, for the few types that only the server can read.
+Status Commit::CastColumns() {
+  std::vector<std::string> parts;
+  for (const auto& column : plan_.columns) {
+    if (column.side_type == column.target_type) continue;
+    const std::string name = QuoteIdentifier(column.name);
+    parts.push_back(
+        fmt::format("ALTER COLUMN {0} TYPE {1} USING {0}::{1}", name, column.target_type));
+  }
+  if (parts.empty()) return Status::OK();
+  return Execute(fmt::format("ALTER TABLE {} {}", plan_.side.quoted(), fmt::join(parts, ", ")));
+}
+
+Status Commit::PublishNew() {
+  ARROW_RETURN_NOT_OK(CastColumns());
+  if (plan_.options.unlogged) {
+    ARROW_RETURN_NOT_OK(Execute(fmt::format("ALTER TABLE {} SET LOGGED", plan_.side.quoted())));
+  }
+  ARROW_RETURN_NOT_OK(Execute(fmt::format("ALTER TABLE {} RENAME TO {}", plan_.side.quoted(),
+                                          QuoteIdentifier(plan_.target.name))));
+  const std::string target = plan_.target.quoted();
+  if (!plan_.primary_key.empty()) {
+    std::vector<std::string> key;
+    for (const auto& column : plan_.primary_key) key.push_back(QuoteIdentifier(column));
+    ARROW_RETURN_NOT_OK(
+        Execute(fmt::format("ALTER TABLE {} ADD PRIMARY KEY ({})", target, fmt::join(key, ", "))));
+  }
+  std::string comments;
+  if (!plan_.comment.empty()) {
+    comments = fmt::format("COMMENT ON TABLE {} IS {};", target, QuoteLiteral(plan_.comment));
+  }
+  for (const auto& column : plan_.columns) {
+    if (column.comment.empty()) continue;
+    comments += fmt::format("COMMENT ON COLUMN {}.{} IS {};", target, QuoteIdentifier(column.name),
+                            QuoteLiteral(column.comment));
+  }
+  return comments.empty() ? Status::OK() : Execute(comments);
+}
+
+Status Commit::InsertAll() {
+  if (plan_.options.if_exists == IfExists::kTruncate) {
+    ARROW_RETURN_NOT_OK(Execute(fmt::format("TRUNCATE {}", plan_.target.quoted())));
+  }
+  if (plan_.columns.empty()) return UserError("there is no column to load", "no_columns");
+  ARROW_ASSIGN_OR_RAISE(
+      const int64_t rows,
+      Affected(fmt::format("INSERT INTO {} ({}) {} SELECT {} FROM {}", plan_.target.quoted(),
+                           plan_.ColumnList(), plan_.overriding ? "OVERRIDING SYSTEM VALUE" : "",
+                           SelectList(), plan_.side.quoted())));
+  // A trigger may have left rows out.
+  if (rows != request_.rows && plan_.existing->triggers.empty()) {
+    return BugError(fmt::format("{}: {} rows were inserted and the job counted {}", what_, rows,
+                                request_.rows));
+  }
+  return Status::OK();
+}
+
+Status Commit::CheckDuplicates() {
+  ARROW_ASSIGN_OR_RAISE(
+      const auto twice,
+      connection_.QueryOne(fmt::format("SELECT ({1})::text, count(*) FROM {0} GROUP BY {1} HAVING "
+                                       "count(*) > 1 LIMIT 1",
+                                       plan_.side.quoted(),
+                                       plan_.key.size() > 1 ? "ROW(" + KeyList() + ")" : KeyList()),
+                           limit_, what_));
+  if (twice.rows() == 0) return Status::OK();
+  return UserError(
+      fmt::format("{}: {} rows have the key ({}) = {}; set duplicates to first or last "
+                  "to take one of them",
+                  what_, twice.text(0, 1), fmt::join(plan_.key, ", "), twice.text(0, 0)),
+      kUniqueViolation);
+}
+
+Status Commit::Upsert(Committed* done) {
+  if (!plan_.existing) {
+    std::vector<std::string> columns;
+    for (const auto& column : plan_.columns) {
+      columns.push_back(fmt::format("{} {}{}", QuoteIdentifier(column.name), column.target_type,
+                                    column.not_null ? " NOT NULL" : ""));
+    }
+    ARROW_RETURN_NOT_OK(
+        Execute(fmt::format("CREATE TABLE {} ({}, PRIMARY KEY ({}))", plan_.target.quoted(),
+                            fmt::join(columns, ", "), KeyList())));
+  }
+  std::string rows = plan_.side.quoted();
+  if (plan_.ordered()) {
+    const char* order = plan_.options.duplicates == Duplicates::kLast ? " DESC" : "";
+    rows = fmt::format("(SELECT DISTINCT ON ({0}) * FROM {1} ORDER BY {0}, {2}{3}) AS once",
+                       KeyList(), plan_.side.quoted(), kOrderColumn, order);
+  } else {
+    ARROW_RETURN_NOT_OK(CheckDuplicates());
+  }
+  std::vector<std::string> updates;
+  for (const auto& column : plan_.columns) {
+    if (std::find(plan_.key.begin(), plan_.key.end(), column.name) != plan_.key.end()) continue;
+    const auto* target = plan_.existing ? plan_.existing->Find(column.name) : nullptr;
+    if (target != nullptr && target->identity == 'a') continue;  // may only be updated to DEFAULT
+    updates.push_back(fmt::format("{0} = EXCLUDED.{0}", QuoteIdentifier(column.name)));
+  }
+  ARROW_ASSIGN_OR_RAISE(
+      const int64_t affected,
+      Affected(fmt::format(
+          "INSERT INTO {} ({}) {} SELECT {} FROM {} ON CONFLICT ({}) DO {}", plan_.target.quoted(),
+          plan_.ColumnList(), plan_.overriding ? "OVERRIDING SYSTEM VALUE" : "", SelectList(), rows,
+          KeyList(),
+          updates.empty() ? std::string("NOTHING")
+                          : fmt::format("UPDATE SET {}", fmt::join(updates, ", ")))));
+  if (plan_.ordered() && !updates.empty()) done->duplicates = request_.rows - affected;
+  return Status::OK();
+}
+
+// Values were given to columns that count by themselves: the next one must be a new one.
+Status Commit::AdvanceSequences() {
+  for (const auto& column : plan_.columns) {
+    const auto* target = plan_.existing->Find(column.name);
+    if (target == nullptr || (target->identity == 0 && !target->has_default)) continue;
+    const std::string table = QuoteLiteral(plan_.target.quoted());
+    ARROW_ASSIGN_OR_RAISE(
+        const auto sequence,
+        connection_.QueryOne(fmt::format("SELECT s, has_sequence_privilege(s, 'UPDATE') FROM"
+                                         " (SELECT pg_get_serial_sequence({}, {})) AS x(s)"
+                                         " WHERE s IS NOT NULL",
+                                         table, QuoteLiteral(column.name)),
+                             limit_, what_));
+    if (sequence.rows() == 0 || !sequence.boolean(0, 1)) continue;
+    ARROW_RETURN_NOT_OK(Execute(fmt::format(
+        "SELECT setval({0}, m) FROM (SELECT max({1})::bigint FROM {2}) AS x(m), {3} AS q"
+        " WHERE m > q.last_value OR (m = q.last_value AND NOT q.is_called)",
+        QuoteLiteral(sequence.text(0, 0)), QuoteIdentifier(column.name), plan_.target.quoted(),
+        sequence.text(0, 0))));
+  }
+  return Status::OK();
+}
+
+Status Commit::Publish(Committed* done) {
+  if (plan_.existing) ARROW_RETURN_NOT_OK(LockTarget());
+  ARROW_RETURN_NOT_OK(CheckUnits(connection_, plan_, request_.staged, limit_));
+  CrashPoint("postgres.checked");
+  const IfExists mode = plan_.options.if_exists;
+  if (mode == IfExists::kUpsert) {
+    ARROW_RETURN_NOT_OK(Upsert(done));
+    ARROW_RETURN_NOT_OK(DropSide());
+  } else if (!plan_.existing) {
+    ARROW_RETURN_NOT_OK(PublishNew());
+    ARROW_RETURN_NOT_OK(DropSide());  // the sentinel
+  } else if (mode == IfExists::kReplace) {
+    if (plan_.options.unlogged) {
+      ARROW_RETURN_NOT_OK(Execute(fmt::format("ALTER TABLE {} SET LOGGED", plan_.side.quoted())));
+    }
+    ARROW_RETURN_NOT_OK(SwapIn(connection_, plan_, limit_));
+    ARROW_RETURN_NOT_OK(DropSide());
+  } else if (!plan_.direct()) {
+    ARROW_RETURN_NOT_OK(InsertAll());
+    ARROW_RETURN_NOT_OK(DropSide());
+  }
+  if (plan_.existing) ARROW_RETURN_NOT_OK(AdvanceSequences());
+  ARROW_RETURN_NOT_OK(Execute(fmt::format(
+      "DELETE FROM {} WHERE pg_catalog.left(key, {}) = {}", LedgerName(plan_.target.schema),
+      plan_.side.name.size() + 1, QuoteLiteral(plan_.side.name + "/"))));
+  if (plan_.options.analyze) {
+    ARROW_RETURN_NOT_OK(Execute(fmt::format("ANALYZE {}", plan_.target.quoted())));
+  }
+  return Status::OK();
+}
+
+Result<Committed> Commit::Run(const std::function<Status()>& before_commit) {
+  ARROW_RETURN_NOT_OK(Execute("BEGIN"));
+  const auto rollback = [&] {
+    if (connection_.ok()) connection_.Execute("ROLLBACK", limit_, what_).ok();
+  };
+  Status status = Execute(EnterKeySql(plan_.target, request_));
+  if (CodeOf(status) == kUniqueViolation) {
+    rollback();
+    return Committed{.already = true};
+  }
+  CrashPoint("postgres.key_entered");
+  Committed done;
+  if (status.ok()) status = Publish(&done);
+  if (status.ok()) status = before_commit();
+  if (!status.ok()) {
+    rollback();
+    return status;
+  }
+  CrashPoint("postgres.before_commit");
+  ARROW_RETURN_NOT_OK(Execute("COMMIT"));
+  CrashPoint("postgres.committed");
+  return done;
+}
+
+}  // namespace
+
+Result<Committed> CommitLoad(Connection& connection, const LoadPlan& plan,
+                             const CommitRequest& request,
+                             const std::function<Status()>& before_commit, const WaitLimit& limit) {
+  return Commit(connection, plan, request, limit).Run(before_commit);
+}
+
+Result<bool> IsCommitted(Connection& connection, const TableName& target,
+                         const CommitRequest& request, const WaitLimit& limit) {
+  const std::string what = "look for an earlier commit";
+  ARROW_RETURN_NOT_OK(connection.Execute("BEGIN", limit, what));
+  const Status entered = connection.Execute(EnterKeySql(target, request), limit, what);
+  if (connection.ok()) ARROW_RETURN_NOT_OK(connection.Execute("ROLLBACK", limit, what));
+  if (CodeOf(entered) == kUniqueViolation) return true;
+  ARROW_RETURN_NOT_OK(entered);
+  return false;
+}
+
+}  // namespace bulkhaul::postgres

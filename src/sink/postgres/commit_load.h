@@ -1,0 +1,31 @@
+// The last transaction of a load.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "base/error.h"
+#include "client/postgres/connection.h"
+#include "plan/values.h"
+#include "sink/postgres/load_plan.h"
+
+namespace bulkhaul::postgres {
+
+struct Committed {
+  bool already = false;    // an earlier try had done it
+  int64_t duplicates = 0;  // rows that upsert left out because of an equal key in the input
+};
+
+// Enters the idempotency key first: of two tries the second waits for the first and then finds it.
+// A COMMIT whose answer is lost is kTransient: the next try settles it. Leaves the connection out
+// of any transaction, or broken. `before_commit` is called when nothing but COMMIT is left.
+Result<Committed> CommitLoad(Connection& connection, const LoadPlan& plan,
+                             const CommitRequest& request,
+                             const std::function<Status()>& before_commit, const WaitLimit& limit);
+
+// Whether an earlier try has committed; waits for one that has not ended. It enters the key and
+// takes it back.
+Result<bool> IsCommitted(Connection& connection, const TableName& target,
+                         const CommitRequest& request, const WaitLimit& limit);
+
+}  // namespace bulkhaul::postgres

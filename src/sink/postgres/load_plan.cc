@@ -1,0 +1,348 @@
+#include "sink/postgres/load_plan.h"
+
+#include <algorithm>
+#include <set>
+
+#include <arrow/util/key_value_metadata.h>
+#include <fmt/format.h>
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "client/postgres/server_catalog.h"
+#include "client/postgres/sql_text.h"
+#include "sink/postgres/column_types.h"
+
+namespace bulkhaul::postgres {
+namespace {
+
+constexpr size_t kNameBytesMax = 63;
+
+std::string Replace(std::string text, std::string_view what, const std::string& by) {
+  for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += by.size()) {
+    text.replace(at, what.size(), by);
+  }
+  return text;
+}
+
+std::string CommentOf(const arrow::Field& field) {
+  if (!field.metadata() || !field.metadata()->Contains(kCommentKey)) return {};
+  return field.metadata()->Get(kCommentKey).ValueOr("");
+}
+
+// Names that PostgreSQL would cut, or that would come twice.
+Status CheckNames(const arrow::Schema& schema, const TableName& target) {
+  constexpr int kColumnsMax = 1600;
+  if (schema.num_fields() > kColumnsMax) {
+    return UserError(fmt::format("{}: {} columns are more than the {} that PostgreSQL allows; "
+                                 "choose some with columns",
+                                 target.ToString(), schema.num_fields(), kColumnsMax),
+                     "54011");
+  }
+  std::set<std::string> seen;
+  for (const auto& field : schema.fields()) {
+    const std::string& name = field->name();
+    if (name.empty() || name.size() > kNameBytesMax || name.find('\0') != std::string::npos) {
+      return UserError(fmt::format("'{}' cannot be the name of a column: PostgreSQL's have 1 to {} "
+                                   "bytes; give it another one with rename",
+                                   name, kNameBytesMax),
+                       "42622");
+    }
+    if (!seen.insert(name).second) {
+      return UserError(fmt::format("two columns are called '{}'; rename one of them", name),
+                       "42701");
+    }
+  }
+  return Status::OK();
+}
+
+// The table does not exist: its columns come from the rows.
+Status PlanNewTable(Connection& connection, const DatasetPlan& dataset, const WaitLimit& limit,
+                    LoadPlan* plan) {
+  TypeChooser chooser(connection, limit);
+  for (int i = 0; i < dataset.schema->num_fields(); ++i) {
+    const auto& field = *dataset.schema->field(i);
+    ARROW_ASSIGN_OR_RAISE(auto chosen, chooser.Choose(field));
+    LoadColumn column;
+    column.name = field.name();
+    column.source = i;
+    column.as_json = chosen.as_json;
+    column.target_type = chosen.spec.source_type;
+    column.side = chosen.text_cast ? TextSpec(field.name(), *field.type()) : chosen.spec;
+    column.side_type = column.side.source_type;
+    column.not_null = !field.nullable();
+    column.comment = CommentOf(field);
+    if (chosen.text_cast) {
+      plan->notes.push_back(fmt::format("column \"{}\" comes as text; the server casts it to {}",
+                                        column.name, column.target_type));
+    }
+    plan->columns.push_back(std::move(column));
+  }
+  plan->comment = dataset.dataset.comment;
+  plan->primary_key = plan->options.if_exists == IfExists::kUpsert && !plan->options.key.empty()
+                          ? plan->options.key
+                          : dataset.dataset.primary_key;
+  const bool whole =
+      std::all_of(plan->primary_key.begin(), plan->primary_key.end(),
+                  [&](const auto& name) { return dataset.schema->GetFieldIndex(name) >= 0; });
+  if (!whole) plan->primary_key.clear();
+  return Status::OK();
+}
+
+// What one field becomes in a table that exists; a sentence when it cannot.
+std::string FitColumn(const arrow::Field& field, int index, LoadPlan* plan) {
+  const TargetTable& table = *plan->existing;
+  const TargetColumn* target = table.Find(field.name());
+  if (target == nullptr) {
+    std::vector<std::string> names;
+    for (const auto& column : table.columns) names.push_back(column.spec.name);
+    const auto nearest = NearestName(field.name(), names);
+    return fmt::format("it has no column \"{}\"{}", field.name(),
+                       nearest ? fmt::format(" (did you mean \"{}\"?)", *nearest) : "");
+  }
+  if (target->generated) {
+    plan->notes.push_back(
+        fmt::format("column \"{}\" is left out: the table computes it", field.name()));
+    return {};
+  }
+  LoadColumn column;
+  column.name = field.name();
+  column.source = index;
+  column.side = target->spec;
+  column.side_type = column.target_type = target->spec.source_type;
+  column.as_json =
+      IsNested(*field.type()) && (column.target_type == "jsonb" || column.target_type == "json");
+  const auto& given = column.as_json ? *arrow::utf8() : *field.type();
+  const auto encoding = pg::PlanEncoding(given, target->spec, {});
+  if (!encoding.ok()) {
+    if (!IsTextOrTexts(given) || plan->direct()) return MessageOf(encoding.status());
+    column.side = TextSpec(field.name(), given);
+    column.side_type = column.side.source_type;
+  }
+  plan->overriding = plan->overriding || target->identity == 'a';
+  plan->columns.push_back(std::move(column));
+  return {};
+}
+
+Status PlanExisting(const DatasetPlan& dataset, LoadPlan* plan) {
+  const TargetTable& table = *plan->existing;
+  std::vector<std::string> problems;
+  for (int i = 0; i < dataset.schema->num_fields(); ++i) {
+    auto problem = FitColumn(*dataset.schema->field(i), i, plan);
+    if (!problem.empty()) problems.push_back(std::move(problem));
+  }
+  for (const auto& column : table.columns) {
+    if (dataset.schema->GetFieldIndex(column.spec.name) >= 0 || column.generated) continue;
+    const bool filled = column.spec.nullable || column.has_default || column.identity != 0;
+    if (!filled) {
+      problems.push_back(fmt::format(
+          "its column \"{}\" is NOT NULL without a default, and the rows do not have it",
+          column.spec.name));
+    } else {
+      plan->notes.push_back(
+          fmt::format("column \"{}\" of {} gets its default: the rows do not "
+                      "have it",
+                      column.spec.name, table.name.ToString()));
+    }
+  }
+  if (problems.empty()) return Status::OK();
+  return UserError(fmt::format("{} does not take these rows: {}", table.name.ToString(),
+                               fmt::join(problems, "; ")),
+                   "type_mismatch");
+}
+
+// What would surprise at the end of a load is said, or refused, before it begins.
+Status CheckTarget(const TargetTable& table, LoadPlan* plan) {
+  const std::string name = table.name.ToString();
+  const IfExists mode = plan->options.if_exists;
+  if (mode == IfExists::kFail) {
+    return UserError(fmt::format("{} exists; set if_exists to append, replace, truncate or upsert, "
+                                 "or name another table with target_table",
+                                 name),
+                     "42P07");
+  }
+  if (table.row_security) {
+    return UserError(fmt::format("{} has row security that applies to this role: COPY into it is "
+                                 "not possible and rows would be checked one by one; load as its "
+                                 "owner or as a role with BYPASSRLS",
+                                 name),
+                     "0A000");
+  }
+  if (!table.may_insert) {
+    return UserError(fmt::format("this role may not insert into {}; GRANT INSERT ON {}", name,
+                                 table.name.quoted()),
+                     "42501");
+  }
+  if (mode == IfExists::kTruncate && (!table.may_truncate || !table.referenced_by.empty())) {
+    return UserError(table.may_truncate
+                         ? fmt::format("{} cannot be truncated: foreign keys refer to it: {}; use "
+                                       "append or upsert",
+                                       name, fmt::join(table.referenced_by, ", "))
+                         : fmt::format("this role may not truncate {}", name),
+                     table.may_truncate ? "0A000" : "42501");
+  }
+  if (!table.foreign_keys.empty() && mode != IfExists::kReplace) {
+    plan->notes.push_back(fmt::format("{}: rows are checked against the foreign keys {} at the end",
+                                      name, fmt::join(table.foreign_keys, ", ")));
+  }
+  if (!table.triggers.empty() && mode != IfExists::kReplace) {
+    plan->notes.push_back(fmt::format("{}: the triggers {} fire for the rows", name,
+                                      fmt::join(table.triggers, ", ")));
+  }
+  return Status::OK();
+}
+
+Status PlanKey(LoadPlan* plan) {
+  const auto& wished = plan->options.key;
+  plan->key = !wished.empty()  ? wished
+              : plan->existing ? plan->existing->primary_key
+                               : plan->primary_key;
+  const std::string name = plan->target.ToString();
+  if (plan->key.empty()) {
+    return UserError(
+        fmt::format("{} has no primary key for upsert; name the columns with key", name), "42P10");
+  }
+  for (const auto& column : plan->key) {
+    const bool loaded =
+        std::any_of(plan->columns.begin(), plan->columns.end(),
+                    [&](const LoadColumn& candidate) { return candidate.name == column; });
+    if (!loaded) {
+      return UserError(
+          fmt::format("the rows for {} have no column \"{}\" of the key", name, column), "42703");
+    }
+  }
+  if (!plan->existing) return Status::OK();
+  const std::set<std::string> wanted(plan->key.begin(), plan->key.end());
+  for (const auto& unique : plan->existing->unique_keys) {
+    if (std::set<std::string>(unique.begin(), unique.end()) == wanted) return Status::OK();
+  }
+  return UserError(fmt::format("{} has no unique index on ({}), which upsert needs; CREATE UNIQUE "
+                               "INDEX ON {} (…)",
+                               name, fmt::join(plan->key, ", "), plan->target.quoted()),
+                   "42P10");
+}
+
+}  // namespace
+
+Result<LoadOptions> LoadOptions::From(const Options& options) {
+  LoadOptions load;
+  const auto& mode = options.GetString("if_exists");
+  load.if_exists = mode == "append"     ? IfExists::kAppend
+                   : mode == "replace"  ? IfExists::kReplace
+                   : mode == "truncate" ? IfExists::kTruncate
+                   : mode == "upsert"   ? IfExists::kUpsert
+                                        : IfExists::kFail;
+  const auto& duplicates = options.GetString("duplicates");
+  load.duplicates = duplicates == "first"  ? Duplicates::kFirst
+                    : duplicates == "last" ? Duplicates::kLast
+                                           : Duplicates::kFail;
+  load.key = options.GetList("key");
+  load.target_schema = options.GetString("target_schema");
+  load.target_table = options.GetString("target_table");
+  load.each_unit = options.GetString("commit") == "unit";
+  load.unlogged = options.GetBool("unlogged");
+  load.analyze = options.GetBool("analyze");
+  load.strip_nul = options.GetString("nul_bytes") == "strip";
+  if (load.each_unit && load.if_exists != IfExists::kAppend) {
+    return UserError(
+        "commit: unit lets rows appear while others are missing, which only "
+        "if_exists: append allows",
+        "commit");
+  }
+  return load;
+}
+
+std::string LoadPlan::ColumnList() const {
+  std::vector<std::string> names;
+  for (const auto& column : columns) names.push_back(QuoteIdentifier(column.name));
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+Result<std::vector<pg::EncodeColumn>> LoadPlan::EncodeColumns(const arrow::Schema& schema) const {
+  const pg::EncodeOptions encode{.strip_nul = options.strip_nul, .money_scale = money_scale};
+  std::vector<pg::EncodeColumn> encoded;
+  for (const auto& column : columns) {
+    const auto& given = column.as_json ? *arrow::utf8() : *schema.field(column.source)->type();
+    ARROW_ASSIGN_OR_RAISE(auto encoding, pg::PlanEncoding(given, column.side, encode));
+    encoded.push_back({column.name, column.source, std::move(encoding)});
+  }
+  return encoded;
+}
+
+Result<TableName> TargetNameOf(Connection& connection, const DatasetPlan& plan,
+                               const LoadOptions& options, const WaitLimit& limit) {
+  const DatasetId& id = plan.dataset.id;
+  const auto fill = [&](const std::string& text) {
+    return Replace(Replace(text, "{schema}", id.schema), "{table}", id.name);
+  };
+  TableName target{fill(options.target_schema), fill(options.target_table)};
+  if (target.name.empty()) target.name = id.name;
+  if (const size_t dot = target.name.find('.');
+      target.schema.empty() && !options.target_table.empty() && dot != std::string::npos) {
+    target.schema = target.name.substr(0, dot);
+    target.name = target.name.substr(dot + 1);
+  }
+  if (target.schema.empty()) target.schema = id.schema;
+  if (target.name.size() > kNameBytesMax) {
+    return UserError(
+        fmt::format("'{}' is longer than the {} bytes of a table's name in PostgreSQL; "
+                    "give it one with target_table",
+                    target.name, kNameBytesMax),
+        "42622");
+  }
+  ARROW_ASSIGN_OR_RAISE(
+      const auto found,
+      connection.QueryOne(
+          fmt::format("SELECT s, EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = s),"
+                      " pg_catalog.has_schema_privilege(s, 'CREATE')"
+                      " FROM (SELECT coalesce(nullif({}, ''), current_schema()::text)) AS x(s)"
+                      " WHERE s IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE "
+                      "nspname = s)",
+                      QuoteLiteral(target.schema)),
+          limit, "look up the schema"));
+  if (found.rows() == 0 || found.is_null(0, 0)) {
+    return UserError(
+        fmt::format("the database has no schema '{}' for {}; CREATE SCHEMA {}, or name "
+                    "one with target_schema",
+                    target.schema, id.ToString(), QuoteIdentifier(target.schema)),
+        "3F000");
+  }
+  if (!found.boolean(0, 2)) {
+    return UserError(fmt::format("this role may not create tables in schema '{}', which a load "
+                                 "needs for the table it loads beside; GRANT CREATE ON SCHEMA",
+                                 found.text(0, 0)),
+                     "42501");
+  }
+  target.schema = found.text(0, 0);
+  return target;
+}
+
+Result<LoadPlan> PlanLoad(Connection& connection, const DatasetPlan& dataset,
+                          const WaitLimit& limit) {
+  LoadPlan plan;
+  ARROW_ASSIGN_OR_RAISE(plan.options, LoadOptions::From(dataset.dataset.options));
+  ARROW_ASSIGN_OR_RAISE(plan.target, TargetNameOf(connection, dataset, plan.options, limit));
+  plan.side.schema = plan.target.schema;
+  plan.side.name =
+      fmt::format("_bulkhaul_{}_{}",
+                  HashText(Xxh3Of(fmt::format("{}/{}/{}/{}", dataset.job_id, dataset.instance,
+                                              dataset.dataset.id.schema, dataset.dataset.id.name))),
+                  dataset.epoch);
+  ARROW_RETURN_NOT_OK(CheckNames(*dataset.schema, plan.target));
+  ARROW_ASSIGN_OR_RAISE(const auto facts,
+                        connection.QueryOne(ServerFactsSql(connection.server_version()), limit,
+                                            "look at the server"));
+  plan.money_scale = ReadServerFacts(facts).money_scale;
+  ARROW_ASSIGN_OR_RAISE(plan.existing, FindTarget(connection, plan.target, limit));
+  if (plan.existing) {
+    ARROW_RETURN_NOT_OK(CheckTarget(*plan.existing, &plan));
+    ARROW_RETURN_NOT_OK(PlanExisting(dataset, &plan));
+  } else {
+    ARROW_RETURN_NOT_OK(PlanNewTable(connection, dataset, limit, &plan));
+  }
+  if (plan.options.if_exists == IfExists::kUpsert) ARROW_RETURN_NOT_OK(PlanKey(&plan));
+  // Anything that cannot be encoded is said now.
+  ARROW_RETURN_NOT_OK(plan.EncodeColumns(*dataset.schema).status());
+  return plan;
+}
+
+}  // namespace bulkhaul::postgres

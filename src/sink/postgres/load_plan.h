@@ -1,0 +1,76 @@
+// How the rows of one dataset get into its table: decided before a row is read.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "client/postgres/connection.h"
+#include "plan/options.h"
+#include "plan/values.h"
+#include "sink/postgres/target_table.h"
+#include "wire/pg_copy/copy_encoder.h"
+
+namespace bulkhaul::postgres {
+
+enum class IfExists { kFail, kAppend, kReplace, kTruncate, kUpsert };
+enum class Duplicates { kFail, kFirst, kLast };
+
+struct LoadOptions {
+  IfExists if_exists = IfExists::kFail;
+  Duplicates duplicates = Duplicates::kFail;
+  std::vector<std::string> key;
+  std::string target_schema, target_table;  // "" or with {schema} and {table}
+  bool each_unit = false;                   // commit: unit
+  bool unlogged = false;
+  bool analyze = true;
+  bool strip_nul = false;
+
+  static Result<LoadOptions> From(const Options& options);
+};
+
+struct LoadColumn {
+  std::string name;
+  int source = 0;           // index in the batch
+  bool as_json = false;     // a nested value without a type of its own: as JSON text
+  std::string side_type;    // in the table that rows are copied into
+  std::string target_type;  // the server casts where it differs
+  bool not_null = false;    // of a table that is made
+  std::string comment;
+  pg::ColumnSpec side;  // what is encoded for
+};
+
+struct LoadPlan {
+  TableName target, side;
+  LoadOptions options;
+  std::unique_ptr<TargetTable> existing;  // nullptr: the table is made
+  std::vector<LoadColumn> columns;
+  std::vector<std::string> key;          // of upsert
+  std::vector<std::string> primary_key;  // of a table that is made
+  std::string comment;
+  bool overriding = false;  // a column GENERATED ALWAYS AS IDENTITY is among the loaded
+  std::vector<std::string> notes;
+  int32_t money_scale = 2;
+
+  // Rows go straight into the target.
+  bool direct() const { return options.each_unit && existing != nullptr; }
+  bool ordered() const {
+    return options.if_exists == IfExists::kUpsert && options.duplicates != Duplicates::kFail;
+  }
+  const TableName& copied_into() const { return direct() ? target : side; }
+  std::string ColumnList() const;  // "a", "b"
+  Result<std::vector<pg::EncodeColumn>> EncodeColumns(const arrow::Schema& schema) const;
+};
+
+inline constexpr char kOrderColumn[] = "_bulkhaul_order";
+
+// Looks at the server, changes nothing. kUser names what does not fit: columns with the nearest
+// name, types, policies, keys.
+Result<LoadPlan> PlanLoad(Connection& connection, const DatasetPlan& plan, const WaitLimit& limit);
+// Where the dataset goes, by its options.
+Result<TableName> TargetNameOf(Connection& connection, const DatasetPlan& plan,
+                               const LoadOptions& options, const WaitLimit& limit);
+
+}  // namespace bulkhaul::postgres

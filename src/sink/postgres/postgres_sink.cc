@@ -1,0 +1,307 @@
+#include "sink/postgres/postgres_sink.h"
+
+#include <map>
+#include <mutex>
+#include <set>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "client/postgres/server_catalog.h"
+#include "client/postgres/sql_text.h"
+#include "sink/postgres/commit_load.h"
+#include "sink/postgres/copy_writer.h"
+#include "sink/postgres/load_ledger.h"
+#include "sink/postgres/load_plan.h"
+#include "sink/postgres/replace_table.h"
+
+namespace bulkhaul::postgres {
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t kCatalogMs = 300'000;
+constexpr int64_t kWriterBytes = 2 << 20;
+
+class PostgresSink final : public Sink {
+ public:
+  PostgresSink(const JobSpec& spec, JobId job)
+      : options_(spec.options), job_(std::move(job)), conninfo_(spec.destination_uri) {}
+
+  SinkTraits Traits() const override;
+  Result<SinkPlan> Prepare(const DatasetPlan& plan, bool dry_run) override;
+  Result<std::unique_ptr<UnitWriter>> Begin(const DatasetPlan& plan, const WorkUnit& unit,
+                                            const AttemptId& attempt,
+                                            const std::shared_ptr<arrow::Schema>& schema,
+                                            WriteStage stage, UnitContext& context) override;
+  Result<std::unique_ptr<arrow::RecordBatchReader>> OpenStaged(const DatasetPlan&,
+                                                               const StagedResult&,
+                                                               UnitContext&) override {
+    return BugError("rows in PostgreSQL are in their final form");
+  }
+  Result<std::vector<StagedResult>> Recover(const JobId& job,
+                                            std::span<const StagedResult> staged) override;
+  Result<CommitReceipt> Commit(const CommitRequest& request, CommitContext& context) override;
+  Status CommitJob(const JobManifest&) override { return Status::OK(); }
+  Status Discard(const JobId& job, std::span<const AttemptId> attempts) override;
+
+ private:
+  using PlanKey = std::pair<DatasetId, int64_t>;  // dataset and epoch
+
+  Result<std::unique_ptr<Connection>> Acquire(std::stop_token stop);
+  void Release(std::unique_ptr<Connection> connection);
+  // Runs `use` on a connection that is kept when it is still fit for use.
+  Status Use(const std::function<Status(Connection&)>& use);
+  // Planned once an epoch: the table of a later moment may be another one.
+  Result<std::shared_ptr<const LoadPlan>> PlanOf(Connection& connection, const DatasetPlan& plan);
+  // The ledger and the side table, once an epoch.
+  Status MakeReady(Connection& connection, const DatasetPlan& plan, const LoadPlan& load);
+  static WaitLimit CatalogLimit() { return {.deadline = DeadlineIn(kCatalogMs), .stop = {}}; }
+
+  const Options options_;
+  const JobId job_;
+  const Secret conninfo_;
+  mutable std::mutex mutex_;
+  // All guarded by mutex_.
+  std::vector<std::unique_ptr<Connection>> idle_;
+  std::map<PlanKey, std::shared_ptr<const LoadPlan>> plans_;
+  std::set<PlanKey> ready_;
+  std::map<TableName, DatasetId> taken_;
+  int64_t connections_free_ = -1;
+  std::string wal_begin_;  // when the first table was prepared
+};
+
+SinkTraits PostgresSink::Traits() const {
+  SinkTraits traits;
+  traits.name = "postgres";
+  traits.atomic_commit = true;
+  traits.atomic_swap = true;
+  traits.unit_commit = true;
+  traits.second_stage = false;
+  traits.writer_bytes = kWriterBytes;
+  std::lock_guard lock(mutex_);
+  // One is left for publishing.
+  if (connections_free_ >= 0) traits.connections_max = std::max<int64_t>(1, connections_free_ - 1);
+  return traits;
+}
+
+Result<std::unique_ptr<Connection>> PostgresSink::Acquire(std::stop_token stop) {
+  {
+    std::lock_guard lock(mutex_);
+    while (!idle_.empty()) {
+      auto connection = std::move(idle_.back());
+      idle_.pop_back();
+      if (connection->ok()) return connection;
+    }
+  }
+  const ConnectionSettings settings{.conninfo = conninfo_,
+                                    .application_name = fmt::format("bulkhaul:{}:load", job_),
+                                    .connect_timeout_ms = options_.GetDurationMs("connect_timeout"),
+                                    .address = {}};
+  ARROW_ASSIGN_OR_RAISE(auto connection, Connection::Open(settings, stop));
+  std::string sql = fmt::format(
+      "SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET lock_timeout = {}; "
+      "SET statement_timeout = {}; SET idle_in_transaction_session_timeout = 0",
+      options_.GetDurationMs("lock_timeout"), options_.GetDurationMs("statement_timeout"));
+  if (connection->server_version() >= 140000) {
+    sql += "; SET client_connection_check_interval = '2s'";
+  }
+  for (const auto& [name, value] : options_.GetPairs("session_settings")) {
+    sql += fmt::format("; SET {} = {}", QuoteIdentifier(name), QuoteLiteral(value));
+  }
+  ARROW_RETURN_NOT_OK(connection->Execute(sql, CatalogLimit(), "set up the session"));
+  return connection;
+}
+
+void PostgresSink::Release(std::unique_ptr<Connection> connection) {
+  if (!connection || !connection->ok()) return;
+  std::lock_guard lock(mutex_);
+  idle_.push_back(std::move(connection));
+}
+
+Status PostgresSink::Use(const std::function<Status(Connection&)>& use) {
+  ARROW_ASSIGN_OR_RAISE(auto connection, Acquire({}));
+  Status status = use(*connection);
+  Release(std::move(connection));
+  return status;
+}
+
+Result<std::shared_ptr<const LoadPlan>> PostgresSink::PlanOf(Connection& connection,
+                                                             const DatasetPlan& plan) {
+  const PlanKey key{plan.dataset.id, plan.epoch};
+  {
+    std::lock_guard lock(mutex_);
+    if (const auto found = plans_.find(key); found != plans_.end()) return found->second;
+  }
+  ARROW_ASSIGN_OR_RAISE(auto made, PlanLoad(connection, plan, CatalogLimit()));
+  if (made.existing && made.options.if_exists == IfExists::kReplace) {
+    ARROW_RETURN_NOT_OK(CheckReplaceable(connection, *made.existing, CatalogLimit()));
+  }
+  auto load = std::make_shared<const LoadPlan>(std::move(made));
+  std::lock_guard lock(mutex_);
+  const auto [place, added] = taken_.emplace(load->target, plan.dataset.id);
+  if (!added && place->second != plan.dataset.id) {
+    return UserError(
+        fmt::format("{} and {} would both go into {}; give them names with "
+                    "target_table, which may hold {{schema}} and {{table}}",
+                    place->second.ToString(), plan.dataset.id.ToString(), load->target.ToString()),
+        "target_table");
+  }
+  plans_[key] = load;
+  return load;
+}
+
+Status PostgresSink::MakeReady(Connection& connection, const DatasetPlan& plan,
+                               const LoadPlan& load) {
+  const PlanKey key{plan.dataset.id, plan.epoch};
+  {
+    std::lock_guard lock(mutex_);
+    if (ready_.contains(key)) return Status::OK();
+  }
+  ARROW_RETURN_NOT_OK(PrepareLedger(connection, plan, load, CatalogLimit()));
+  std::lock_guard lock(mutex_);
+  ready_.insert(key);
+  return Status::OK();
+}
+
+Result<SinkPlan> PostgresSink::Prepare(const DatasetPlan& plan, bool dry_run) {
+  SinkPlan out;
+  ARROW_RETURN_NOT_OK(Use([&](Connection& connection) -> Status {
+    ARROW_ASSIGN_OR_RAISE(const auto load, PlanOf(connection, plan));
+    out.location = load->target.ToString();
+    out.notes = load->notes;
+    if (dry_run) {
+      std::lock_guard lock(mutex_);
+      plans_.clear();  // what is planned is not what will be found
+      taken_.clear();
+    } else {
+      ARROW_RETURN_NOT_OK(MakeReady(connection, plan, *load));
+    }
+    ARROW_ASSIGN_OR_RAISE(const auto facts,
+                          connection.QueryOne(ServerFactsSql(connection.server_version()),
+                                              CatalogLimit(), "look at the server"));
+    ARROW_ASSIGN_OR_RAISE(const auto wal,
+                          connection.QueryOne("SELECT pg_catalog.pg_current_wal_insert_lsn()",
+                                              CatalogLimit(), "look at the server"));
+    std::lock_guard lock(mutex_);
+    connections_free_ = ReadServerFacts(facts).connections_free;
+    if (wal_begin_.empty()) wal_begin_ = wal.text(0, 0);
+    return Status::OK();
+  }));
+  return out;
+}
+
+Result<std::unique_ptr<UnitWriter>> PostgresSink::Begin(
+    const DatasetPlan& plan, const WorkUnit& unit, const AttemptId& attempt,
+    const std::shared_ptr<arrow::Schema>& schema, WriteStage stage, UnitContext& context) {
+  if (stage.intermediate) return BugError("rows in PostgreSQL have one form only");
+  std::shared_ptr<const LoadPlan> load;
+  ARROW_RETURN_NOT_OK(Use([&](Connection& connection) -> Status {
+    ARROW_ASSIGN_OR_RAISE(load, PlanOf(connection, plan));
+    return Status::OK();
+  }));
+  WriterHost host{
+      [this](std::stop_token stop) { return Acquire(std::move(stop)); },
+      [this](std::unique_ptr<Connection> connection) { Release(std::move(connection)); },
+      [this](const AttemptId& finished) {
+        const AttemptId ids[] = {finished};
+        Discard(job_, ids).ok();
+      }};
+  return MakeCopyWriter(std::move(load), plan, unit, attempt, schema, context, std::move(host));
+}
+
+Result<std::vector<StagedResult>> PostgresSink::Recover(const JobId&,
+                                                        std::span<const StagedResult> staged) {
+  std::vector<AttemptId> attempts;
+  for (const auto& result : staged) attempts.push_back(result.attempt_id);
+  std::vector<StagedResult> whole;
+  if (attempts.empty()) return whole;
+  ARROW_RETURN_NOT_OK(Use([&](Connection& connection) -> Status {
+    ARROW_ASSIGN_OR_RAISE(const auto found, FindAttempts(connection, attempts, CatalogLimit()));
+    const std::set<AttemptId> held(found.begin(), found.end());
+    for (const auto& result : staged) {
+      if (held.contains(result.attempt_id)) whole.push_back(result);
+    }
+    return Status::OK();
+  }));
+  return whole;
+}
+
+Result<CommitReceipt> PostgresSink::Commit(const CommitRequest& request, CommitContext& context) {
+  CommitReceipt receipt;
+  receipt.dataset = request.plan.dataset.id;
+  receipt.rows = request.rows;
+  receipt.bytes = request.bytes;
+  int64_t rows = 0;
+  for (const auto& result : request.staged) rows += result.rows_written;
+  if (rows != request.rows) {
+    return BugError(fmt::format("'{}': the units hold {} rows and the job counted {}",
+                                receipt.dataset.ToString(), rows, request.rows));
+  }
+  const WaitLimit limit{};  // building indexes may take hours
+  ARROW_RETURN_NOT_OK(Use([&](Connection& connection) -> Status {
+    if (context.recovered) {
+      const json state = json::parse(*context.recovered, nullptr, false);
+      if (!state.is_object()) return BugError("the commit's journal is not ours");
+      const TableName target{state.value("schema", ""), state.value("table", "")};
+      ARROW_ASSIGN_OR_RAISE(receipt.already_committed,
+                            IsCommitted(connection, target, request, limit));
+      receipt.location = target.ToString();
+      if (receipt.already_committed) return Status::OK();
+    }
+    ARROW_ASSIGN_OR_RAISE(const auto load, PlanOf(connection, request.plan));
+    ARROW_RETURN_NOT_OK(MakeReady(connection, request.plan, *load));
+    receipt.location = load->target.ToString();
+    const auto before_commit = [&] {
+      return context.record(
+          json{{"schema", load->target.schema}, {"table", load->target.name}}.dump());
+    };
+    ARROW_ASSIGN_OR_RAISE(const auto done,
+                          CommitLoad(connection, *load, request, before_commit, limit));
+    receipt.already_committed = done.already;
+    if (done.duplicates > 0) receipt.counters["duplicates_left_out"] = done.duplicates;
+    std::string begin;
+    {
+      std::lock_guard lock(mutex_);
+      begin = wal_begin_;
+    }
+    if (begin.empty()) return Status::OK();
+    ARROW_ASSIGN_OR_RAISE(
+        const auto wal,
+        connection.QueryOne(
+            fmt::format("SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), "
+                        "{})::int8",
+                        QuoteLiteral(begin)),
+            CatalogLimit(), "look at the server"));
+    receipt.counters["server_wal_bytes"] = wal.integer(0, 0);
+    return Status::OK();
+  }));
+  return receipt;
+}
+
+Status PostgresSink::Discard(const JobId& job, std::span<const AttemptId> attempts) {
+  return Use([&](Connection& connection) {
+    return attempts.empty() ? ForgetJob(connection, job, CatalogLimit())
+                            : ForgetAttempts(connection, attempts, CatalogLimit());
+  });
+}
+
+}  // namespace
+}  // namespace bulkhaul::postgres
+
+namespace bulkhaul {
+
+Result<std::unique_ptr<Sink>> MakePostgresSink(const JobSpec& spec, const JobId& job) {
+  ARROW_RETURN_NOT_OK(postgres::CheckConninfo(Secret(spec.destination_uri)));
+  for (const char* name : {"conflict", "layout", "archive", "max_file_size", "compression"}) {
+    if (!spec.options.Has(name)) continue;
+    return UserError(fmt::format("{} is about files; a table in PostgreSQL takes if_exists, "
+                                 "target_schema and target_table",
+                                 name),
+                     "unsupported");
+  }
+  ARROW_RETURN_NOT_OK(postgres::LoadOptions::From(spec.options).status());
+  return std::make_unique<postgres::PostgresSink>(spec, job);
+}
+
+}  // namespace bulkhaul

@@ -1,0 +1,169 @@
+#include "sink/postgres/target_table.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "client/postgres/server_catalog.h"
+#include "client/postgres/sql_text.h"
+
+namespace bulkhaul::postgres {
+namespace {
+
+using nlohmann::json;
+
+std::vector<std::string> Texts(const ResultSet& result, int row, int column) {
+  if (result.is_null(row, column)) return {};
+  return json::parse(result.text(row, column)).get<std::vector<std::string>>();
+}
+
+const char* KindName(char kind) {
+  switch (kind) {
+    case 'v':
+      return "a view";
+    case 'm':
+      return "a materialized view";
+    case 'f':
+      return "a foreign table";
+    case 'S':
+      return "a sequence";
+    case 'i':
+    case 'I':
+      return "an index";
+    case 'c':
+      return "a composite type";
+    default:
+      return "no table";
+  }
+}
+
+}  // namespace
+
+std::string TableName::quoted() const { return QuoteQualified(schema, name); }
+std::string TableName::ToString() const { return schema + "." + name; }
+
+const TargetColumn* TargetTable::Find(std::string_view column) const {
+  const auto found = std::find_if(columns.begin(), columns.end(), [&](const auto& candidate) {
+    return candidate.spec.name == column;
+  });
+  return found == columns.end() ? nullptr : &*found;
+}
+
+std::string TargetTable::Fingerprint() const {
+  json parts = json::array({oid});
+  for (const auto& column : columns) {
+    parts.push_back({column.spec.name, column.spec.source_type, column.spec.nullable,
+                     column.generated, std::string(1, column.identity ? column.identity : '-')});
+  }
+  return parts.dump();
+}
+
+Result<std::vector<TargetColumn>> ReadColumns(Connection& connection, const std::string& oid_sql,
+                                              const WaitLimit& limit) {
+  const std::string seed = fmt::format(
+      "SELECT DISTINCT a.atttypid AS oid FROM pg_catalog.pg_attribute a WHERE a.attrelid = {} AND "
+      "a.attnum > 0 AND NOT a.attisdropped",
+      oid_sql);
+  ARROW_ASSIGN_OR_RAISE(
+      const auto type_rows,
+      connection.QueryOne(TypesSql(seed, connection.server_version()), limit, "types"));
+  ARROW_ASSIGN_OR_RAISE(const auto types, BuildTypes(type_rows));
+  ARROW_ASSIGN_OR_RAISE(
+      const auto rows,
+      connection.QueryOne(
+          fmt::format("SELECT a.attname, a.atttypid, a.atttypmod, a.attndims, a.attnotnull,"
+                      " a.atthasdef, a.attidentity, a.attgenerated,"
+                      " pg_catalog.format_type(a.atttypid, a.atttypmod)"
+                      " FROM pg_catalog.pg_attribute a WHERE a.attrelid = {} AND a.attnum > 0"
+                      " AND NOT a.attisdropped ORDER BY a.attnum",
+                      oid_sql),
+          limit, "columns"));
+  std::vector<TargetColumn> columns;
+  for (int row = 0; row < rows.rows(); ++row) {
+    TargetColumn column;
+    column.spec.name = rows.text(row, 0);
+    const auto type = types.find(static_cast<uint32_t>(rows.integer(row, 1)));
+    if (type == types.end()) return BugError("a column's type is not in pg_type");
+    column.spec.type = type->second;
+    column.spec.typmod = static_cast<int32_t>(rows.integer(row, 2));
+    column.spec.dimensions = static_cast<int32_t>(rows.integer(row, 3));
+    column.spec.nullable = !rows.boolean(row, 4);
+    column.has_default = rows.boolean(row, 5);
+    column.identity = rows.text(row, 6).empty() ? 0 : rows.text(row, 6)[0];
+    column.generated = !rows.text(row, 7).empty();
+    column.spec.source_type = rows.text(row, 8);
+    columns.push_back(std::move(column));
+  }
+  return columns;
+}
+
+Result<std::unique_ptr<TargetTable>> FindTarget(Connection& connection, const TableName& name,
+                                                const WaitLimit& limit) {
+  // Triggers that a load fires: BEFORE, AFTER or INSTEAD of INSERT or TRUNCATE, not disabled.
+  ARROW_ASSIGN_OR_RAISE(
+      const auto rows,
+      connection.QueryOne(
+          fmt::format(
+              "SELECT c.oid, c.relkind, pg_catalog.row_security_active(c.oid),"
+              " (SELECT pg_catalog.json_agg(conname)::text FROM pg_catalog.pg_constraint"
+              "   WHERE conrelid = c.oid AND contype = 'f'),"
+              " (SELECT pg_catalog.json_agg(conrelid::pg_catalog.regclass::text || '.' || "
+              "conname)::text"
+              "   FROM pg_catalog.pg_constraint WHERE confrelid = c.oid AND contype = 'f'"
+              "   AND conrelid <> c.oid),"
+              " (SELECT pg_catalog.json_agg(tgname)::text FROM pg_catalog.pg_trigger"
+              "   WHERE tgrelid = c.oid AND NOT tgisinternal AND tgenabled NOT IN ('D', 'R')"
+              "   AND (tgtype & 36) <> 0),"
+              " pg_catalog.has_table_privilege(c.oid, 'INSERT')"
+              "  OR pg_catalog.has_any_column_privilege(c.oid, 'INSERT'),"
+              " pg_catalog.has_table_privilege(c.oid, 'TRUNCATE'),"
+              " pg_catalog.pg_has_role(c.relowner, 'USAGE')"
+              " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
+              "c.relnamespace"
+              " WHERE n.nspname = {} AND c.relname = {}",
+              QuoteLiteral(name.schema), QuoteLiteral(name.name)),
+          limit, "look up " + name.ToString()));
+  if (rows.rows() == 0) return nullptr;
+  auto target = std::make_unique<TargetTable>();
+  target->name = name;
+  target->oid = static_cast<uint32_t>(rows.integer(0, 0));
+  target->kind = rows.text(0, 1)[0];
+  if (target->kind != 'r' && target->kind != 'p') {
+    return UserError(fmt::format("{} is {}: rows are loaded into tables only; name another one "
+                                 "with target_table",
+                                 name.ToString(), KindName(target->kind)),
+                     "42809");
+  }
+  target->row_security = rows.boolean(0, 2);
+  target->foreign_keys = Texts(rows, 0, 3);
+  target->referenced_by = Texts(rows, 0, 4);
+  target->triggers = Texts(rows, 0, 5);
+  target->may_insert = rows.boolean(0, 6);
+  target->may_truncate = rows.boolean(0, 7);
+  target->is_owner = rows.boolean(0, 8);
+  const std::string oid = std::to_string(target->oid);
+  ARROW_ASSIGN_OR_RAISE(target->columns, ReadColumns(connection, oid, limit));
+  ARROW_ASSIGN_OR_RAISE(
+      const auto keys,
+      connection.QueryOne(
+          fmt::format(
+              "SELECT i.indisprimary, (SELECT pg_catalog.json_agg(a.attname ORDER BY "
+              "k.place)::text"
+              "  FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k(number, "
+              "place) JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = "
+              "k.number WHERE k.place <= i.indnkeyatts)"
+              " FROM pg_catalog.pg_index i WHERE i.indrelid = {} AND i.indisunique AND i.indisvalid"
+              " AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL"
+              " ORDER BY NOT i.indisprimary, i.indexrelid",
+              oid),
+          limit, "keys of " + name.ToString()));
+  for (int row = 0; row < keys.rows(); ++row) {
+    target->unique_keys.push_back(Texts(keys, row, 1));
+    if (keys.boolean(row, 0)) target->primary_key = target->unique_keys.back();
+  }
+  return target;
+}
+
+}  // namespace bulkhaul::postgres

@@ -1,0 +1,93 @@
+// How the encoder writes one column, or one value inside another; internal to wire/pg_copy.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <arrow/array/data.h>
+#include <arrow/type.h>
+
+#include "wire/pg_copy/byte_buffer.h"
+#include "wire/pg_copy/copy_encoder.h"
+
+namespace bulkhaul::pg {
+
+using EncodePlanPtr = std::shared_ptr<const EncodePlan>;
+
+// Rows of one column that are encoded together.
+struct EncodeSlice {
+  const arrow::ArrayData* array;
+  int64_t begin;  // from the array's own start, its offset not counted
+  int64_t rows;
+};
+
+// Writes length words and values of a fixed size at the cursors, and moves them on. Gives the row
+// of the first value that does not fit, or -1.
+using EncodeFixed = int64_t (*)(const EncodePlan& plan, const EncodeSlice& slice,
+                                uint8_t** cursors);
+// Appends one value that is not NULL, without a length word. False: it has no form in the type;
+// `why` says what is wrong with it.
+using EncodeValue = bool (*)(const EncodePlan& plan, const arrow::ArrayData& array, int64_t row,
+                             ByteBuffer* out, std::string* why);
+
+struct EncodePlan {
+  // Columns with a loop of their own: fixed size, or bytes as they are. The others are made value
+  // by value beside, and then copied.
+  enum class Shape { kFixed, kBytes32, kBytes64, kDecimal, kValues };
+  Shape shape = Shape::kValues;
+  EncodeValue value = nullptr;  // always
+  EncodeFixed fixed = nullptr;  // kFixed
+  int32_t bytes = 0;            // kFixed
+  bool text = false;            // must be UTF-8 without NUL bytes
+  int32_t prefix = -1;          // kBytes: a first byte: the version of jsonb
+  bool strip_nul = false;
+  int32_t scale = 0;       // of the Arrow decimal
+  int32_t scale_max = -1;  // of numeric(p,s), and of money; -1: any
+  int64_t multiple = 1;    // timestamps and times with fewer digits: microseconds
+  int32_t money_scale = 2;
+  bool cidr = false;
+  int32_t bits = -1;         // bit(n), for the message only
+  uint32_t element_oid = 0;  // lists
+  int32_t dimensions = 1;
+  int32_t lower_bound = 1;
+  std::vector<EncodePlanPtr> children;
+  std::vector<uint32_t> child_oids;  // composites
+  std::string type_name;             // as PostgreSQL prints it, for messages
+};
+
+// Decimal integers as numeric. False: more digits after the point than the column takes.
+bool AppendNumericDigits(const EncodePlan& plan, bool negative, std::string_view digits,
+                         int64_t scale, ByteBuffer* out, std::string* why);
+bool AppendNumericText(const EncodePlan& plan, std::string_view text, ByteBuffer* out,
+                       std::string* why);
+// `unscaled` × 10^-scale; scale not negative.
+bool AppendNumericSmall(const EncodePlan& plan, int64_t unscaled, int32_t scale, ByteBuffer* out,
+                        std::string* why);
+bool EncodeDecimal(const EncodePlan& plan, const arrow::ArrayData& array, int64_t row,
+                   ByteBuffer* out, std::string* why);
+bool EncodeIntegerAsNumeric(const EncodePlan& plan, const arrow::ArrayData& array, int64_t row,
+                            ByteBuffer* out, std::string* why);
+bool EncodeFloatAsNumeric(const EncodePlan& plan, const arrow::ArrayData& array, int64_t row,
+                          ByteBuffer* out, std::string* why);
+bool EncodeMoney(const EncodePlan& plan, const arrow::ArrayData& array, int64_t row,
+                 ByteBuffer* out, std::string* why);
+bool EncodeTextAsNumeric(const EncodePlan& plan, const arrow::ArrayData& array, int64_t row,
+                         ByteBuffer* out, std::string* why);
+
+// Types that Arrow does not have, from the texts that the decoder makes of them.
+EncodeValue TextFormOf(uint32_t oid);  // nullptr: the type has none here
+
+// The bytes of a text or binary value of any layout.
+std::string_view BytesOf(const arrow::ArrayData& array, int64_t row);
+inline bool IsNull(const arrow::ArrayData& array, int64_t row) {
+  return array.type->id() == arrow::Type::NA || array.IsNull(row);
+}
+// A length word and the value; -1 for NULL.
+bool AppendField(const EncodePlan& plan, const arrow::ArrayData& array, int64_t row,
+                 ByteBuffer* out, std::string* why);
+// The value of `row` in `out` must be text that PostgreSQL takes; strips NULs when asked to.
+bool CheckText(const EncodePlan& plan, std::string_view text, std::string* why);
+
+}  // namespace bulkhaul::pg

@@ -1,0 +1,263 @@
+"""Rows into PostgreSQL: new tables, each if_exists mode, every type there and back, and what is
+refused before a row is sent."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+ORDERS = "generator:preset=orders&rows={}"
+
+# One table with every type that the export reads in binary, and some that it reads as text.
+TYPES_SQL = """
+CREATE EXTENSION IF NOT EXISTS hstore;
+CREATE EXTENSION IF NOT EXISTS citext;
+CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy äöü');
+CREATE TYPE pair AS (a int, b text, c numeric(6,2));
+CREATE DOMAIN positive AS int CHECK (VALUE > 0);
+CREATE SCHEMA there;
+CREATE TABLE every_type (
+  id bigint PRIMARY KEY, a_bool boolean, a_int2 smallint NOT NULL, a_int4 integer, a_float4 real,
+  a_float8 double precision, n_money numeric(15,2), n_wide numeric(60,20), n_any numeric,
+  n_negative numeric(5,-2), a_text text, a_varchar varchar(10), a_char character(5), a_one "char",
+  a_name name, a_bytea bytea, a_date date, a_time time, a_time3 time(3), a_timetz timetz,
+  a_stamp timestamp, a_stamp3 timestamp(3), a_stamptz timestamptz, an_interval interval,
+  a_uuid uuid, a_json json, a_jsonb jsonb, a_jsonpath jsonpath, an_xml xml, an_inet inet,
+  a_cidr cidr, a_mac macaddr, a_mac8 macaddr8, a_bit bit(5), a_varbit varbit, a_money money,
+  an_lsn pg_lsn, a_tid tid, an_oid oid, an_xid xid, an_xid8 xid8, a_point point, a_vector tsvector,
+  a_mood mood, a_pair pair, a_positive positive, an_hstore hstore, a_citext citext,
+  ints integer[], matrix integer[][], texts text[], stamps timestamptz[], moods mood[],
+  pairs pair[], inets inet[], points point[], r_int int4range, r_num numrange, r_stamp tstzrange,
+  m_int int4multirange, m_date datemultirange, "odd ""name"" äö" int);
+COMMENT ON TABLE every_type IS 'all of them';
+COMMENT ON COLUMN every_type.a_text IS 'it''s text';
+INSERT INTO every_type VALUES (1, true, -32768, 2147483647, 1.5, 'NaN', 1234.50,
+  1234567890123456789012345678901234567890.12345678901234567890, 1.2300, -12300, 'grüße 世界',
+  'ab ', 'ab', 'x', 'a name', '\\x00ff10', '2024-02-29', '23:59:59.999999', '01:02:03.456',
+  '12:34:56.789+05:30', '1969-12-31 23:59:59.999999', '2024-01-01 00:00:00.123',
+  '2024-02-29 12:00+00', '1 year -3 days 04:05:06.789', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11',
+  '{"a":  1}', '{"b": [1, null]}', '$.a[*]', '<a>1</a>', '10.1.2.3/24', 'fe80::/10',
+  '08:00:2b:01:02:03', '08:00:2b:01:02:03:04:05', '10101', '1011', 12.34, '16/B374D848', '(3,7)',
+  4294967295, '77', '18446744073709551615', '(1.5,-2)', 'fat & rat'::tsquery::text::tsvector,
+  'happy äöü', ROW(1, 'x,"y', 2.50), 7, 'a=>1, b=>NULL', 'MiXed', '{1,NULL,3}', '{{1,2},{3,4}}',
+  '{a,NULL,"c,d"}', '{"2024-01-01 00:00+00"}', '{ok,sad}', ARRAY[ROW(1,'p',NULL)::pair, NULL],
+  '{10.0.0.1,::1}', '{"(1,2)","(3,4)"}', '[1,5)', '(,2.5]', '["2024-01-01 00:00+00",)',
+  '{[1,3),[5,7)}', '{[2024-01-01,2024-02-01)}', 5);
+INSERT INTO every_type (id, a_int2) VALUES (2, 0);
+INSERT INTO every_type (id, a_int2, ints, matrix, texts, r_int, m_int, an_hstore, a_text, n_any,
+  n_money) VALUES (3, 1, '{}', '{}', '{}', 'empty', '{}', '', '', 'NaN', 0);
+"""
+
+
+@pytest.fixture(scope="module")
+def database(postgres):
+    postgres.sql("CREATE DATABASE load")
+    postgres.sql(TYPES_SQL, "load")
+    yield postgres.uri_of("load")
+    postgres.sql("DROP DATABASE load WITH (FORCE)")
+
+
+@pytest.fixture
+def sql(postgres, database):
+    def run(text: str):
+        return postgres.sql(text, "load")
+    run("DROP TABLE IF EXISTS public.orders CASCADE")
+    yield run
+    for (name,) in leftovers(run):  # of jobs that failed and could go on
+        run(f"DROP TABLE {name}")
+
+
+def leftovers(sql):
+    return sql("SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' "
+               "AND relname LIKE '\\_bulkhaul%'")
+
+
+def load(bulkhaul, database, rows, *words, code=0):
+    return bulkhaul("copy", ORDERS.format(rows), database, "--table", "orders", *words, code=code)
+
+
+def count(sql, table="public.orders"):
+    return sql(f"SELECT count(*) FROM {table}")[0][0]
+
+
+def test_a_new_table_is_made_from_the_rows(bulkhaul, database, sql, tmp_path):
+    report = tmp_path / "report.json"
+    load(bulkhaul, database, 50_000, "--workers", 2, "--unit-rows", 9000, "--report", report)
+    assert count(sql) == 50_000
+    found = json.loads(report.read_text())
+    assert found["tables"][0]["location"] == "public.orders"
+    assert found["tables"][0]["rows"] == 50_000
+    assert found["tables"][0]["counters"]["server_wal_bytes"] > 1_000_000
+    assert found["format"] == "postgres"
+    refused = load(bulkhaul, database, 10, code=1)
+    assert "public.orders exists; set if_exists" in refused.err
+    assert count(sql) == 50_000
+
+
+def test_every_type_goes_out_and_comes_back_unchanged(bulkhaul, database, sql):
+    sql("DROP TABLE IF EXISTS there.every_type")
+    bulkhaul("copy", database, database, "--table", "public.every_type", "--target-schema", "there")
+    difference = """
+      (SELECT t::text FROM {a}.every_type t EXCEPT ALL SELECT t::text FROM {b}.every_type t)"""
+    assert sql(difference.format(a="public", b="there")) == []
+    assert sql(difference.format(a="there", b="public")) == []
+    columns = """
+      SELECT attname, format_type(atttypid, atttypmod), attnotnull, attndims,
+        col_description(attrelid, attnum)
+      FROM pg_attribute WHERE attrelid = '{}.every_type'::regclass AND attnum > 0 ORDER BY attnum"""
+    assert sql(columns.format("there")) == sql(columns.format("public"))
+    assert sql("SELECT obj_description('there.every_type'::regclass)") == [("all of them",)]
+    assert sql("SELECT count(*) FROM pg_index WHERE indrelid = 'there.every_type'::regclass "
+               "AND indisprimary") == [(1,)]
+    bulkhaul("copy", database, database, "--table", "public.every_type", "--target-schema", "there",
+             "--if-exists", "truncate")
+    assert sql(difference.format(a="public", b="there")) == []
+
+
+def test_append_adds_all_at_once(bulkhaul, database, sql):
+    load(bulkhaul, database, 1000)
+    sql("ALTER TABLE orders DROP CONSTRAINT orders_pkey")
+    load(bulkhaul, database, 500, "--if-exists", "append", "--unit-rows", 100)
+    assert count(sql) == 1500
+    load(bulkhaul, database, 500, "--if-exists", "append", "--commit", "unit", "--unit-rows", 100)
+    assert count(sql) == 2000
+    load(bulkhaul, database, 7, "--if-exists", "truncate")
+    assert count(sql) == 7
+    assert leftovers(sql) == []
+
+
+def test_replace_keeps_what_hangs_off_the_table(bulkhaul, postgres, database, sql):
+    load(bulkhaul, database, 100)
+    column, second = [row[0] for row in sql(
+        "SELECT attname::text FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attnum > 0 "
+        "ORDER BY attnum LIMIT 2")]
+    sql(f"""
+      DO $$ BEGIN CREATE ROLE reader; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+      GRANT SELECT ON orders TO reader WITH GRANT OPTION;
+      CREATE INDEX by_second ON orders ("{second}") WHERE "{column}" IS NOT NULL;
+      ALTER TABLE orders ADD CONSTRAINT some_check CHECK ("{column}" IS NOT NULL);
+      COMMENT ON TABLE orders IS 'kept'; COMMENT ON INDEX by_second IS 'kept too';
+      ALTER TABLE orders SET (fillfactor = 90);
+      CREATE VIEW of_orders AS SELECT count(*) AS n FROM orders;
+      GRANT SELECT ON of_orders TO reader;
+      CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+      CREATE TRIGGER each_row BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION nothing();
+      INSERT INTO orders SELECT * FROM orders LIMIT 0""")
+    look = """
+      SELECT relacl::text, obj_description(oid), reloptions,
+        (SELECT array_agg(pg_get_indexdef(indexrelid) ORDER BY indexrelid::regclass::text) FROM pg_index
+          WHERE indrelid = c.oid),
+        (SELECT array_agg(conname || pg_get_constraintdef(oid) ORDER BY conname) FROM pg_constraint
+          WHERE conrelid = c.oid),
+        (SELECT array_agg(pg_get_triggerdef(oid)) FROM pg_trigger WHERE tgrelid = c.oid
+          AND NOT tgisinternal), obj_description('by_second'::regclass)
+      FROM pg_class c WHERE oid = 'orders'::regclass"""
+    before = sql(look)
+    old_oid = sql("SELECT 'orders'::regclass::oid")[0][0]
+    load(bulkhaul, database, 250, "--if-exists", "replace")
+    assert sql("SELECT 'orders'::regclass::oid")[0][0] != old_oid
+    assert sql(look) == before
+    assert sql("SELECT n FROM of_orders") == [(250,)]
+    sql("CREATE MATERIALIZED VIEW seen AS SELECT * FROM orders")
+    refused = load(bulkhaul, database, 5, "--if-exists", "replace", code=1)
+    assert "would lose the materialized view seen" in refused.err
+    assert count(sql) == 250
+    sql("DROP FUNCTION nothing() CASCADE; DROP MATERIALIZED VIEW seen; DROP VIEW of_orders")
+
+
+def test_upsert(bulkhaul, database, sql):
+    sql("""
+      DROP SCHEMA IF EXISTS up CASCADE; CREATE SCHEMA up;
+      CREATE TABLE up.fresh (id int, v text); INSERT INTO up.fresh SELECT i, 'new ' || i
+        FROM generate_series(5, 14) i;
+      CREATE TABLE up.stock (id int PRIMARY KEY, v text, kept text DEFAULT 'yes');
+      INSERT INTO up.stock SELECT i, 'old', 'mine' FROM generate_series(1, 10) i""")
+    words = ["copy", database, database, "--table", "up.fresh", "--target-table", "up.stock",
+             "--if-exists", "upsert"]
+    bulkhaul(*words)
+    assert sql("SELECT count(*), count(*) FILTER (WHERE v LIKE 'new%'), count(*) FILTER (WHERE kept "
+               "= 'mine') FROM up.stock") == [(14, 10, 10)]
+    sql("INSERT INTO up.fresh VALUES (20, 'a'), (20, 'b'), (20, 'c')")
+    refused = bulkhaul(*words, code=1)
+    assert "3 rows have the key (id) = 20" in refused.err
+    assert sql("SELECT count(*) FROM up.stock WHERE id = 20") == [(0,)]
+    for policy, expected in (("first", "a"), ("last", "c")):
+        bulkhaul(*words, "--duplicates", policy)
+        assert sql("SELECT v FROM up.stock WHERE id = 20") == [(expected,)]
+    bulkhaul(*words[:-1], "upsert", "--target-table", "up.made", "--key", "id", "--duplicates",
+             "last")
+    assert sql("SELECT count(*), count(DISTINCT id) FROM up.made") == [(11, 11)]
+
+
+def test_a_table_that_does_not_fit_is_refused_before_a_row_is_sent(bulkhaul, database, sql):
+    sql("""
+      DROP SCHEMA IF EXISTS fit CASCADE; CREATE SCHEMA fit;
+      CREATE TABLE fit.source (id int, naem text, whole text, at timestamp);
+      INSERT INTO fit.source VALUES (1, 'x', 'y', now());
+      CREATE TABLE fit.target (id int, name text, whole int, at date, must int NOT NULL);
+      CREATE TABLE fit.guarded (id int, naem text, whole text, at timestamp);
+      CREATE VIEW fit.looking AS SELECT 1 AS x""")
+    words = ["copy", database, database, "--table", "fit.source", "--if-exists", "append",
+             "--target-table"]
+    refused = bulkhaul(*words, "fit.target", code=1)
+    for said in ('it has no column "naem" (did you mean "name"?)', 'column "at" is timestamp',
+                 '"must" is NOT NULL without a default'):
+        assert said in refused.err, refused.err
+    assert "is a view" in bulkhaul(*words, "fit.looking", code=1).err
+    missing = bulkhaul(*words, "nowhere.t", code=1)
+    assert "no schema 'nowhere'" in missing.err
+
+
+def test_identity_generated_and_defaults(bulkhaul, database, sql):
+    sql("""
+      DROP SCHEMA IF EXISTS ident CASCADE; CREATE SCHEMA ident;
+      CREATE TABLE ident.source AS SELECT i AS id, i * 2 AS twice FROM generate_series(1, 40) i;
+      CREATE TABLE ident.target (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        twice int GENERATED ALWAYS AS (id * 2) STORED, made text DEFAULT 'by default');""")
+    for mode in ("append", "truncate", "upsert", "replace"):
+        bulkhaul("copy", database, database, "--table", "ident.source", "--target-table",
+                 "ident.target", "--if-exists", mode)
+        assert sql("SELECT count(*), sum(id), sum(twice), min(made) FROM ident.target") == [
+            (40, 820, 1640, "by default")], mode
+        sql("INSERT INTO ident.target DEFAULT VALUES")  # the sequence stands behind the rows
+        sql("DELETE FROM ident.target WHERE id > 40")
+
+
+def test_names_widths_and_no_rows(bulkhaul, database, sql):
+    columns = ", ".join(f'"c {i}" int' for i in range(1600))
+    sql(f"""
+      DROP SCHEMA IF EXISTS "Odd ""Schema" CASCADE; CREATE SCHEMA "Odd ""Schema";
+      CREATE TABLE "Odd ""Schema"."wide ü" ({columns});
+      INSERT INTO "Odd ""Schema"."wide ü" ("c 0", "c 1599") VALUES (1, 2);
+      CREATE TABLE "Odd ""Schema".empty (id int, "select" text)""")
+    bulkhaul("copy", database, database, "--schema", 'Odd "Schema', "--target-table",
+             "copy of {table}")
+    assert sql("""SELECT "c 0", "c 7", "c 1599" FROM "Odd ""Schema"."copy of wide ü" """) == [
+        (1, None, 2)]
+    assert sql("""SELECT count("select") FROM "Odd ""Schema"."copy of empty" """) == [(0,)]
+
+
+def test_the_last_row_breaks_a_unique_index_and_nothing_changes(bulkhaul, database, sql):
+    sql("""
+      DROP SCHEMA IF EXISTS uni CASCADE; CREATE SCHEMA uni;
+      CREATE TABLE uni.source AS SELECT i AS id FROM generate_series(1, 20000) i;
+      CREATE TABLE uni.target (id int PRIMARY KEY); INSERT INTO uni.target VALUES (20000)""")
+    words = ["copy", database, database, "--table", "uni.source", "--target-table", "uni.target",
+             "--if-exists", "append", "--unit-bytes", "64KiB", "--job-id", "unique"]
+    refused = bulkhaul(*words, code=1)
+    assert "20000" in refused.err and "uni.target" in refused.err
+    assert sql("SELECT * FROM uni.target") == [(20000,)]
+    sql("DELETE FROM uni.target")
+    bulkhaul("resume", "unique")
+    assert count(sql, "uni.target") == 20000
+
+
+def test_what_files_have_and_tables_do_not(bulkhaul, database):
+    for words in (["--shrink"], ["--single-file"], ["--conflict", "fail"], ["--commit", "job"],
+                  ["--commit", "unit"]):
+        refused = load(bulkhaul, database, 10, *words, code=2)
+        assert "leave out" in refused.err or "set commit" in refused.err or \
+            "takes if_exists" in refused.err or "if_exists: append" in refused.err, refused.err
+    planned = bulkhaul("plan", ORDERS.format(10), database, "--table", "orders")
+    assert "public.orders" in planned.out
