@@ -24,7 +24,7 @@ demo: build ## Exports 2 million orders from a SQLite database, verifies them, s
 test: ## Every suite; unit, contract and fault suites again under ASan+UBSan and TSan
 	@scripts/install-packages build test lint fuzz
 	@scripts/setup-python test
-	@scripts/setup-duckdb
+	@scripts/setup-npm
 	@build/deps/venv/bin/python scripts/run-tests
 
 bench: build ## Measures bulkhaul against what else there is and the raw protocols; draws pictures

@@ -14,7 +14,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 
-SPECTRUM = pathlib.Path(__file__).resolve().parents[1] / "data" / "csv-spectrum"
+SPECTRUM = pathlib.Path(__file__).resolve().parents[2] / "build" / "deps" / "npm" / "csv-spectrum"
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def query(bulkhaul):
     # The folder above both extensions' packages would take long to search.
     packages = pathlib.Path(duckdb_extension_postgres_scanner.__file__).parent
     bulkhaul.environment["BULKHAUL_LIBDUCKDB"] = str(
-        REPOSITORY / "build" / "deps" / "duckdb" / "libduckdb.so")
+        REPOSITORY / "build" / "deps" / "npm" / "duckdb" / "libduckdb.so")
     bulkhaul.environment["BULKHAUL_DUCKDB_EXTENSIONS"] = str(packages)
 
     def run(*words, **options):
