@@ -264,7 +264,8 @@ std::string WorkUnit::ToJson() const {
                {"range", RangeToJson(range)},
                {"source_state", Text(source_state)},
                {"estimated_rows", estimated_rows},
-               {"estimated_bytes", estimated_bytes}});
+               {"estimated_bytes", estimated_bytes},
+               {"row_bytes", row_bytes}});
 }
 
 Result<WorkUnit> WorkUnit::FromJson(std::string_view text) {
@@ -278,6 +279,7 @@ Result<WorkUnit> WorkUnit::FromJson(std::string_view text) {
   fields.Read("source_state", &unit.source_state);
   fields.Read("estimated_rows", &unit.estimated_rows);
   fields.Read("estimated_bytes", &unit.estimated_bytes);
+  fields.Read("row_bytes", &unit.row_bytes);
   ARROW_RETURN_NOT_OK(fields.status());
   return unit;
 }

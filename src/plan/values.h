@@ -83,6 +83,7 @@ struct WorkUnit {
   std::string source_state;  // JSON that only the source reads
   int64_t estimated_rows = -1;
   int64_t estimated_bytes = -1;
+  int64_t row_bytes = 0;  // of one row, where the source knows that rows may be larger than a batch
 
   std::string ToJson() const;
   static Result<WorkUnit> FromJson(std::string_view json);

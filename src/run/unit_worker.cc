@@ -16,6 +16,10 @@
 namespace bulkhaul {
 namespace {
 
+// A row that makes a batch of its own stands in memory as the answer that holds it, the next answer
+// on its way, the column that grows, the batch, and the writer's page, plain and compressed.
+constexpr int64_t kCopiesOfHugeRow = 8;
+
 using Clock = std::chrono::steady_clock;
 
 struct StopLink {
@@ -160,8 +164,12 @@ Result<int64_t> UnitWorker::Run(const Task& task) {
   const Options& options = attempt.table.record.dataset.options;
   const int64_t timeout_ms = options.GetDurationMs("unit_timeout");
 
+  int64_t wanted_bytes = run_.memory.worker_bytes;
+  if (task.unit.unit.row_bytes > run_.memory.batch_bytes) {
+    wanted_bytes += kCopiesOfHugeRow * task.unit.unit.row_bytes;
+  }
   ARROW_ASSIGN_OR_RAISE(attempt.reservation,
-                        run_.budget.Reserve(run_.memory.worker_bytes, attempt.stop.get_token()));
+                        run_.budget.Reserve(wanted_bytes, attempt.stop.get_token()));
   StageScope stage(run_.monitor, reads ? MemoryStage::kRead : MemoryStage::kAssemble);
   Watchdog::Watch watch(run_.watchdog, timeout_ms, attempt.stop);
   UnitContext& context = attempt.context;

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "transform/accumulator_kinds.h"
-#include "transform/type_name.h"
+#include "plan/type_name.h"
 
 namespace bulkhaul {
 namespace {

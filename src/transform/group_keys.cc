@@ -14,7 +14,7 @@
 #include <fmt/format.h>
 
 #include "transform/column_lookup.h"
-#include "transform/type_name.h"
+#include "plan/type_name.h"
 
 namespace bulkhaul {
 namespace {

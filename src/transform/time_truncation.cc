@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "transform/type_name.h"
+#include "plan/type_name.h"
 
 namespace bulkhaul {
 namespace {

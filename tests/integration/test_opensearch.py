@@ -623,3 +623,19 @@ def test_a_monthly_roll_up_equals_the_servers_aggregation(bulkhaul, node, tmp_pa
     assert refused.code in (1, 2)
     assert "shpo" in refused.err
     node.drop("sales")
+
+
+def test_documents_of_20_mb_inside_256_mib(bulkhaul, node, tmp_path):
+    for index in ("huge-1", "huge-2"):
+        node.create(index, {"seq": {"type": "long"}, "body": {"type": "text", "index": False}})
+        for number in range(3):
+            node.bulk(index, [{"seq": number, "body": str(number) * 20_000_000}])
+    report = tmp_path / "report.json"
+    bulkhaul("copy", node.uri("huge-*"), tmp_path / "out", "--memory-limit", "256MiB",
+             "--progress", "none", "--report", report)
+    node.drop("huge-*")
+    found = exports.query(exports.table_folders(tmp_path / "out")[0],
+                          "SELECT seq, count(*), min(length(body)), count(DISTINCT body) FROM {rows} "
+                          "GROUP BY seq ORDER BY seq")
+    assert found == [(number, 2, 20_000_000, 1) for number in range(3)]
+    assert json.loads(report.read_text())["memory"]["peak_rss_bytes"] <= 256 << 20

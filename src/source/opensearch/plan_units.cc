@@ -67,6 +67,7 @@ class IndexCutter {
                     i + 1 == pieces.size() ? "" : std::to_string(i + 1)};
       unit.estimated_rows = index.documents / count;
       unit.estimated_bytes = unit.estimated_rows * index.document_bytes;
+      unit.row_bytes = index.document_bytes;
       unit.source_state = token.ToJson();
       units->push_back(std::move(unit));
     }
