@@ -10,6 +10,8 @@
 #include <fmt/format.h>
 #include <libpq-fe.h>
 
+#include "tests/support/run_or_abort.h"
+
 namespace bulkhaul::test {
 namespace {
 
@@ -17,20 +19,6 @@ std::string ShellQuote(const std::string& text) {
   std::string quoted = "'";
   for (const char byte : text) quoted += byte == '\'' ? std::string("'\\''") : std::string(1, byte);
   return quoted + "'";
-}
-
-std::string RunOrAbort(const std::string& command) {
-  FILE* pipe = popen(command.c_str(), "r");
-  std::string output;
-  char buffer[4096];
-  while (pipe != nullptr && fgets(buffer, sizeof buffer, pipe) != nullptr) output += buffer;
-  const int status = pipe == nullptr ? -1 : pclose(pipe);
-  if (status != 0) {
-    fmt::print(stderr, "'{}' failed with status {}\n", command, status);
-    std::abort();
-  }
-  while (!output.empty() && output.back() == '\n') output.pop_back();
-  return output;
 }
 
 std::vector<std::vector<std::string>> RowsOf(PGresult* result, PGconn* connection) {

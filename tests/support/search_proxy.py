@@ -52,6 +52,7 @@ class SearchProxy(http.server.ThreadingHTTPServer):
         self.bodies: list[bytes] = []
         self.headers: list[dict] = []
         self.statuses: list[int] = []  # of answers, in the order in which they were given
+        self.contexts_open: set[str] = set()  # scroll ids that clients were told and did not close
         self.faults_done = 0
         self.dead = False
         self.silent = threading.Event()  # ends every stall
@@ -87,6 +88,15 @@ class SearchProxy(http.server.ThreadingHTTPServer):
             self.requests.append(line)
             self.bodies.append(body or b"")
             self.headers.append(dict(headers))
+
+    def note_contexts(self, line: str, body: bytes | None, status: int, answer: bytes) -> None:
+        if "scroll" not in line or status not in (200, 404):
+            return
+        with self._mutex:
+            if line.startswith("DELETE"):
+                self.contexts_open.difference_update(json.loads(body)["scroll_id"])
+            elif status == 200:
+                self.contexts_open.add(json.loads(answer)["_scroll_id"])
 
     def die(self) -> None:
         """Accepts no connection any more and closes those it has."""
@@ -133,6 +143,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.connection.close()
             return
         status, kind, text = self._ask(self.command, self.path, body)
+        self.server.note_contexts(line, body, status, text)
         if fault is None:
             self._answer(status, kind, text)
         elif fault == "cut":

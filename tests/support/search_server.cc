@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "tests/support/run_or_abort.h"
+
 namespace bulkhaul::test {
 namespace {
 
@@ -14,17 +16,7 @@ std::string Script(const std::string& words) {
   const std::string command =
       fmt::format("BULKHAUL_SEARCH_QUICK=1 BULKHAUL_SEARCH_HEAP_MB=512 '{}/scripts/test-search' {}",
                   BULKHAUL_SOURCE_DIR, words);
-  FILE* pipe = popen(command.c_str(), "r");
-  std::string output;
-  char buffer[4096];
-  while (pipe != nullptr && fgets(buffer, sizeof buffer, pipe) != nullptr) output += buffer;
-  const int status = pipe == nullptr ? -1 : pclose(pipe);
-  if (status != 0) {
-    fmt::print(stderr, "'{}' failed with status {}\n", command, status);
-    std::abort();
-  }
-  while (!output.empty() && output.back() == '\n') output.pop_back();
-  return output;
+  return RunOrAbort(command);
 }
 
 class SearchServer {

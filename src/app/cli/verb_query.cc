@@ -1,11 +1,15 @@
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cstdio>
 #include <filesystem>
 
+#include <arrow/array/array_binary.h>
 #include <arrow/io/file.h>
 #include <arrow/io/stdio.h>
 #include <arrow/ipc/writer.h>
+#include <arrow/type_traits.h>
 #include <arrow/util/checked_cast.h>
 #include <fmt/format.h>
 

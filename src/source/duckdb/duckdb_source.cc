@@ -117,7 +117,7 @@ class DuckdbSource final : public Source {
           "a duckdb: source gives the results of queries: --query \"select …\", or "
           "queries in the job file");
     }
-    ARROW_ASSIGN_OR_RAISE(auto database, Opened());
+    ARROW_ASSIGN_OR_RAISE(const auto database, Database::Open(attachments_, settings_));
     std::vector<Dataset> datasets;
     for (const auto& query : selector.queries) {
       Dataset dataset;
@@ -165,8 +165,6 @@ class DuckdbSource final : public Source {
   }
 
  private:
-  Result<std::shared_ptr<Database>> Opened() { return Database::Open(attachments_, settings_); }
-
   const std::vector<Attachment> attachments_;
   DatabaseSettings settings_;  // constant after construction
   std::stop_token stop_;       // constant after StopOn()
