@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import concurrent.futures
+import contextlib
 import hashlib
 import json
 import os
@@ -10,6 +12,7 @@ import pathlib
 import signal
 import socket
 import ssl
+import threading
 import urllib.parse
 
 import pytest
@@ -18,7 +21,7 @@ from support import exports, faults
 from support.aws import is_signed
 from support.certificates import Certificates
 from support.http_proxy import HttpProxy
-from support.search import SearchNode
+from support.search import SearchError, SearchNode
 from support.search_proxy import SearchProxy
 
 DOCUMENTS = 3000
@@ -326,14 +329,51 @@ def test_circuit_breakers_come_back(bulkhaul, node, proxy, tmp_path):
     assert sequence(tmp_path / "out") == list(range(DOCUMENTS))
 
 
+# Keeps the node's one search thread busy for some hundred milliseconds.
+SLOW_SEARCH = {"size": 0, "query": {"script": {"script": """
+    double sum = 0; for (int turn = 0; turn < 2000; turn++) { sum += Math.sqrt(turn) }
+    return sum > 0"""}}}
+
+
+@contextlib.contextmanager
+def searches_of_others(node):
+    """More at a time than the queue holds, from when the node begins to reject."""
+    ended = threading.Event()
+    rejected = threading.Event()
+
+    def search():
+        while not ended.is_set():
+            try:
+                node.call("POST", "/logs/_search", SLOW_SEARCH)
+            except SearchError as error:
+                assert error.status == 429
+                rejected.set()
+
+    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+        running = [pool.submit(search) for _ in range(24)]
+        try:
+            assert rejected.wait(timeout=60)
+            yield
+        finally:
+            ended.set()
+    for one in running:
+        one.result()
+
+
 def test_search_queue_is_full(bulkhaul, node, proxy, tmp_path):
-    """One thread, a queue of 14, and 32 workers."""
+    """One thread and a queue of 14, filled by others when the copy has begun."""
     report = tmp_path / "report.json"
-    bulkhaul("copy", proxy.uri("logs"), tmp_path / "out", "--unit-rows", "60", "--workers", "32",
-             "--page-documents", "20", "--retries", "1000", "--retry-delay", "10ms",
-             "--retry-delay-max", "200ms", "--report", report)
+    with contextlib.ExitStack() as others:
+        def recover():
+            faults.wait_until(lambda: proxy.statuses.count(429) >= 10, what="answers of 429")
+            others.close()
+
+        proxy.inject(lambda: others.enter_context(searches_of_others(node)), NEXT_PAGE, skip=2)
+        with faults.in_background(recover):
+            bulkhaul("copy", proxy.uri("logs"), tmp_path / "out", "--unit-rows", "60", "--workers",
+                     "32", "--page-documents", "20", "--retries", "1000", "--retry-delay", "10ms",
+                     "--retry-delay-max", "200ms", "--report", report)
     assert sequence(tmp_path / "out") == list(range(DOCUMENTS))
-    assert 429 in proxy.statuses
     assert json.loads(report.read_text())["totals"]["retries"] > 0
     # Of a search that it rejects half way the server keeps the context, and tells nobody its id.
     assert proxy.contexts_open == set()
