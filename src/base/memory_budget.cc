@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include <malloc.h>
 #include <unistd.h>
 
 namespace bulkhaul {
@@ -79,6 +80,8 @@ int64_t PeakResidentBytes() {
   const int64_t bytes = ProcBytes("/proc/self/status", "VmHWM:");
   return bytes == kUnlimited ? ResidentBytes() : bytes;
 }
+
+void ReturnLargeBlocks() { mallopt(M_MMAP_THRESHOLD, 4 << 20); }
 
 Reservation::Reservation(Reservation&& other) noexcept
     : budget_(std::exchange(other.budget_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}

@@ -18,6 +18,11 @@ int64_t AvailableMemoryBytes();
 int64_t ResidentBytes();
 int64_t PeakResidentBytes();
 
+// From now on memory that is freed in blocks of 4 MiB or more goes back to the system at once, for
+// the process's life: values of many MB would else leave holes in malloc's arenas that nothing else
+// fills. Thread-safe.
+void ReturnLargeBlocks();
+
 class MemoryBudget;
 
 // Gives its bytes back when destroyed. Movable; not thread-safe; must not outlive its budget.

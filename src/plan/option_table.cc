@@ -131,6 +131,13 @@ constexpr OptionSpec kOptions[] = {
     {"fields", kList, "", kBoth, "OpenSearch",
      "Fields to take: names, objects with all that is in them, wildcards (http.*)."},
     {"exclude_fields", kList, "", kBoth, "OpenSearch", "Fields to leave out: names or wildcards."},
+    {"fetch", kEnum, "source", kBoth, "OpenSearch",
+     "Where values come from. source: from the documents. doc_values: from the index's columns, "
+     "which is faster for a few fields; fields whose values may differ there are refused, but "
+     "fractions in integer fields are cut, and dates to their type's digits. auto: doc_values "
+     "where "
+     "that may be, for up to 8 fields.",
+     "source|doc_values|auto"},
     {"metadata_columns", kList, "", kBoth, "OpenSearch",
      "Columns beside the fields: _id, _index, _routing, _seq_no."},
     {"objects", kEnum, "flatten", kBoth, "OpenSearch",

@@ -167,6 +167,7 @@ Result<int64_t> UnitWorker::Run(const Task& task) {
   int64_t wanted_bytes = run_.memory.worker_bytes;
   if (task.unit.unit.row_bytes > run_.memory.batch_bytes) {
     wanted_bytes += kCopiesOfHugeRow * task.unit.unit.row_bytes;
+    ReturnLargeBlocks();
   }
   ARROW_ASSIGN_OR_RAISE(attempt.reservation,
                         run_.budget.Reserve(wanted_bytes, attempt.stop.get_token()));

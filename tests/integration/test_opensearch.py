@@ -18,7 +18,7 @@ import pytest
 
 from support import exports, faults
 from support.search import SearchNode
-from support.search_types import check_every_type
+from support.search_types import check_doc_values, check_every_type
 
 DAY = datetime.timedelta(days=1)
 START = datetime.datetime(2024, 3, 1)
@@ -243,6 +243,10 @@ queries:
     bulkhaul("run", job)
     assert len(sequence(tmp_path / "two", "errors")) == DAYS * PER_DAY // 4
     assert len(sequence(tmp_path / "two", "warnings")) == (DAYS - 1) * PER_DAY // 4
+
+
+def test_doc_values(bulkhaul, node, tmp_path):
+    check_doc_values(bulkhaul, node, tmp_path)
 
 
 def test_every_field_type(bulkhaul, node, tmp_path):

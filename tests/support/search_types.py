@@ -141,3 +141,40 @@ def check_every_type(bulkhaul, node, destination) -> set[str]:
     assert not wrong, "\n".join(wrong)
     assert CORE <= set(known)
     return set(known)
+
+
+DOC_VALUES = {"k": {"type": "keyword"}, "l": {"type": "long"}, "u": {"type": "unsigned_long"},
+              "f": {"type": "double"}, "b": {"type": "boolean"}, "t": {"type": "date"},
+              "n": {"type": "date_nanos"}, "text": {"type": "text"}}
+
+
+def check_doc_values(bulkhaul, node, out) -> None:
+    """The same rows as from the documents, or a refusal."""
+    # The Elasticsearch of the tests has no unsigned_long.
+    left_out = {"u"} if node.kind.startswith("elastic") else set()
+    node.create("columns", {name: DOC_VALUES[name] for name in DOC_VALUES.keys() - left_out})
+    node.bulk("columns", [
+        {"k": "é\"\\ \n", "l": 2**53 + 1, "u": BIG, "f": 0.1, "b": True, "text": "x",
+         "t": "2024-03-01T12:34:56.789Z", "n": "2024-03-01T12:34:56.123456789Z"},
+        {"k": "", "l": -(2**63), "u": 0, "f": -1e300, "b": False, "t": 0, "text": "y"},
+        {"text": "none of them"}])
+    fields = ",".join(DOC_VALUES.keys() - left_out - {"text"})
+    wanted = ["copy", node.uri("columns"), "--fields", fields, "--metadata-columns", "_id"]
+    found = {}
+    for fetch in ("source", "doc_values", "auto"):
+        bulkhaul(*wanted[:2], out / fetch, *wanted[2:], "--fetch", fetch)
+        table = exports.read(out / fetch / "columns")
+        found[fetch] = (table.schema.names, table.schema.types,
+                        sorted(table.to_pylist(), key=lambda row: row["_id"]))
+    assert found["doc_values"] == found["auto"] == found["source"]
+    assert sum(row["l"] == 2**53 + 1 for row in found["source"][2]) == 1
+    bulkhaul("copy", node.uri("columns"), out / "plain", "--fields", "l", "--fetch", "doc_values")
+    assert sorted(row["l"] or 0 for row in exports.read(out / "plain/columns").to_pylist()) == [
+        -(2**63), 0, 2**53 + 1]
+    refused = bulkhaul("copy", node.uri("columns"), out / "no", "--fetch", "doc_values", code=None)
+    assert refused.code in (1, 2) and "'text'" in refused.err and "fetch: source" in refused.err
+    node.bulk("columns", [{"k": ["b", "a"]}])
+    refused = bulkhaul("copy", node.uri("columns"), out / "no", "--fields", "k", "--fetch",
+                       "doc_values", code=None)
+    assert refused.code in (1, 2) and "several values" in refused.err
+    node.drop("columns")

@@ -18,6 +18,7 @@ namespace {
 
 using arrow::internal::checked_cast;
 
+constexpr int64_t kHugeValueBytes = 64 << 10;
 constexpr int64_t kRuns = 8;
 constexpr int64_t kRunRows = 512;
 // Rows over which a dictionary's own bytes are spread: a row group of a usual unit.
@@ -220,6 +221,25 @@ Tuning ChooseEncodings(const arrow::RecordBatch& batch) {
   Tuning tuning;
   for (const auto& column : batch.columns()) tuning.push_back(Choose(*column));
   return tuning;
+}
+
+Tuning ChooseForHugeValues(const arrow::RecordBatch& batch) {
+  Tuning tuning(batch.num_columns());
+  bool any = false;
+  for (int i = 0; i < batch.num_columns(); ++i) {
+    const arrow::Array& column = *batch.column(i);
+    int64_t bytes = 0;
+    if (arrow::is_base_binary_like(column.type_id())) {
+      bytes = arrow::is_large_binary_like(column.type_id())
+                  ? checked_cast<const arrow::LargeBinaryArray&>(column).total_values_length()
+                  : checked_cast<const arrow::BinaryArray&>(column).total_values_length();
+    }
+    if (bytes <= kHugeValueBytes * std::max<int64_t>(1, batch.num_rows())) continue;
+    tuning[i].encoding = ColumnEncoding::kPlain;
+    tuning[i].statistics = false;
+    any = true;
+  }
+  return any ? tuning : Tuning();
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> SampleRows(const arrow::RecordBatch& batch) {

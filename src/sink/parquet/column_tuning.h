@@ -37,6 +37,10 @@ using Tuning = std::vector<ColumnTuning>;
 // children are looked at, others keep kDefault. `compress` is left true. Pure.
 Tuning ChooseEncodings(const arrow::RecordBatch& batch);
 
+// For a batch of few rows: columns whose values have more than 64 KiB on average get no dictionary
+// and no statistics, which would hold six copies of a value. Empty when there are none. Pure.
+Tuning ChooseForHugeValues(const arrow::RecordBatch& batch);
+
 // Rows from which a sample says something; smaller tables take the defaults.
 inline constexpr int64_t kTuningRowsMin = 2048;
 

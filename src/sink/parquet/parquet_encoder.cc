@@ -220,6 +220,9 @@ class ParquetEncoder : public PartEncoder {
         Tuning chosen = ChooseEncodings(*sample);
         ARROW_RETURN_NOT_OK(TryCompression(settings_, *sample, &pool_, &chosen));
         tuning = cache_->Keep(dataset_, std::move(chosen));
+      } else if (tuning == nullptr && first != nullptr) {
+        Tuning chosen = ChooseForHugeValues(*first);
+        if (!chosen.empty()) tuning = cache_->Keep(dataset_, std::move(chosen));
       }
     }
     ARROW_ASSIGN_OR_RAISE(writer_,

@@ -25,6 +25,8 @@ constexpr char kDefaultTimeField[] = "@timestamp";
 constexpr size_t kIndicesSampled = 8;
 constexpr int64_t kDocumentsSampled = 200;
 constexpr int64_t kSampleBytesMax = 4 << 20;
+// As the option `fetch` says.
+constexpr size_t kDocValueFieldsMaxOfAuto = 8;
 
 // The query DSL is in a bool's filter, which several clauses share.
 std::string AllOf(const std::vector<std::string>& queries) {
@@ -342,7 +344,7 @@ class TableDescriber {
     search::LayoutOptions layout_options = LayoutWishes();
     ARROW_ASSIGN_OR_RAISE(const auto draft, search::MakeLayout(merged, layout_options));
     ARROW_RETURN_NOT_OK(Sample(merged, FieldsBody(draft), &layout_options));
-    ARROW_ASSIGN_OR_RAISE(auto layout, search::MakeLayout(merged, layout_options));
+    ARROW_ASSIGN_OR_RAISE(auto layout, FinalLayout(merged, layout_options));
     const auto& order = options_.GetList("columns");
     const auto place = [&](const search::ColumnSpec& column) {
       return std::find(order.begin(), order.end(), column.path) - order.begin();
@@ -353,6 +355,23 @@ class TableDescriber {
     state_.body = SearchBody(layout, layout_options);
     state_.layout = layout.ToJson();
     return Status::OK();
+  }
+
+  // From doc values where they are asked for, or are the same and few: the server reads each field
+  // by itself then, and not the whole document.
+  Result<search::PageLayout> FinalLayout(const search::MergedMapping& merged,
+                                         search::LayoutOptions wishes) {
+    const std::string& fetch = options_.GetString("fetch");
+    if (fetch != "source") {
+      wishes.doc_values = true;
+      auto layout = search::MakeLayout(merged, wishes);
+      if (fetch == "doc_values") return layout;
+      if (layout.ok() && layout->RequestedFields().size() <= kDocValueFieldsMaxOfAuto) {
+        return layout;
+      }
+      wishes.doc_values = false;
+    }
+    return search::MakeLayout(merged, wishes);
   }
 
   search::LayoutOptions LayoutWishes() const {
@@ -449,8 +468,12 @@ class TableDescriber {
   static std::string SearchBody(const search::PageLayout& layout,
                                 const search::LayoutOptions& wishes) {
     Json body = Json::object();
-    // The server takes longer to filter than to send, unless much is left out.
-    if (!wishes.include.empty() || !wishes.exclude.empty()) {
+    if (layout.doc_values) {
+      // Without stored fields not even the document's id is looked up.
+      const bool identity = wishes.id || wishes.routing;
+      body[identity ? "_source" : "stored_fields"] = identity ? Json(false) : Json("_none_");
+    } else if (!wishes.include.empty() || !wishes.exclude.empty()) {
+      // The server takes longer to filter than to send, unless much is left out.
       Json source = Json::object();
       if (!wishes.include.empty()) source["includes"] = wishes.include;
       if (!wishes.exclude.empty()) source["excludes"] = wishes.exclude;

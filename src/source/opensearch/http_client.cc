@@ -24,7 +24,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int kPollMs = 1000;
 constexpr long kSocketReadBytes = 512 << 10;
 // What a buffer keeps from one answer to the next.
-constexpr size_t kKeptBufferBytes = 32 << 20;
+constexpr size_t kKeptBufferBytes = 8 << 20;
 
 struct CurlFree {
   void operator()(CURL* easy) const { curl_easy_cleanup(easy); }

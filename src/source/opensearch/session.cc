@@ -19,6 +19,7 @@ namespace {
 // The rows of a usual page are batch enough: gathering more wins nothing and holds memory in every
 // worker.
 constexpr int64_t kBatchBytesEnough = 512 << 10;
+constexpr int64_t kAheadBytesMax = 8 << 20;
 
 class SearchSession;
 
@@ -213,6 +214,8 @@ Status ScrollReader::FetchPage() {
 Status ScrollReader::AskAhead() {
   if (!session_->settings_.pipelined) return Status::OK();
   if (session_->limiter_ != nullptr && session_->limiter_->limited()) return Status::OK();
+  // Of documents that fill a page by themselves, one at a time is in memory.
+  if (static_cast<int64_t>(page_->body.size()) > kAheadBytesMax) return Status::OK();
   const PageHead head = PeekPageHead(page_->body);
   if (head.scroll_id.empty() || head.total < 0) return Status::OK();
   const int64_t known = progress_.documents + page_documents_;

@@ -28,6 +28,8 @@ struct MappedField {
   std::string alias_of;    // the path that an alias stands for, or ""
   bool is_object = false;  // its own values are in the fields below it: object, passthrough
   bool computed = false;   // runtime (Elasticsearch) or derived (OpenSearch): not in _source
+  // Why its doc values may be others than those of the document; "" when they are the same.
+  std::string doc_values_differ;
   std::vector<std::string>
       multi_fields;  // full paths ("message.keyword"): same value, not in _source
 

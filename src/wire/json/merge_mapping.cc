@@ -46,6 +46,7 @@ void Merge(const MappedField& field, const std::string& index, MergedField* into
   }
   if (merged.locale.empty()) merged.locale = field.locale;
   if (field.computed) merged.computed = true;
+  if (merged.doc_values_differ.empty()) merged.doc_values_differ = field.doc_values_differ;
   if (merged.alias_of.empty()) merged.alias_of = field.alias_of;
   merged.is_object = ClassifyType(merged.type).field_class == FieldClass::kObject;
   for (const std::string& name : field.multi_fields) {

@@ -141,12 +141,30 @@ bool HasIntegers(const MergedField& field) {
   });
 }
 
+// Doc values come sorted, and text without those that repeat: of several values that is no array of
+// the document.
+Status CheckDocValues(const MappedField& field, const LayoutOptions& options) {
+  std::string why = field.doc_values_differ;
+  if (why.empty() && options.array_fields.contains(field.path)) {
+    why = "documents have several values, whose order and number doc values do not keep";
+  }
+  if (why.empty() && options.dates == DateForm::kText && field.type.starts_with("date")) {
+    why = "the server writes dates anew (dates: text)";
+  }
+  if (why.empty()) return Status::OK();
+  return UserError(fmt::format("field '{}': its doc values may be others than those of the "
+                               "documents: {}; leave it out, or choose fetch: source",
+                               field.path, why),
+                   kDocValuesDiffer);
+}
+
 Result<ColumnSpec> ColumnOf(const MergedField& merged, const LayoutOptions& options) {
   const MappedField& field = merged.field;
   ColumnSpec column;
   column.path = field.path;
   column.source_type = SourceTypeOf(merged);
   column.from_fields = options.doc_values || field.from_fields();
+  if (options.doc_values) ARROW_RETURN_NOT_OK(CheckDocValues(field, options));
   if (!merged.conflict.empty()) {
     if (options.conflicts == OnConflict::kError) {
       return UserError(merged.conflict +
@@ -395,6 +413,12 @@ Result<PageLayout> MakeLayout(const MergedMapping& mapping, const LayoutOptions&
   layout.misfit = options.misfit;
   layout.excess_digits = options.excess_digits;
   layout.doc_values = options.doc_values;
+  if (options.doc_values && (options.extra || options.arrays != ArrayForm::kAuto)) {
+    return UserError(options.extra ? "extra needs the documents themselves: fetch: source"
+                                   : "doc values do not keep arrays as they are: choose arrays: "
+                                     "auto, or fetch: source",
+                     kDocValuesDiffer);
+  }
   const auto add = [&](bool wanted, const char* name, ColumnKind kind) {
     if (!wanted) return;
     ColumnSpec column;

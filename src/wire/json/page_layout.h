@@ -17,6 +17,9 @@
 
 namespace bulkhaul::search {
 
+// Code of the error that says that doc values are not what the documents have.
+inline constexpr char kDocValuesDiffer[] = "doc_values_differ";
+
 enum class ObjectForm { kFlatten, kStruct };  // columns "a.b"; or a column "a" of type struct
 // kAuto: a list where LayoutOptions::array_fields says so, else single values;
 // kList: every field a list; kFirst: the first value that is not null, the others counted;
@@ -54,7 +57,8 @@ struct LayoutOptions {
   OnMisfitValue misfit = OnMisfitValue::kError;
   OnExcessDigits excess_digits = OnExcessDigits::kError;
   OnConflict conflicts = OnConflict::kError;
-  // Hits carry every column in "fields" (docvalue_fields) and no "_source".
+  // Hits carry every column in "fields" (docvalue_fields) and no "_source". kUser with the code
+  // kDocValuesDiffer where a column's values there may be others than those of the documents.
   bool doc_values = false;
 };
 

@@ -169,10 +169,50 @@ TEST(MakeLayout, ComputedFieldsAreRequested) {
                                                     std::pair<std::string, std::string>(
                                                         "day", "strict_date_optional_time_nanos"),
                                                     std::pair<std::string, std::string>("rt", "")));
+}
+
+TEST(MakeLayout, DocValuesOnlyWhereTheyAreWhatDocumentsHave) {
+  const auto error = [](const std::string& field, LayoutOptions options = {}) {
+    options.doc_values = true;
+    return MessageOf(LayoutOf(R"({"f":)" + field + "}", options).status());
+  };
+  for (const char* same : {"keyword", "long", "unsigned_long", "double", "boolean", "date"}) {
+    EXPECT_EQ(error(fmt::format(R"({{"type":"{}"}})", same)), "") << same;
+  }
+  for (const char* other :
+       {"text", "float", "scaled_float", "ip", "geo_point", "nested", "binary"}) {
+    EXPECT_THAT(error(fmt::format(R"({{"type":"{}"}})", other)),
+                HasSubstr(fmt::format("field 'f': its doc values may be others than those of the "
+                                      "documents: fields of type {}",
+                                      other)));
+  }
+  EXPECT_THAT(error(R"({"type":"keyword","normalizer":"lowercase"})"), HasSubstr("normalizer"));
+  EXPECT_THAT(error(R"({"type":"keyword","ignore_above":256})"), HasSubstr("ignore_above"));
+  EXPECT_THAT(error(R"({"type":"long","null_value":0})"), HasSubstr("null_value"));
+  EXPECT_THAT(error(R"({"type":"long","ignore_malformed":true})"), HasSubstr("ignore_malformed"));
+  EXPECT_THAT(error(R"({"type":"long","doc_values":"false"})"), HasSubstr("doc_values: false"));
+  EXPECT_THAT(error(R"({"type":"long"},"g":{"type":"long","copy_to":"f"})"), HasSubstr("copy_to"));
   LayoutOptions options;
+  options.array_fields = {"f"};
+  EXPECT_THAT(error(R"({"type":"keyword"})", options), HasSubstr("several values"));
+  options = {};
+  options.arrays = ArrayForm::kList;
+  EXPECT_THAT(error(R"({"type":"keyword"})", options), HasSubstr("arrays: auto"));
+  options = {};
+  options.extra = true;
+  EXPECT_THAT(error(R"({"type":"keyword"})", options), HasSubstr("extra"));
+  options = {};
+  options.dates = DateForm::kText;
+  EXPECT_THAT(error(R"({"type":"date"})", options), HasSubstr("dates: text"));
+  // Fields that are left out do not count.
+  options = {};
   options.doc_values = true;
-  EXPECT_EQ(MakeLayout(MergeMappings(*mappings), options).ValueOrDie().RequestedFields().size(),
-            4u);
+  options.include = {"f"};
+  EXPECT_EQ(LayoutOf(R"({"f":{"type":"long"},"t":{"type":"text"}})", options)
+                .ValueOrDie()
+                .RequestedFields()
+                .size(),
+            1u);
 }
 
 TEST(PageLayout, JsonThereAndBack) {

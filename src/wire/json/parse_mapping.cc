@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -41,6 +42,26 @@ std::vector<std::string> ListOf(const Json& object, const char* key) {
   return list;
 }
 
+// Sources: Elasticsearch guide, "Mapping parameters" and "Doc value fields"; OpenSearch
+// documentation, "Mapping parameters".
+std::string WhyDocValuesDiffer(const std::string& type, const Json& definition) {
+  constexpr std::array<std::string_view, 9> kSame = {"byte",    "short",         "integer",
+                                                     "long",    "unsigned_long", "double",
+                                                     "boolean", "date",          "date_nanos"};
+  if (IsFalse(definition, "doc_values")) return "it has doc_values: false";
+  if (!TextOf(definition, "null_value").empty()) return "its null_value stands in place of nulls";
+  if (TextOf(definition, "ignore_malformed") == "true") {
+    return "ignore_malformed leaves values out";
+  }
+  if (type == "keyword") {
+    if (!TextOf(definition, "normalizer").empty()) return "its normalizer changes values";
+    if (!TextOf(definition, "ignore_above").empty()) return "ignore_above leaves long values out";
+    return {};
+  }
+  if (std::find(kSame.begin(), kSame.end(), type) != kSame.end()) return {};
+  return fmt::format("fields of type {} keep their values in another form, or none", type);
+}
+
 MappedField FieldOf(std::string path, const Json& definition) {
   MappedField field;
   field.path = std::move(path);
@@ -48,6 +69,7 @@ MappedField FieldOf(std::string path, const Json& definition) {
   field.format = TextOf(definition, "format");
   field.locale = TextOf(definition, "locale");
   if (field.type.empty()) field.type = "object";
+  field.doc_values_differ = WhyDocValuesDiffer(field.type, definition);
   if (field.type == "constant_keyword") field.constant = TextOf(definition, "value");
   if (field.type == "alias") field.alias_of = TextOf(definition, "path");
   const auto fields = definition.find("fields");
@@ -59,8 +81,13 @@ MappedField FieldOf(std::string path, const Json& definition) {
   return field;
 }
 
-Status AddProperties(const std::string& prefix, const Json& holder, int depth,
-                     std::vector<MappedField>* fields) {
+// What one mapping tells of its fields, on the way down.
+struct FieldList {
+  std::vector<MappedField>* fields;
+  std::vector<std::string> copied_to;  // fields that get the values of others too
+};
+
+Status AddProperties(const std::string& prefix, const Json& holder, int depth, FieldList* list) {
   const auto properties = holder.find("properties");
   if (properties == holder.end()) return Status::OK();
   if (!properties->is_object()) return NotAMapping("\"properties\" is no object");
@@ -74,8 +101,21 @@ Status AddProperties(const std::string& prefix, const Json& holder, int depth,
     if (holds_fields && !field.is_object) field.type = "disabled object";
     const std::string below = field.path + ".";
     const bool open = field.is_object || field.type == "nested";
-    fields->push_back(std::move(field));
-    if (open) ARROW_RETURN_NOT_OK(AddProperties(below, definition, depth + 1, fields));
+    list->fields->push_back(std::move(field));
+    for (auto& target : ListOf(definition, "copy_to")) list->copied_to.push_back(std::move(target));
+    if (open) ARROW_RETURN_NOT_OK(AddProperties(below, definition, depth + 1, list));
+  }
+  return Status::OK();
+}
+
+Status AddMapped(const Json& mappings, std::vector<MappedField>* fields) {
+  FieldList list{fields, {}};
+  ARROW_RETURN_NOT_OK(AddProperties("", mappings, 0, &list));
+  for (MappedField& field : *fields) {
+    if (std::find(list.copied_to.begin(), list.copied_to.end(), field.path) !=
+        list.copied_to.end()) {
+      field.doc_values_differ = "copy_to adds the values of other fields";
+    }
   }
   return Status::OK();
 }
@@ -88,6 +128,7 @@ void AddComputed(const Json& mappings, const char* section, std::vector<MappedFi
     if (!definition.is_object()) continue;
     MappedField field = FieldOf(name, definition);
     field.computed = true;
+    field.doc_values_differ = "it is computed";
     // A runtime field shadows a mapped one of the same name.
     std::erase_if(*fields, [&](const MappedField& other) { return other.path == field.path; });
     fields->push_back(std::move(field));
@@ -104,6 +145,7 @@ void ResolveAliases(std::vector<MappedField>* fields) {
         });
     if (target == fields->end()) continue;
     field.type = target->type;
+    field.doc_values_differ = "it is an alias";
     field.format = target->format;
     field.locale = target->locale;
   }
@@ -126,7 +168,7 @@ Result<std::vector<IndexMapping>> ParseMappings(std::string_view answer) {
     }
     const Json& mappings = body["mappings"];
     mapping.hash = Xxh3Of(mappings.dump(-1, ' ', false, Json::error_handler_t::replace));
-    ARROW_RETURN_NOT_OK(AddProperties("", mappings, 0, &mapping.fields));
+    ARROW_RETURN_NOT_OK(AddMapped(mappings, &mapping.fields));
     AddComputed(mappings, "runtime", &mapping.fields);
     AddComputed(mappings, "derived", &mapping.fields);
     ResolveAliases(&mapping.fields);
