@@ -20,7 +20,7 @@ PAGE_DOCUMENTS = 5000
 DELAY_MS = 20
 # So small that a worker waits for the node and not for a core, as with a cluster that has more
 # cores than this machine; with pages of 5,000 the two cores are busy with four workers.
-FAR_PAGE_DOCUMENTS = 200
+FAR_PAGE_DOCUMENTS = 100
 FAR_INDICES = "logs-2024.03.*"
 FAR_DOCUMENTS = sum(count for name, _, _, count in index_plan() if name.startswith("logs-2024"))
 ELASTICDUMP = "6.125.1"
@@ -140,7 +140,7 @@ def search_far(copy, scenario, rounds: int) -> dict:
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         address = f"127.0.0.1:{proxy.stdout.readline().strip()}"
-        for _ in range(min(rounds, 2)):
+        for _ in range(min(rounds, 1)):
             for count in (1, 2, 4, 8, 16, 32, 48, 70):
                 one = copy(f"opensearch://{address}/{FAR_INDICES}", "--workers", count,
                            "--page-documents", FAR_PAGE_DOCUMENTS)

@@ -18,7 +18,7 @@ import pytest
 
 from support import exports, faults
 from support.search import SearchNode
-from support.search_types import check_doc_values, check_every_type
+from support.search_types import check_doc_values, check_every_type, check_week_formats
 
 DAY = datetime.timedelta(days=1)
 START = datetime.datetime(2024, 3, 1)
@@ -247,6 +247,10 @@ queries:
 
 def test_doc_values(bulkhaul, node, tmp_path):
     check_doc_values(bulkhaul, node, tmp_path)
+
+
+def test_dates_by_weeks(bulkhaul, node, tmp_path):
+    check_week_formats(bulkhaul, node, tmp_path)
 
 
 def test_every_field_type(bulkhaul, node, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from support import exports, faults
 from support.search import SearchNode
 from support.search_proxy import SearchProxy
-from support.search_types import check_doc_values, check_every_type
+from support.search_types import check_doc_values, check_every_type, check_week_formats
 
 DOCUMENTS = 3000
 KINDS = os.environ.get("BULKHAUL_TEST_SEARCH_OTHER_KINDS", "opensearch-2,elasticsearch-8")
@@ -55,6 +55,10 @@ def test_every_field_type(bulkhaul, node, tmp_path):
 
 def test_doc_values(bulkhaul, node, tmp_path):
     check_doc_values(bulkhaul, node, tmp_path)
+
+
+def test_dates_by_weeks(bulkhaul, node, tmp_path):
+    check_week_formats(bulkhaul, node, tmp_path)
 
 
 def test_fields_that_are_not_in_the_document(bulkhaul, node, tmp_path):

@@ -178,3 +178,27 @@ def check_doc_values(bulkhaul, node, out) -> None:
                        "doc_values", code=None)
     assert refused.code in (1, 2) and "several values" in refused.err
     node.drop("columns")
+
+
+WEEKS = {"week_date": "2020-W53-7", "strict_week_date": "2024-W09-5", "basic_week_date": "2021W011",
+         "weekyear": "2024", "weekyear_week": "2026-W01", "strict_weekyear_week": "2015-W53",
+         "weekyear_week_day": "2019-W01-1", "week_date_time": "2024-W9-5T01:00:00.25+01:00",
+         "basic_week_date_time_no_millis": "2024W095T000000Z"}
+
+
+def check_week_formats(bulkhaul, node, out) -> None:
+    """What the server makes of each date, by its doc values."""
+    for prefix in ("", "strict_"):
+        formats = {name: name if name.startswith("strict_") else prefix + name for name in WEEKS}
+        # A strict format takes no week of one digit.
+        node.create("weeks", {name: {"type": "date", "format": written}
+                              for name, written in formats.items()})
+        node.bulk("weeks", [{name: text.replace("W9-", "W09-") if prefix else text
+                             for name, text in WEEKS.items()}])
+        bulkhaul("copy", node.uri("weeks"), out / f"weeks {prefix}")
+        found = exports.read(out / f"weeks {prefix}" / "weeks").to_pylist()[0]
+        hit = node.call("POST", "/weeks/_search", {"docvalue_fields": [
+            {"field": name, "format": "epoch_millis"} for name in WEEKS]})["hits"]["hits"][0]
+        wanted = {name: int(hit["fields"][name][0]) for name in WEEKS}
+        assert {name: round(found[name].timestamp() * 1000) for name in WEEKS} == wanted
+        node.drop("weeks")

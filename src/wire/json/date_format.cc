@@ -131,7 +131,9 @@ std::optional<Instant> ParseEpoch(std::string_view text, int64_t per_second) {
 
 struct NamedFormat {
   std::string_view name;
-  std::string_view pattern;  // '#': a fraction of one to nine digits
+  // '#': a fraction of one to nine digits. Y, w and e: year, week and day of ISO 8601 weeks; in
+  // patterns of users they depend on the server's locale.
+  std::string_view pattern;
 };
 constexpr NamedFormat kNamedFormats[] = {
     {"basic_date", "yyyyMMdd"},
@@ -144,6 +146,9 @@ constexpr NamedFormat kNamedFormats[] = {
     {"basic_time_no_millis", "HHmmssZ"},
     {"basic_t_time", "'T'HHmmss.#Z"},
     {"basic_t_time_no_millis", "'T'HHmmssZ"},
+    {"basic_week_date", "YYYY'W'wwe"},
+    {"basic_week_date_time", "YYYY'W'wwe'T'HHmmss.#Z"},
+    {"basic_week_date_time_no_millis", "YYYY'W'wwe'T'HHmmssZ"},
     {"date", "yyyy-MM-dd"},
     {"date_hour", "yyyy-MM-dd'T'HH"},
     {"date_hour_minute", "yyyy-MM-dd'T'HH:mm"},
@@ -164,13 +169,25 @@ constexpr NamedFormat kNamedFormats[] = {
     {"time_no_millis", "HH:mm:ssZ"},
     {"t_time", "'T'HH:mm:ss.#Z"},
     {"t_time_no_millis", "'T'HH:mm:ssZ"},
+    {"week_date", "YYYY-'W'ww-e"},
+    {"week_date_time", "YYYY-'W'ww-e'T'HH:mm:ss.#Z"},
+    {"week_date_time_no_millis", "YYYY-'W'ww-e'T'HH:mm:ssZ"},
+    {"weekyear", "YYYY"},
+    {"weekyear_week", "YYYY-'W'ww"},
+    {"weekyear_week_day", "YYYY-'W'ww-e"},
     {"year", "yyyy"},
     {"year_month", "yyyy-MM"},
     {"year_month_day", "yyyy-MM-dd"},
 };
-// Names whose meaning (weeks) has no pattern here.
-bool IsKnownButUnsupported(std::string_view name) {
-  return name.find("week") != name.npos && name.find('\'') == name.npos;
+// The day of an ISO 8601 week: week 1 has January 4 in it, and day 1 is Monday.
+std::optional<int64_t> DaysOfWeekDate(int64_t week_year, int64_t week, int64_t day) {
+  const auto january_4 = DaysOf(week_year, 1, 4), next = DaysOf(week_year + 1, 1, 4);
+  if (!january_4 || !next || week < 1 || day < 1 || day > 7) return std::nullopt;
+  // 1970-01-01 was a Thursday.
+  const auto monday = [](int64_t days) { return days - ((days + 3) % 7 + 7) % 7; };
+  const int64_t week_begin = monday(*january_4) + (week - 1) * 7;
+  if (week_begin >= monday(*next)) return std::nullopt;
+  return week_begin + day - 1;
 }
 
 std::optional<Instant> ParseIsoSlowly(std::string_view text, bool strict) {
@@ -229,6 +246,7 @@ std::optional<Instant> ParseIsoInstant(std::string_view text, bool strict) {
 
 struct DateFormat::Fields {
   int64_t year = 1970, month = 1, day = 1, day_of_year = -1;
+  int64_t week_year = -1, week = 1, week_day = 1;
   int64_t hour = 0, minute = 0, second = 0, offset = 0;
   int32_t nanos = 0;
   int half_day = -1;       // 0 AM, 1 PM
@@ -242,6 +260,7 @@ struct DateFormat::Fields {
     }
     if (hours > 23 || minute > 59 || second > 59) return std::nullopt;
     auto days = day_of_year < 0 ? DaysOf(year, month, day) : DaysOf(year, 1, 1);
+    if (week_year >= 0) days = DaysOfWeekDate(week_year, week, week_day);
     if (!days) return std::nullopt;
     if (day_of_year >= 0) {
       const bool leap = std::chrono::year(static_cast<int>(year)).is_leap();
@@ -289,17 +308,18 @@ Result<DateFormat::One> DateFormat::MakeOne(std::string_view name) {
   }
   one.kind = One::Kind::kPattern;
   std::string_view pattern = name;
-  bool lenient = false;
+  bool lenient = false, is_name = false;
   for (const NamedFormat& named : kNamedFormats) {
     if (named.name != bare) continue;
     pattern = named.pattern;
+    is_name = true;
     lenient = !one.strict && pattern.find_first_of("-:") != pattern.npos;
   }
-  if (name.empty() || IsKnownButUnsupported(name)) {
+  if (name.empty()) {
     return UserError(fmt::format("the date format '{}' is not supported", name));
   }
   std::string_view rest = pattern;
-  auto steps = Compile(pattern, &rest, 0);
+  auto steps = Compile(pattern, is_name, &rest, 0);
   if (steps.ok() && !rest.empty()) steps = UserError("it has a ']' too many");
   if (!steps.ok()) {
     return UserError(
@@ -308,13 +328,14 @@ Result<DateFormat::One> DateFormat::MakeOne(std::string_view name) {
   one.steps = std::move(*steps);
   if (lenient) {
     for (Step& step : one.steps) {
-      if (step.kind != Step::Kind::kYear) step.digits_min = 1;
+      const bool year = step.kind == Step::Kind::kYear || step.kind == Step::Kind::kWeekYear;
+      if (!year) step.digits_min = 1;
     }
   }
   return one;
 }
 
-Result<DateFormat::Step> DateFormat::CompileLetters(char letter, int count) {
+Result<DateFormat::Step> DateFormat::CompileLetters(char letter, int count, bool is_name) {
   using Kind = Step::Kind;
   const auto number = [&](Kind kind, int digits_max) {
     return Step{kind, count, count == 1 ? digits_max : count, {}, {}};
@@ -334,6 +355,15 @@ Result<DateFormat::Step> DateFormat::CompileLetters(char letter, int count) {
       return number(Kind::kDayOfYear, 3);
     case 'E':
       return Step{Kind::kDayName, 1, 1, {}, {}};
+    case 'Y':
+      if (is_name) return number(Kind::kWeekYear, 4);
+      break;
+    case 'w':
+      if (is_name) return number(Kind::kWeek, 2);
+      break;
+    case 'e':
+      if (is_name) return number(Kind::kWeekDay, 1);
+      break;
     case 'H':
       return number(Kind::kHour, 2);
     case 'h':
@@ -362,7 +392,7 @@ Result<DateFormat::Step> DateFormat::CompileLetters(char letter, int count) {
   return UserError(fmt::format("'{}' has no meaning here", std::string(count, letter)));
 }
 
-Result<std::vector<DateFormat::Step>> DateFormat::Compile(std::string_view pattern,
+Result<std::vector<DateFormat::Step>> DateFormat::Compile(std::string_view pattern, bool is_name,
                                                           std::string_view* rest, int depth) {
   std::vector<Step> steps;
   const auto literal = [&](char character) {
@@ -376,7 +406,7 @@ Result<std::vector<DateFormat::Step>> DateFormat::Compile(std::string_view patte
     const char first = rest->front();
     if (first == '[') {
       if (depth >= 20) return UserError("its options are nested too deeply");
-      ARROW_ASSIGN_OR_RAISE(auto inner, Compile(rest->substr(1), rest, depth + 1));
+      ARROW_ASSIGN_OR_RAISE(auto inner, Compile(rest->substr(1), is_name, rest, depth + 1));
       if (!TakeCharacter(rest, ']')) return UserError("a ']' is missing");
       steps.push_back({Step::Kind::kOptional, 1, 1, {}, std::move(inner)});
     } else if (first == '\'') {
@@ -391,7 +421,7 @@ Result<std::vector<DateFormat::Step>> DateFormat::Compile(std::string_view patte
       rest->remove_prefix(end + 1);
     } else if (IsLetter(first) || first == '#') {
       const size_t end = std::min(rest->find_first_not_of(first), rest->size());
-      ARROW_ASSIGN_OR_RAISE(Step step, CompileLetters(first, static_cast<int>(end)));
+      ARROW_ASSIGN_OR_RAISE(Step step, CompileLetters(first, static_cast<int>(end), is_name));
       steps.push_back(std::move(step));
       rest->remove_prefix(end);
     } else {
@@ -422,6 +452,12 @@ bool DateFormat::ParseStep(const Step& step, std::string_view* text, Fields* fie
       return number(&fields->day);
     case Step::Kind::kDayOfYear:
       return number(&fields->day_of_year);
+    case Step::Kind::kWeekYear:
+      return number(&fields->week_year);
+    case Step::Kind::kWeek:
+      return number(&fields->week);
+    case Step::Kind::kWeekDay:
+      return number(&fields->week_day);
     case Step::Kind::kDayName:
       return TakeName(text, kDays) >= 0;
     case Step::Kind::kHour:

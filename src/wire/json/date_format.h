@@ -28,7 +28,7 @@ struct Instant {
 class DateFormat {
  public:
   // "a||b||c": the first that fits a text wins. kUser, naming the part, for a format that is not
-  // supported: weeks, time zones by name, localised texts.
+  // supported: patterns with weeks (the names with weeks are), time zones by name, localised texts.
   static Result<DateFormat> Make(std::string_view format, std::string_view locale = {});
 
   // The instant of a text (a number is taken as its digits, as the servers do); a date without a
@@ -47,6 +47,9 @@ class DateFormat {
       kDay,
       kDayOfYear,
       kDayName,
+      kWeekYear,
+      kWeek,
+      kWeekDay,
       kHour,
       kHourOfHalfDay,
       kMinute,
@@ -70,9 +73,9 @@ class DateFormat {
   struct Fields;
 
   static Result<One> MakeOne(std::string_view name);
-  static Result<std::vector<Step>> Compile(std::string_view pattern, std::string_view* rest,
-                                           int depth);
-  static Result<Step> CompileLetters(char letter, int count);
+  static Result<std::vector<Step>> Compile(std::string_view pattern, bool is_name,
+                                           std::string_view* rest, int depth);
+  static Result<Step> CompileLetters(char letter, int count, bool is_name);
   static bool ParseSteps(const std::vector<Step>& steps, std::string_view* text, Fields* fields);
   static bool ParseStep(const Step& step, std::string_view* text, Fields* fields);
 

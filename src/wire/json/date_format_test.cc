@@ -57,6 +57,29 @@ TEST(DateFormat, EpochSeconds) {
   EXPECT_EQ(Parse("epoch_second", "99999999999999999999"), std::nullopt);
 }
 
+TEST(DateFormat, WeeksOfIso8601) {
+  constexpr int64_t kDay = 86'400, kMonday = 1704067200;  // 2024-01-01, the first day of its week 1
+  EXPECT_EQ(Parse("week_date", "2024-W01-1"), At(kMonday));
+  EXPECT_EQ(Parse("week_date", "2024-W9-5"), At(kMarchFirst));
+  EXPECT_EQ(Parse("strict_week_date", "2024-W09-5"), At(kMarchFirst));
+  EXPECT_EQ(Parse("strict_week_date", "2024-W9-5"), std::nullopt);
+  EXPECT_EQ(Parse("basic_week_date", "2024W095"), At(kMarchFirst));
+  EXPECT_EQ(Parse("weekyear", "2024"), At(kMonday));
+  EXPECT_EQ(Parse("weekyear_week", "2024-W02"), At(kMonday + 7 * kDay));
+  EXPECT_EQ(Parse("weekyear_week_day", "2024-W02-7"), At(kMonday + 13 * kDay));
+  EXPECT_EQ(Parse("week_date_time", "2024-W09-5T01:00:00.25+01:00"), At(kMarchFirst, 250'000'000));
+  EXPECT_EQ(Parse("strict_week_date_time_no_millis", "2024-W09-5T00:00:00Z"), At(kMarchFirst));
+  EXPECT_EQ(Parse("basic_week_date_time", "2024W095T000000.5Z"), At(kMarchFirst, 500'000'000));
+  EXPECT_EQ(Parse("basic_week_date_time_no_millis", "2024W095T000000Z"), At(kMarchFirst));
+  // 2020 has 53 weeks, the last into January; 2021 and 2022 begin in their first days of January.
+  EXPECT_EQ(Parse("week_date", "2020-W53-7"), At(1609632000));  // 2021-01-03
+  EXPECT_EQ(Parse("week_date", "2021-W01-1"), At(1609718400));  // 2021-01-04
+  EXPECT_EQ(Parse("week_date", "1970-W01-1"), At(-3 * kDay));
+  for (const std::string_view text : {"2021-W53-1", "2024-W00-1", "2024-W01-8", "2024-W01-0"}) {
+    EXPECT_EQ(Parse("week_date", text), std::nullopt) << text;
+  }
+}
+
 TEST(DateFormat, NamedFormats) {
   EXPECT_EQ(Parse("basic_date", "20240301"), At(kMarchFirst));
   EXPECT_EQ(Parse("basic_date_time", "20240301T000000.25Z"), At(kMarchFirst, 250'000'000));
@@ -91,8 +114,8 @@ TEST(DateFormat, Patterns) {
 }
 
 TEST(DateFormat, SaysWhatIsNotSupported) {
-  for (const std::string_view format : {"", "week_date", "strict_basic_week_date", "yyyy-ww", "QQQ",
-                                        "yyyy[", "yyyy]", "yyyy'", "yyyy||"}) {
+  for (const std::string_view format :
+       {"", "YYYY-ww", "YYYY-'W'ww-e", "yyyy-ww", "QQQ", "yyyy[", "yyyy]", "yyyy'", "yyyy||"}) {
     const auto made = DateFormat::Make(format);
     ASSERT_FALSE(made.ok()) << format;
     EXPECT_EQ(KindOf(made.status()), ErrorKind::kUser);

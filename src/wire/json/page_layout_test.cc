@@ -153,7 +153,7 @@ TEST(MakeLayout, ConflictsAreRefusedOrBecomeJson) {
 }
 
 TEST(MakeLayout, DateFormats) {
-  constexpr char kWeeks[] = R"({"w":{"type":"date","format":"week_date"}})";
+  constexpr char kWeeks[] = R"({"w":{"type":"date","format":"YYYY-ww"}})";
   EXPECT_THAT(ErrorOf(kWeeks, {}), HasSubstr("field 'w'"));
   LayoutOptions options;
   options.dates = DateForm::kText;
