@@ -182,6 +182,14 @@ Status DiscardLoose(RunContext& run, std::span<TableRun* const> tables) {
   return run.ledger.ForgetAttempts(attempts);
 }
 
+std::vector<WorkUnit> UnitsForTwin(std::vector<WorkUnit> units, const DatasetRecord& twin) {
+  for (WorkUnit& unit : units) {
+    unit.dataset = twin.dataset.id;
+    unit.id = UnitIdFor(twin.index, unit.ordinal);
+  }
+  return units;
+}
+
 // Splits, saves and prepares each table; the units of thousands of small ones share transactions.
 Status PlanUnits(RunContext& run, const Epoch& epoch, std::vector<TableRun*>& tables) {
   std::vector<Ledger::PlannedUnits> unsaved;
@@ -192,15 +200,23 @@ Status PlanUnits(RunContext& run, const Epoch& epoch, std::vector<TableRun*>& ta
     unsaved_units = 0;
     return status;
   };
+  std::map<const TableRun*, std::vector<WorkUnit>> of_twins;
   for (TableRun* table : tables) {
     if (run.control.stopping()) return run.control.reason();
     DatasetRecord& record = table->record;
     std::vector<WorkUnit> units;
-    Status status = RetryTransient(run, "plan " + record.dataset.id.ToString(), [&]() -> Status {
-      ARROW_ASSIGN_OR_RAISE(units,
-                            SplitDataset(run.source, epoch.snapshot, record, run.control.stop()));
-      return Status::OK();
-    });
+    Status status;
+    if (table->twin_of != nullptr) {
+      if (table->stop.stop_requested()) continue;
+      units = UnitsForTwin(of_twins[table->twin_of], record);
+    } else {
+      status = RetryTransient(run, "plan " + record.dataset.id.ToString(), [&]() -> Status {
+        ARROW_ASSIGN_OR_RAISE(units,
+                              SplitDataset(run.source, epoch.snapshot, record, run.control.stop()));
+        return Status::OK();
+      });
+      if (!table->twins.empty()) of_twins[table] = units;
+    }
     if (status.ok()) {
       table->units = static_cast<int64_t>(units.size());
       table->plan.units = table->units;
@@ -393,6 +409,26 @@ Result<std::shared_ptr<Epoch>> PlanEpoch(RunContext& run, std::span<TableRun* co
   ARROW_RETURN_NOT_OK(DiscardLoose(run, tables));
   ARROW_RETURN_NOT_OK(PlanUnits(run, *epoch, tables));
   return epoch;
+}
+
+void FindTwins(const RunContext& run, std::span<const std::unique_ptr<TableRun>> tables,
+               std::span<TableRun* const> to_plan) {
+  if (!run.source.Traits().states_tell_rows || !run.sink.Traits().duplicates_staged) return;
+  const std::set<const TableRun*> planned(to_plan.begin(), to_plan.end());
+  std::map<std::string, TableRun*> first;
+  for (const auto& table : tables) {
+    const Dataset& dataset = table->record.dataset;
+    if (table->record.state != DatasetState::kPlanned || table->limit_rows > 0) continue;
+    auto options = nlohmann::json::parse(dataset.options.ToJson(), nullptr, false);
+    if (dataset.source_state.empty() || !options.is_object()) continue;
+    options.erase("output_name");
+    const std::string key = fmt::format("{}\n{}\n{}\n{}", planned.contains(table.get()),
+                                        table->record.epoch, options.dump(), dataset.source_state);
+    const auto [place, added] = first.try_emplace(key, table.get());
+    if (added) continue;
+    table->twin_of = place->second;
+    place->second->twins.push_back(table.get());
+  }
 }
 
 Result<std::vector<TableRun*>> TablesOfNewEpoch(const RunContext& run,

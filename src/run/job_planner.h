@@ -44,6 +44,12 @@ struct Resumption {
 };
 Result<Resumption> Resume(RunContext& run, std::span<const std::unique_ptr<TableRun>> tables);
 
+// Sets TableRun::twins where tables would read the same rows and write them alike; a search that a
+// job has twice runs once. Only among tables that are all in `to_plan`, or all not. Before they are
+// planned.
+void FindTwins(const RunContext& run, std::span<const std::unique_ptr<TableRun>> tables,
+               std::span<TableRun* const> to_plan);
+
 // With strict, a job's tables all come from one view: which tables a new epoch must hold when
 // `lost` must be read again. kSnapshotLost when published ones make that impossible.
 Result<std::vector<TableRun*>> TablesOfNewEpoch(const RunContext& run,

@@ -182,6 +182,7 @@ Status JobRun::Prepare() {
     to_plan = std::move(found.to_read_again);
     ARROW_ASSIGN_OR_RAISE(to_plan, TablesOfNewEpoch(run_, tables_, std::move(to_plan)));
   }
+  FindTwins(run_, tables_, to_plan);
   std::vector<const TableRun*> shown;
   for (const auto& table : tables_) shown.push_back(table.get());
   progress_.SetTables(std::move(shown), memory_limit_bytes_);
@@ -275,7 +276,7 @@ Result<std::vector<UnitRecord>> JobRun::LoadUnits(TableRun& table) {
 }
 
 void JobRun::Schedule(TableRun* table) {
-  if (table->stop.stop_requested()) return;
+  if (table->stop.stop_requested() || table->twin_of != nullptr) return;
   switch (table->record.state) {
     case DatasetState::kPlanned:
     case DatasetState::kRead:

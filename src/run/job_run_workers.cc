@@ -49,7 +49,7 @@ void JobRun::Work(int number) {
 bool JobRun::RunTask(UnitWorker& worker, const Task& task) {
   TableRun& table = *task.table;
   if (task.kind == TaskKind::kFinish) {
-    auto more = FinishStage(run_, table);
+    auto more = FinishStage(run_, table, [this](TableRun* twin) { scheduler_->AddUnits(twin); });
     if (!more.ok()) return HandleFailure(task, more.status());
     scheduler_->FinishDone(task, *more);
     return true;

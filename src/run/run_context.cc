@@ -22,6 +22,9 @@ void FailTable(RunContext& run, TableRun& table, const Status& error) {
   event.dataset = table.record.dataset.id;
   event.message = MessageOf(error);
   run.progress.Emit(std::move(event));
+  for (TableRun* twin : table.twins) {
+    if (twin->twin_of == &table) FailTable(run, *twin, error);
+  }
   if (!run.continue_on_error) run.control.Fail(error);
 }
 

@@ -5,10 +5,13 @@
 
 #include <fmt/format.h>
 
+#include "base/crash_point.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "plan/splitting.h"
 #include "run/transforms.h"
+#include "run/unit_cache.h"
 #include "run/unit_worker.h"
 
 namespace bulkhaul {
@@ -72,7 +75,8 @@ Status Stage(RunContext& run, TableRun& table) {
   if (!discarded.ok()) run.progress.Warn(MessageOf(discarded));
   ARROW_ASSIGN_OR_RAISE(auto chain, TransformChain::ForAssembling(record.dataset, record.decision,
                                                                   record.output_schema));
-  table.explanations = chain.Explain();
+  const auto lines = chain.Explain();
+  table.explanations.insert(table.explanations.end(), lines.begin(), lines.end());
   return Status::OK();
 }
 
@@ -130,6 +134,60 @@ Status CheckRows(RunContext& run, TableRun& table) {
   return status;
 }
 
+// The units of `twin` are done with what those of `table` have staged.
+Status Duplicate(RunContext& run, const TableRun& table, TableRun& twin) {
+  const DatasetRecord& record = twin.record;
+  ARROW_ASSIGN_OR_RAISE(const auto staged, run.ledger.Staged(table.record.index, UnitStage::kRead));
+  ARROW_ASSIGN_OR_RAISE(const auto units, run.ledger.Units(record.index, UnitStage::kRead));
+  if (units.size() != staged.size()) {
+    return BugError(fmt::format("{} units instead of {}", units.size(), staged.size()));
+  }
+  for (size_t i = 0; i < units.size(); ++i) {
+    if (units[i].done) continue;
+    AttemptRecord attempt;
+    attempt.id = fmt::format("{}-{}", units[i].unit.id, NewId());
+    attempt.dataset_index = record.index;
+    attempt.epoch = record.epoch;
+    attempt.stage = UnitStage::kRead;
+    attempt.ordinal = units[i].unit.ordinal;
+    ARROW_RETURN_NOT_OK(run.ledger.BeginAttempt(attempt));
+    ARROW_ASSIGN_OR_RAISE(StagedResult result, run.sink.Duplicate(staged[i], attempt.id));
+    result.unit_id = units[i].unit.id;
+    result.attempt_id = attempt.id;
+    result.dataset = record.dataset.id;
+    result.epoch = record.epoch;
+    result.ordinal = attempt.ordinal;
+    // Nothing was received or looked up for it.
+    result.source_bytes = result.elapsed_ms = 0;
+    std::erase_if(result.counters,
+                  [](const auto& one) { return one.first.starts_with(kCacheCounters); });
+    ARROW_ASSIGN_OR_RAISE(const bool won, run.ledger.FinishAttempt(attempt, result, false));
+    if (!won) return BugError("unit " + result.unit_id + " was done twice");
+    twin.rows += result.rows_written;
+    ++twin.units_done;
+    CrashPoint("run.unit_duplicated");
+  }
+  return Status::OK();
+}
+
+// Before the staged results go where readers find them.
+void GiveToTwins(RunContext& run, TableRun& table, const std::function<void(TableRun*)>& add) {
+  for (TableRun* twin : table.twins) {
+    if (twin->twin_of != &table || twin->stop.stop_requested()) continue;
+    const Status status = Duplicate(run, table, *twin);
+    if (run.control.stopping()) return;
+    if (status.ok()) {
+      twin->explanations.push_back("the same query as " + table.record.dataset.id.ToString() +
+                                   ", which was read once for both");
+    } else {
+      run.progress.Warn(fmt::format("{} is read by itself, though {} asks for the same rows: {}",
+                                    twin->record.dataset.id.ToString(), table.record.dataset.id.ToString(), MessageOf(status)));
+    }
+    twin->twin_of = nullptr;
+    add(twin);
+  }
+}
+
 }  // namespace
 
 Result<std::shared_ptr<arrow::Schema>> FinalSchema(const DatasetRecord& record) {
@@ -139,7 +197,8 @@ Result<std::shared_ptr<arrow::Schema>> FinalSchema(const DatasetRecord& record) 
   return chain.schema();
 }
 
-Result<bool> FinishStage(RunContext& run, TableRun& table) {
+Result<bool> FinishStage(RunContext& run, TableRun& table,
+                         const std::function<void(TableRun*)>& add_twin) {
   DatasetRecord& record = table.record;
   if (record.state == DatasetState::kPlanned) {
     // Units count only if the view, and the locks that keep it true, outlived the last of them.
@@ -147,6 +206,7 @@ Result<bool> FinishStage(RunContext& run, TableRun& table) {
       ARROW_RETURN_NOT_OK(run.source.CheckPin(table.epoch->snapshot));
     }
     ARROW_RETURN_NOT_OK(CheckRows(run, table));
+    GiveToTwins(run, table, add_twin);
     if (record.intermediate) {
       ARROW_RETURN_NOT_OK(PlanAssembly(run, table));
       return true;

@@ -34,6 +34,10 @@ struct TableRun {
   int workers_max = 1;
   bool workers_fixed = false;  // false: idle workers may go above workers_max
   std::stop_source stop;       // requested when the table has failed
+  // Tables that ask the source for the same rows and write them alike: `twin_of` is the one that
+  // reads them, until it has handed over its staged results.
+  TableRun* twin_of = nullptr;
+  std::vector<TableRun*> twins;  // of which this is the one that reads
 
   // Progress, read by any thread: the record may change under its readers when an epoch begins.
   DatasetId id;  // constant

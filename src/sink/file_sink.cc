@@ -83,6 +83,7 @@ SinkTraits FileSink::Traits() const {
   traits.atomic_commit = true;
   traits.atomic_swap = true;  // Prepare() refuses overwrite where the file system cannot
   traits.job_commit = !layout_->direct();
+  traits.duplicates_staged = true;
   traits.writer_bytes = format_->writer_bytes(options_);
   return traits;
 }
@@ -373,6 +374,21 @@ Status FileSink::SaveReplaced(const JobId& job) const {
     ARROW_RETURN_NOT_OK(SyncFolder(layout_->archive()));
   }
   return Status::OK();
+}
+
+Result<StagedResult> FileSink::Duplicate(const StagedResult& staged, const AttemptId& attempt) {
+  StagedResult result = staged;
+  const std::string folder = layout_->staged() + "/";
+  for (size_t i = 0; i < result.parts.size(); ++i) {
+    std::string& path = result.parts[i].path;
+    const std::string from = folder + path;
+    path = StagedPartName(attempt, static_cast<int64_t>(i));
+    if (link(from.c_str(), (folder + path).c_str()) != 0) {
+      return ErrnoError(errno, "link '" + from + "' to", folder + path);
+    }
+  }
+  ARROW_RETURN_NOT_OK(SyncFolder(layout_->staged()));
+  return result;
 }
 
 Status FileSink::Discard(const JobId& job, std::span<const AttemptId> attempts) {

@@ -41,6 +41,7 @@ class FileSink : public Sink {
   Result<std::unique_ptr<arrow::RecordBatchReader>> OpenStaged(const DatasetPlan& plan,
                                                                const StagedResult& staged,
                                                                UnitContext& context) override;
+  Result<StagedResult> Duplicate(const StagedResult& staged, const AttemptId& attempt) override;
   Result<std::vector<StagedResult>> Recover(const JobId& job,
                                             std::span<const StagedResult> staged) override;
   Result<CommitReceipt> Commit(const CommitRequest& request, CommitContext& context) override;

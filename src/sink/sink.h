@@ -25,6 +25,7 @@ struct SinkTraits {
   // Staged rows can be read back and written again (OpenStaged), as shrink, single_file and
   // merge_small_parts need.
   bool second_stage = true;
+  bool duplicates_staged = false;  // Duplicate()
   int64_t connections_max = -1;
   // Memory that one open UnitWriter holds beside the batch it was given, for the planner. Bytes.
   int64_t writer_bytes = 0;
@@ -92,6 +93,11 @@ class Sink {
   virtual Result<std::unique_ptr<arrow::RecordBatchReader>> OpenStaged(const DatasetPlan& plan,
                                                                        const StagedResult& staged,
                                                                        UnitContext& context) = 0;
+  // The staged rows once more, for another dataset with the same rows: under `attempt`, and
+  // independent of the first from then on. Only with traits.duplicates_staged.
+  virtual Result<StagedResult> Duplicate(const StagedResult& staged, const AttemptId& attempt) {
+    return BugError("this sink duplicates nothing");
+  }
   // Which of these staged results the destination still holds whole (size and checksum).
   virtual Result<std::vector<StagedResult>> Recover(const JobId& job,
                                                     std::span<const StagedResult> staged) = 0;

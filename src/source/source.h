@@ -31,6 +31,7 @@ struct SourceTraits {
   int workers_max = 0;
   bool checks_rows = false;        // CheckRows() has something to say
   bool describes_content = false;  // Session::Content() has something to say
+  bool states_tell_rows = false;   // datasets with the same source_state have the same rows
 };
 
 // What tells a unit's rows apart from all others, and by which it shows that they changed. Rows

@@ -560,3 +560,58 @@ def test_node_killed_and_restarted(bulkhaul, tmp_path):
         assert sequence(tmp_path / "out") == list(range(2 * DOCUMENTS))
     finally:
         node.stop()
+
+
+def same_query_job(proxy, out, tmp_path, *, shrink: bool = False) -> list:
+    job = tmp_path / "job.json"
+    job.write_text(json.dumps({
+        "source": proxy.uri("logs"), "destination": str(out), "queries": [
+            {"name": "first", "sql": "seq:<2000"}, {"name": "second", "sql": "seq:<2000"},
+            {"name": "other", "sql": "seq:>=2000"}],
+        "shrink": shrink, "unit_rows": 700, "page_documents": 500}))
+    return ["run", job, "--job-id", "job", "--report", tmp_path / "report.json"]
+
+
+def check_same_query(out) -> None:
+    expected = {"first": list(range(2000)), "second": list(range(2000)),
+                "other": list(range(2000, DOCUMENTS))}
+    for name, numbers in expected.items():
+        assert exports.query(out / name, "SELECT seq FROM {rows} ORDER BY seq") == [
+            (number,) for number in numbers], name
+
+
+@pytest.mark.parametrize("shrink", [False, True])
+def test_the_same_query_twice_is_read_once(bulkhaul, proxy, tmp_path, shrink):
+    out = tmp_path / "out"
+    bulkhaul(*same_query_job(proxy, out, tmp_path, shrink=shrink))
+    check_same_query(out)
+    bulkhaul("verify", out / "second")
+    asked = [body for line, body in zip(proxy.requests, proxy.bodies) if FIRST_PAGE in line]
+    assert len(asked) == len(set(asked)) > 3
+    tables = {table["name"]: table for table in
+              json.loads((tmp_path / "report.json").read_text())["tables"]}
+    assert (tables["first"]["source_bytes"] > 0) != (tables["second"]["source_bytes"] > 0)
+    assert any("read once" in line for name in ("first", "second")
+               for line in tables[name]["explanations"])
+
+
+@pytest.mark.parametrize("point", ["run.unit_duplicated", "run.unit_duplicated#2",
+                                   "ledger.dataset_staged"])
+def test_killed_while_a_twin_gets_its_rows(bulkhaul, proxy, tmp_path, point):
+    out = tmp_path / "out"
+    bulkhaul(*same_query_job(proxy, out, tmp_path), env={"BULKHAUL_CRASH_AT": point},
+             code=faults.SIGKILLED)
+    bulkhaul("resume", "job")
+    check_same_query(out)
+
+
+def test_when_the_one_fails_its_twin_fails_too(bulkhaul, node, proxy, tmp_path):
+    out = tmp_path / "out"
+    proxy.inject(500, FIRST_PAGE, times=100)
+    done = bulkhaul(*same_query_job(proxy, out, tmp_path), "--on-error", "continue", "--retries",
+                    "0", code=None)
+    assert done.code not in (0, 2)
+    assert exports.visible(out) == []
+    proxy.forget_faults()
+    bulkhaul("resume", "job")
+    check_same_query(out)

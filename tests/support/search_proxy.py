@@ -71,6 +71,10 @@ class SearchProxy(http.server.ThreadingHTTPServer):
         with self._mutex:
             self._faults.append(Fault(kind, part, skip, times))
 
+    def forget_faults(self) -> None:
+        with self._mutex:
+            self._faults.clear()
+
     def fault_for(self, line: str) -> str | int | Callable[[], None] | None:
         with self._mutex:
             for fault in self._faults:

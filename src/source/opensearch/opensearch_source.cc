@@ -88,7 +88,8 @@ class OpenSearchSource : public Source {
             .workers_default = kWorkersStart,
             .workers_max = kWorkersMax,
             .checks_rows = true,
-            .describes_content = true};
+            .describes_content = true,
+            .states_tell_rows = true};
   }
 
   void StopOn(std::stop_token stop) override { stop_ = std::move(stop); }
