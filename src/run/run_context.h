@@ -13,6 +13,7 @@
 #include "base/memory_budget.h"
 #include "commit/ledger.h"
 #include "plan/job_spec.h"
+#include "plan/memory_decision.h"
 #include "plan/memory_plan.h"
 #include "plan/parallelism.h"
 #include "run/memory_monitor.h"
@@ -74,7 +75,12 @@ struct RunContext {
   bool continue_on_error = false;
   bool commit_job = false;                 // all tables are published at the end
   std::atomic<bool> publish_now{true};     // false while commit_job holds them back
-  TransformResources transform_resources;  // of one unit
+  TransformResources transform_resources = {};  // of one unit
+  // Lowered while workers run when memory shrinks.
+  std::atomic<Strategy> strategy{Strategy::kStreaming};
+
+  // What one unit may read ahead of its writer now.
+  int64_t ReadAheadBytes() const;
 };
 
 // The table is not published by this run: written down, told, its other units stopped; the job ends

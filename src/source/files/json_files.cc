@@ -1,11 +1,13 @@
 #include "source/files/json_files.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <arrow/json/options.h>
 #include <arrow/json/reader.h>
 #include <arrow/table.h>
+#include <arrow/util/byte_size.h>
 #include <fmt/format.h>
 
 #include "source/files/describe.h"
@@ -251,7 +253,7 @@ class JsonPartReader : public PartReader {
 // The schema of the file's first rows.
 Status Sample(const DataFile& file, const std::string& encoding, const Options& options,
               std::vector<std::pair<const DataFile*, std::shared_ptr<arrow::Schema>>>* schemas,
-              int64_t* rows, int64_t* bytes) {
+              std::map<std::string, double>* memory, int64_t* rows, int64_t* bytes) {
   ARROW_ASSIGN_OR_RAISE(auto chunks, TextChunks::Open({&file, 0, -1, 1}, encoding, kChunkBytesMax,
                                                       options.GetBytes("row_bytes_max")));
   const int64_t wanted = options.GetInt("sample_rows");
@@ -276,6 +278,11 @@ Status Sample(const DataFile& file, const std::string& encoding, const Options& 
       }
       arrow::FieldVector fields = (*parsed)->schema()->fields();
       *rows += (*parsed)->num_rows();
+      for (int i = 0; i < (*parsed)->num_columns(); ++i) {
+        ARROW_ASSIGN_OR_RAISE(const int64_t held,
+                              arrow::util::ReferencedBufferSize(*(*parsed)->column(i)));
+        (*memory)[(*parsed)->column_name(i)] += static_cast<double>(held);
+      }
       // Within a file a field may be left out of any row.
       if (schemas->empty() || schemas->back().first != &file) {
         schemas->emplace_back(&file, arrow::schema(std::move(fields)));
@@ -300,7 +307,8 @@ Result<TextFacts> DescribeJson(const std::vector<const DataFile*>& sample, const
   std::vector<std::pair<const DataFile*, std::shared_ptr<arrow::Schema>>> schemas;
   int64_t rows = 0, bytes = 0;
   for (const DataFile* file : sample) {
-    const Status status = Sample(*file, facts.layout, options, &schemas, &rows, &bytes);
+    const Status status = Sample(*file, facts.layout, options, &schemas,
+                                 &facts.column_memory_bytes, &rows, &bytes);
     if (status.ok()) continue;
     return MessageOf(status).starts_with(file->path) ? status : FileError(status, file->path);
   }
@@ -316,6 +324,9 @@ Result<TextFacts> DescribeJson(const std::vector<const DataFile*>& sample, const
   }
   facts.schema = arrow::schema(std::move(fields));
   if (rows > 0) facts.row_bytes = static_cast<double>(bytes) / static_cast<double>(rows);
+  for (auto& [name, held] : facts.column_memory_bytes) {
+    held /= static_cast<double>(std::max<int64_t>(1, rows));
+  }
   return facts;
 }
 

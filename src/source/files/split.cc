@@ -15,6 +15,9 @@ namespace {
 
 using Json = nlohmann::json;
 
+// Of a unit's rows: so that an eager worker stays as small as the other buffers leave room for.
+constexpr int64_t kUnitMemoryBytes = 48 << 20;
+
 struct Cut {
   int64_t at = 0;
   int64_t line = 1;
@@ -75,13 +78,25 @@ Result<std::vector<Cut>> CutsOf(const TableState& state, const DataFile& file, i
 
 }  // namespace
 
+int64_t UnitBytesOf(const Dataset& dataset, const Options& options) {
+  int64_t unit_bytes = options.GetBytes("unit_bytes");
+  if (unit_bytes == 0 && dataset.estimated_memory_bytes > dataset.estimated_bytes) {
+    const double expansion = static_cast<double>(dataset.estimated_memory_bytes) /
+                             static_cast<double>(std::max<int64_t>(1, dataset.estimated_bytes));
+    unit_bytes = std::clamp<int64_t>(
+        static_cast<int64_t>(static_cast<double>(kUnitMemoryBytes) / expansion), 1,
+        kUnitBytesDefault);
+  }
+  return UnitBytesFor(dataset.estimated_bytes, unit_bytes, options.GetInt("units_max"));
+}
+
 Result<std::vector<WorkUnit>> SplitFiles(const Dataset& dataset, const TableState& state,
                                          const SplitHint& hint, const std::stop_token& stop) {
   const Options& options = dataset.options;
   const int64_t total = std::max<int64_t>(1, dataset.estimated_bytes);
   const double row_bytes = static_cast<double>(total) /
                            static_cast<double>(std::max<int64_t>(1, dataset.estimated_rows));
-  const int64_t unit_bytes = UnitBytesFor(total, hint.unit_bytes, hint.units_max);
+  const int64_t unit_bytes = UnitBytesOf(dataset, options);
   const int64_t unit_rows =
       hint.unit_rows == 0
           ? 0

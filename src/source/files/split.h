@@ -10,6 +10,10 @@
 
 namespace bulkhaul::files {
 
+// The size of a unit as stored: the option unit_bytes, else what is 64 MiB as stored or 48 MiB in
+// memory, whichever is less. Larger where the table would make more than units_max units. Pure.
+int64_t UnitBytesOf(const Dataset& dataset, const Options& options);
+
 // One unit a group of files, several for a large file that can be cut.
 Result<std::vector<WorkUnit>> SplitFiles(const Dataset& dataset, const TableState& state,
                                          const SplitHint& hint, const std::stop_token& stop);
