@@ -55,8 +55,7 @@ int64_t CgroupRoomBytes(const std::string& system_root) {
     const bool version_2 = line.starts_with("0::");
     const auto controller = line.find(":memory:");
     if (!version_2 && controller == std::string::npos) continue;
-    const std::string root =
-        system_root + (version_2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory");
+    const std::string root = system_root + (version_2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory");
     const char* limit_name = version_2 ? "/memory.max" : "/memory.limit_in_bytes";
     const char* use_name = version_2 ? "/memory.current" : "/memory.usage_in_bytes";
     const char* pages_prefix = version_2 ? "" : "total_";

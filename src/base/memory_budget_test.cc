@@ -134,7 +134,8 @@ TEST_F(FakeSystem, Version1HasItsOwnNames) {
   Write("/proc/self/cgroup", "4:memory:/job\n2:cpu:/job\n0::/\n");
   Write("/sys/fs/cgroup/memory/job/memory.limit_in_bytes", std::to_string(8 * kGiB));
   Write("/sys/fs/cgroup/memory/job/memory.usage_in_bytes", std::to_string(6 * kGiB));
-  Write("/sys/fs/cgroup/memory/job/memory.stat", "inactive_file 1\ntotal_inactive_file 1073741824\n");
+  Write("/sys/fs/cgroup/memory/job/memory.stat",
+        "inactive_file 1\ntotal_inactive_file 1073741824\n");
   EXPECT_EQ(AvailableMemoryBytes(root_), 3 * kGiB);
 }
 

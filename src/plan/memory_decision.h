@@ -28,8 +28,8 @@ inline constexpr int64_t kLazyBatches = 2;
 
 // What an eager run of a job holds at its height. Bytes.
 struct MemoryNeed {
-  int64_t fixed_bytes = 0;  // whatever runs: code, ledger, plan
-  int64_t rows_bytes = -1;  // of the units that run at the same time; -1: the source does not know
+  int64_t fixed_bytes = 0;   // whatever runs: code, ledger, plan
+  int64_t rows_bytes = -1;   // of the units that run at the same time; -1: the source does not know
   int64_t buffer_bytes = 0;  // of readers and writers: workers × (batches + writer)
 
   int64_t total_bytes() const {
@@ -39,12 +39,12 @@ struct MemoryNeed {
 
 struct MemoryDecision {
   Strategy strategy = Strategy::kStreaming;
-  bool forced = false;         // by the option `strategy`
-  int64_t need_bytes = -1;     // -1: not known
+  bool forced = false;      // by the option `strategy`
+  int64_t need_bytes = -1;  // -1: not known
   int64_t available_bytes = 0;
   double os_margin = 0;
-  double ratio = -1;           // -1: not known
-  std::string reason;          // for people: "needs 180 MiB, 0.03 of …"
+  double ratio = -1;   // -1: not known
+  std::string reason;  // for people: "needs 180 MiB, 0.03 of …"
 };
 
 // What the unit's rows need in memory: its share of the dataset. -1: the source does not know.

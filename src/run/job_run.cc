@@ -246,7 +246,7 @@ Status JobRun::PlanCapacity() {
       DecideMemory(spec_.options, NeedOf(wishes, run_.memory, rows_bytes).total_bytes(),
                    MemoryForRows(spec_.options, AvailableMemoryBytes() + ResidentBytes())));
   run_.strategy = decision_.strategy;
-  wishes.read_ahead_bytes = 
+  wishes.read_ahead_bytes =
       ReadAheadWish(decision_.strategy, run_.memory, LargestTogether(sizes, 1));
   ARROW_ASSIGN_OR_RAISE(run_.memory, PlanMemory(wishes));
   if (run_.parallelism.workers_start > 0 && run_.memory.workers > run_.parallelism.workers_start) {

@@ -178,8 +178,8 @@ void JobRun::Govern(std::stop_token stop) {
   }
 }
 
-// Others may have taken memory since the strategy was chosen. It is only ever lowered: what was read
-// ahead is written out meanwhile, and nothing is gained by going to and fro.
+// Others may have taken memory since the strategy was chosen. It is only ever lowered: what was
+// read ahead is written out meanwhile, and nothing is gained by going to and fro.
 void JobRun::WatchMemory(std::stop_token stop) {
   if (decision_.forced || decision_.need_bytes < 0) return;
   while (run_.strategy.load() != Strategy::kStreaming && Sleep(kMemoryCheckMs, stop)) {

@@ -119,7 +119,7 @@ Result<JobPlan> PlanWithoutRunning(const JobSpec& spec, const JobId& job, Source
       plan.decision,
       DecideMemory(spec.options, NeedOf(wishes, memory, rows_bytes).total_bytes(),
                    MemoryForRows(spec.options, AvailableMemoryBytes() + ResidentBytes())));
-  wishes.read_ahead_bytes = 
+  wishes.read_ahead_bytes =
       ReadAheadWish(plan.decision.strategy, memory, LargestTogether(sizes, 1));
   ARROW_ASSIGN_OR_RAISE(memory, PlanMemory(wishes));
   plan.workers = memory.workers;

@@ -25,8 +25,7 @@ void ReadAhead::Read(const std::stop_token& stop) {
   for (;;) {
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, stop,
-                    [&] { return waiting_.empty() || waiting_bytes_ < allowance_(); });
+      changed_.wait(lock, stop, [&] { return waiting_.empty() || waiting_bytes_ < allowance_(); });
       spent_.clear();
     }
     Item item;

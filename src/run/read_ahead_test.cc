@@ -28,8 +28,9 @@ class Counter : public UnitReader {
     if (given == batches_) return end_;
     const int64_t value = given++;
     if (on_read) on_read();
-    const auto values = std::make_shared<arrow::Int64Array>(1, arrow::Buffer::FromString(
-        std::string(reinterpret_cast<const char*>(&value), sizeof(value))));
+    const auto values = std::make_shared<arrow::Int64Array>(
+        1, arrow::Buffer::FromString(
+               std::string(reinterpret_cast<const char*>(&value), sizeof(value))));
     *out = arrow::RecordBatch::Make(schema_, 1, {values});
     return Status::OK();
   }
@@ -54,10 +55,12 @@ int64_t ValueOf(const arrow::RecordBatch& batch) {
 TEST(ReadAhead, ReadsEverythingBeforeAnythingIsTaken) {
   Counter reader(100);
   std::binary_semaphore whole(0);
-  ReadAhead ahead(reader, [] { return kAll; }, [&](int64_t rows, int64_t bytes) {
-    EXPECT_EQ(bytes, rows * 8);
-    if (rows == 100) whole.release();
-  });
+  ReadAhead ahead(
+      reader, [] { return kAll; },
+      [&](int64_t rows, int64_t bytes) {
+        EXPECT_EQ(bytes, rows * 8);
+        if (rows == 100) whole.release();
+      });
   whole.acquire();
   for (int64_t i = 0; i < 100; ++i) EXPECT_EQ(ValueOf(**ahead.Next()), i);
   EXPECT_EQ(*ahead.Next(), nullptr);
@@ -69,7 +72,8 @@ TEST(ReadAhead, StaysWithinItsAllowance) {
   std::atomic<int> taken{0};
   std::atomic<int64_t> allowance{3 * 8};
   reader.on_read = [&] { EXPECT_LE(reader.given - taken, 4) << "three wait, one is being read"; };
-  ReadAhead ahead(reader, [&] { return allowance.load(); }, Ignore);
+  ReadAhead ahead(
+      reader, [&] { return allowance.load(); }, Ignore);
   for (int64_t i = 0; i < 200; ++i) {
     ++taken;
     EXPECT_EQ(ValueOf(**ahead.Next()), i);
@@ -80,7 +84,8 @@ TEST(ReadAhead, StaysWithinItsAllowance) {
 
 TEST(ReadAhead, AnErrorComesBehindTheRowsBeforeIt) {
   Counter reader(2, TransientError("lost"));
-  ReadAhead ahead(reader, [] { return kAll; }, Ignore);
+  ReadAhead ahead(
+      reader, [] { return kAll; }, Ignore);
   EXPECT_EQ(ValueOf(**ahead.Next()), 0);
   EXPECT_EQ(ValueOf(**ahead.Next()), 1);
   EXPECT_EQ(KindOf(ahead.Next().status()), ErrorKind::kTransient);
@@ -89,7 +94,8 @@ TEST(ReadAhead, AnErrorComesBehindTheRowsBeforeIt) {
 TEST(ReadAhead, EndsWithBatchesThatNobodyTakes) {
   Counter reader(1'000'000);
   {
-    ReadAhead ahead(reader, [] { return int64_t{1000}; }, Ignore);
+    ReadAhead ahead(
+        reader, [] { return int64_t{1000}; }, Ignore);
     EXPECT_EQ(ValueOf(**ahead.Next()), 0);
   }
   EXPECT_LT(reader.given, 1'000'000);
@@ -99,7 +105,8 @@ TEST(ReadAhead, EndsWithBatchesThatNobodyTakes) {
 TEST(ReadAhead, BatchesEndOnTheReadingThread) {
   Counter reader(50);
   std::optional<std::weak_ptr<arrow::RecordBatch>> before;
-  ReadAhead ahead(reader, [] { return int64_t{0}; }, Ignore);
+  ReadAhead ahead(
+      reader, [] { return int64_t{0}; }, Ignore);
   for (int i = 0; i < 50; ++i) {
     auto batch = *ahead.Next();
     ASSERT_NE(batch, nullptr);

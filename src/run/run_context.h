@@ -73,8 +73,8 @@ struct RunContext {
   std::string source_description;    // without secrets
   class UnitCache* cache = nullptr;  // null: nothing is kept
   bool continue_on_error = false;
-  bool commit_job = false;                 // all tables are published at the end
-  std::atomic<bool> publish_now{true};     // false while commit_job holds them back
+  bool commit_job = false;                      // all tables are published at the end
+  std::atomic<bool> publish_now{true};          // false while commit_job holds them back
   TransformResources transform_resources = {};  // of one unit
   // Lowered while workers run when memory shrinks.
   std::atomic<Strategy> strategy{Strategy::kStreaming};

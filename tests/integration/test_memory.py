@@ -202,6 +202,11 @@ def test_a_job_under_four_eight_and_sixteen_gigabytes(bulkhaul, system, tmp_path
         text = bulkhaul(*words, env=system.environment).out
         assert f"strategy {chosen[limit]}: needs " in text and "os_margin 30 %" in text
     assert chosen == {4: "streaming", 8: "lazy", 16: "eager"}
+    # And it is held to: what is a dictionary in the file is unfolded batch by batch.
+    done = bulkhaul("copy", tmp_path / "wide.parquet", tmp_path / "out", "--unit-bytes", "1GiB",
+                    "--where", "text = 'y'", "--limit", "1", "--memory-limit", "150MiB",
+                    "--progress", "none", "--output", "json")
+    assert done.json["memory"]["peak_rss_bytes"] < 150 * MIB
 
 
 def test_what_is_chosen_and_what_is_said(bulkhaul, system, tmp_path):

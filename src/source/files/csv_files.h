@@ -13,8 +13,8 @@ namespace bulkhaul::files {
 // What a sample of text files tells.
 struct TextFacts {
   std::shared_ptr<arrow::Schema> schema;
-  std::string layout;    // for TableState
-  double row_bytes = 0;  // of text, on average; 0: not known
+  std::string layout;                                 // for TableState
+  double row_bytes = 0;                               // of text, on average; 0: not known
   std::map<std::string, double> column_memory_bytes;  // of a row as Arrow, on average
 };
 

@@ -307,8 +307,8 @@ Result<TextFacts> DescribeJson(const std::vector<const DataFile*>& sample, const
   std::vector<std::pair<const DataFile*, std::shared_ptr<arrow::Schema>>> schemas;
   int64_t rows = 0, bytes = 0;
   for (const DataFile* file : sample) {
-    const Status status = Sample(*file, facts.layout, options, &schemas,
-                                 &facts.column_memory_bytes, &rows, &bytes);
+    const Status status =
+        Sample(*file, facts.layout, options, &schemas, &facts.column_memory_bytes, &rows, &bytes);
     if (status.ok()) continue;
     return MessageOf(status).starts_with(file->path) ? status : FileError(status, file->path);
   }

@@ -85,8 +85,8 @@ std::vector<ColumnBounds> BoundsOf(parquet::arrow::FileReader& reader, int row_g
   return bounds;
 }
 
-// Lengths of texts are known of plain pages, and where the writer noted them; of a dictionary's they
-// are learnt from some values. -1: not to be learnt.
+// Lengths of texts are known of plain pages, and where the writer noted them; of a dictionary's
+// they are learnt from some values. -1: not to be learnt.
 double SampledTextBytes(parquet::ParquetFileReader& reader, int row_group, int column) {
   try {
     const auto values = std::static_pointer_cast<parquet::ByteArrayReader>(
@@ -108,9 +108,9 @@ double SampledTextBytes(parquet::ParquetFileReader& reader, int row_group, int c
 double LeafMemoryBytes(parquet::ParquetFileReader& reader, const arrow::DataType& type,
                        int column) {
   const auto metadata = reader.metadata();
-  const bool texts = metadata->schema()->Column(column)->physical_type() ==
-                         parquet::Type::BYTE_ARRAY &&
-                     type.bit_width() <= 0;
+  const bool texts =
+      metadata->schema()->Column(column)->physical_type() == parquet::Type::BYTE_ARRAY &&
+      type.bit_width() <= 0;
   double sampled = -1, memory = 0;
   for (int group = 0; group < metadata->num_row_groups(); ++group) {
     const auto chunk = metadata->RowGroup(group)->ColumnChunk(column);
@@ -137,15 +137,14 @@ double FieldMemoryBytes(parquet::ParquetFileReader& reader,
                         const parquet::arrow::SchemaField& field) {
   if (field.column_index >= 0) {
     const auto& type = field.field->type();
-    const auto& plain =
-        type->id() == arrow::Type::DICTIONARY
-            ? static_cast<const arrow::DictionaryType&>(*type).value_type()
-            : type;
+    const auto& plain = type->id() == arrow::Type::DICTIONARY
+                            ? static_cast<const arrow::DictionaryType&>(*type).value_type()
+                            : type;
     return LeafMemoryBytes(reader, *plain, field.column_index);
   }
   // Offsets of lists, validity of structs: as if of each row.
-  auto memory = static_cast<double>(reader.metadata()->num_rows()) *
-                RowMemoryBytes(*arrow::int32(), 0);
+  auto memory =
+      static_cast<double>(reader.metadata()->num_rows()) * RowMemoryBytes(*arrow::int32(), 0);
   for (const auto& child : field.children) memory += FieldMemoryBytes(reader, child);
   return memory;
 }
@@ -209,11 +208,12 @@ class ParquetReader : public PartReader {
       return nullptr;
     }
     rows_given_ += batch->num_rows();
+    ARROW_ASSIGN_OR_RAISE(batch, Conform(*plan_, file_, *batch, context_.pool));
     ARROW_ASSIGN_OR_RAISE(const int64_t bytes, arrow::util::ReferencedBufferSize(*batch));
     if (context_.reservation != nullptr && bytes > context_.reservation->bytes()) {
       context_.reservation->Resize(bytes);
     }
-    return Conform(*plan_, file_, *batch, context_.pool);
+    return batch;
   }
 
   int64_t bytes_read() const override {
@@ -238,6 +238,8 @@ class ParquetReader : public PartReader {
       return FileError(status, fmt::format("{}, row group {}", file_.path, groups_[0]));
     }
     if (batch == nullptr || batch->num_rows() == 0) return context_.batch_rows_max;
+    // As it is given out: a column that is a dictionary in Arrow too is unfolded.
+    ARROW_ASSIGN_OR_RAISE(batch, Conform(*plan_, file_, *batch, context_.pool));
     ARROW_ASSIGN_OR_RAISE(const int64_t bytes, arrow::util::ReferencedBufferSize(*batch));
     const int64_t width = std::max<int64_t>(1, bytes / batch->num_rows());
     return std::clamp<int64_t>(context_.batch_bytes_max / width, 1, context_.batch_rows_max);

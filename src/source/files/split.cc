@@ -83,9 +83,9 @@ int64_t UnitBytesOf(const Dataset& dataset, const Options& options) {
   if (unit_bytes == 0 && dataset.estimated_memory_bytes > dataset.estimated_bytes) {
     const double expansion = static_cast<double>(dataset.estimated_memory_bytes) /
                              static_cast<double>(std::max<int64_t>(1, dataset.estimated_bytes));
-    unit_bytes = std::clamp<int64_t>(
-        static_cast<int64_t>(static_cast<double>(kUnitMemoryBytes) / expansion), 1,
-        kUnitBytesDefault);
+    unit_bytes =
+        std::clamp<int64_t>(static_cast<int64_t>(static_cast<double>(kUnitMemoryBytes) / expansion),
+                            1, kUnitBytesDefault);
   }
   return UnitBytesFor(dataset.estimated_bytes, unit_bytes, options.GetInt("units_max"));
 }
