@@ -132,14 +132,20 @@ Result<std::vector<WorkUnit>> SplitFiles(const Dataset& dataset, const TableStat
   return units;
 }
 
-Result<std::vector<FilePart>> PartsOf(const TableState& state, const WorkUnit& unit,
-                                      const std::string& fingerprint, const std::stop_token& stop) {
+Result<std::span<const DataFile>> FilesOf(const TableState& state, const WorkUnit& unit) {
   const Json own = Json::parse(unit.source_state, nullptr, false);
   const size_t group = own.is_object() ? own.value("group", size_t{0}) : state.group_ends.size();
   if (group >= state.group_ends.size()) return BugError("a unit of files names no group of files");
-  const size_t begin = state.group_begin(group), end = state.group_ends[group];
+  const size_t begin = state.group_begin(group);
+  return std::span(state.files).subspan(begin, state.group_ends[group] - begin);
+}
+
+Result<std::vector<FilePart>> PartsOf(const TableState& state, const WorkUnit& unit,
+                                      const std::string& fingerprint, const std::stop_token& stop) {
+  ARROW_ASSIGN_OR_RAISE(const auto files, FilesOf(state, unit));
+  const Json own = Json::parse(unit.source_state, nullptr, false);
   std::vector<FilePart> parts;
-  for (size_t i = begin; i < end; ++i) parts.push_back({&state.files[i], 0, -1, 1});
+  for (const DataFile& file : files) parts.push_back({&file, 0, -1, 1});
   if (parts.size() > 1) return parts;
   FilePart& part = parts[0];
   part.begin = NumberOf(unit.range.begin, 0);

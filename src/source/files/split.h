@@ -1,6 +1,7 @@
 // Cutting the files of a dataset into units.
 #pragma once
 
+#include <span>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -22,5 +23,8 @@ Result<std::vector<WorkUnit>> SplitFiles(const Dataset& dataset, const TableStat
 // not what it was when the unit was planned, the cuts of text are looked for again.
 Result<std::vector<FilePart>> PartsOf(const TableState& state, const WorkUnit& unit,
                                       const std::string& fingerprint, const std::stop_token& stop);
+
+// The files that a unit is about, whole or in part.
+Result<std::span<const DataFile>> FilesOf(const TableState& state, const WorkUnit& unit);
 
 }  // namespace bulkhaul::files
