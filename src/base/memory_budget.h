@@ -1,18 +1,22 @@
 // The job's memory, handed out by reservation.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <stop_token>
+#include <string>
 
 #include "base/error.h"
 
 namespace bulkhaul {
 
-// What the process may use: the smaller of the cgroup's limit less its use, and MemAvailable.
-// Bytes.
+// What the process may use beside what it has: the smaller of the cgroup's limit less its use, and
+// MemAvailable. Cached pages of files count as free: the kernel gives them up. Bytes. `root`: where
+// proc/ and sys/ are; $BULKHAUL_SYSTEM_ROOT, else "", the machine's own.
+int64_t AvailableMemoryBytes(const std::string& root);
 int64_t AvailableMemoryBytes();
 // Resident set of this process now, and its peak so far. Bytes.
 int64_t ResidentBytes();
@@ -25,7 +29,8 @@ void ReturnLargeBlocks();
 
 class MemoryBudget;
 
-// Gives its bytes back when destroyed. Movable; not thread-safe; must not outlive its budget.
+// Gives its bytes back when destroyed. Movable; must not outlive its budget. bytes() and Resize()
+// are thread-safe: a unit may be read on one thread and written on another.
 class Reservation {
  public:
   Reservation() = default;
@@ -33,14 +38,14 @@ class Reservation {
   Reservation(Reservation&& other) noexcept;
   Reservation& operator=(Reservation&& other) noexcept;
   ~Reservation();
-  int64_t bytes() const { return bytes_; }
+  int64_t bytes() const { return bytes_.load(); }
   // Takes more or gives back, so that `bytes` are held. Growing never blocks: a single holder may
   // go above the budget for one huge value, which is counted and makes new reservations wait.
   void Resize(int64_t bytes);
 
  private:
   MemoryBudget* budget_ = nullptr;
-  int64_t bytes_ = 0;
+  std::atomic<int64_t> bytes_ = 0;
 };
 
 // Thread-safe.

@@ -7,6 +7,12 @@
 #include "base/units.h"
 
 namespace bulkhaul {
+namespace {
+
+// Of a unit of a source that does not know its size, when eager is forced.
+constexpr int64_t kReadAheadBytesUnknown = 64 << 20;
+
+}  // namespace
 
 int64_t ResolveMemoryBudget(const Options& options, int64_t available_bytes) {
   const int64_t limit = options.GetBytes("memory_limit");
@@ -57,6 +63,9 @@ Result<MemoryPlan> PlanMemory(const MemoryWishes& wishes) {
     plan.transform_bytes = wishes.transform_bytes_min + more;
     plan.worker_bytes += more;
   }
+  plan.read_ahead_bytes =
+      std::clamp<int64_t>(share / plan.workers - plan.worker_bytes, 0, wishes.read_ahead_bytes);
+  plan.worker_bytes += plan.read_ahead_bytes;
   if (plan.batch_bytes != wishes.batch_bytes) {
     plan.notes.push_back(fmt::format("batches lowered from {} to {} to stay within {}",
                                      FormatBytes(wishes.batch_bytes), FormatBytes(plan.batch_bytes),
@@ -68,6 +77,26 @@ Result<MemoryPlan> PlanMemory(const MemoryWishes& wishes) {
         plan.workers, FormatBytes(wishes.budget_bytes), FormatBytes(plan.worker_bytes)));
   }
   return plan;
+}
+
+MemoryNeed NeedOf(const MemoryWishes& wishes, const MemoryPlan& plan, int64_t rows_bytes) {
+  MemoryNeed need;
+  need.fixed_bytes = wishes.fixed_bytes;
+  need.rows_bytes = rows_bytes;
+  need.buffer_bytes = plan.workers * plan.worker_bytes;
+  return need;
+}
+
+int64_t ReadAheadWish(Strategy strategy, const MemoryPlan& plan, int64_t unit_bytes) {
+  switch (strategy) {
+    case Strategy::kEager:
+      return unit_bytes < 0 ? kReadAheadBytesUnknown : unit_bytes;
+    case Strategy::kLazy:
+      return kLazyBatches * plan.batch_bytes;
+    case Strategy::kStreaming:
+      return 0;
+  }
+  return 0;
 }
 
 }  // namespace bulkhaul

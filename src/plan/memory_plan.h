@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "plan/memory_decision.h"
 #include "plan/options.h"
 
 namespace bulkhaul {
@@ -23,6 +24,8 @@ struct MemoryWishes {
   int64_t writer_bytes = 0;  // SinkTraits::writer_bytes: one open writer, beside its batch
   // What a transform that holds rows (group_by) gets: the least, and what more it can use. 0: none.
   int64_t transform_bytes_min = 0, transform_bytes_max = 0;
+  // Rows of one unit that are read ahead of its writer: so many, or what is left. 0: none.
+  int64_t read_ahead_bytes = 0;
 };
 
 struct MemoryPlan {
@@ -31,6 +34,7 @@ struct MemoryPlan {
   int64_t batch_bytes = 0;
   int64_t worker_bytes = 0;        // what each attempt reserves before it starts
   int64_t transform_bytes = 0;     // of these, for transforms that hold rows
+  int64_t read_ahead_bytes = 0;    // of these, for rows that are read ahead
   std::vector<std::string> notes;  // "memory: batches of 1 MiB instead of 4 MiB, …"
 };
 
@@ -45,8 +49,15 @@ inline constexpr int64_t kTransformBytesMin = 4 << 20;
 inline constexpr int64_t kTransformBytesMax = 256 << 20;
 
 // Lowers the batches first, then the workers, until fixed + workers × worker_bytes fit the budget.
-// Of what is left then, transforms that hold rows get half.
+// Of what is left then, transforms that hold rows get half, and what is read ahead the rest.
 // kUser with the least budget that works when one worker with the smallest batches does not. Pure.
 Result<MemoryPlan> PlanMemory(const MemoryWishes& wishes);
+
+// What a job so planned holds at its height when its units, of `rows_bytes` together, are read
+// ahead whole; -1: not known. Pure.
+MemoryNeed NeedOf(const MemoryWishes& wishes, const MemoryPlan& plan, int64_t rows_bytes);
+// MemoryWishes::read_ahead_bytes of the strategy, for a largest unit of `unit_bytes` (-1: not
+// known). Pure.
+int64_t ReadAheadWish(Strategy strategy, const MemoryPlan& plan, int64_t unit_bytes);
 
 }  // namespace bulkhaul

@@ -44,6 +44,20 @@ TEST(MemoryPlan, WorkersThatNobodyAskedForAreTakenAsFarAsTheBudgetReaches) {
   EXPECT_TRUE(plan->notes.empty());
 }
 
+TEST(MemoryPlan, ReadsAheadInWhatIsLeft) {
+  MemoryWishes wishes{.budget_bytes = 160 * kMiB, .workers = 4, .writer_bytes = 16 * kMiB};
+  wishes.read_ahead_bytes = 10 * kMiB;
+  auto plan = PlanMemory(wishes).ValueOrDie();
+  EXPECT_EQ(plan.read_ahead_bytes, 10 * kMiB);
+  EXPECT_EQ(plan.worker_bytes, 34 * kMiB);
+  wishes.read_ahead_bytes = 1000 * kMiB;
+  plan = PlanMemory(wishes).ValueOrDie();
+  EXPECT_EQ(plan.workers, 4);
+  EXPECT_EQ(plan.batch_bytes, 4 * kMiB) << "nothing else shrinks for it";
+  EXPECT_EQ(plan.read_ahead_bytes, 16 * kMiB);
+  EXPECT_EQ(plan.worker_bytes, 40 * kMiB);
+}
+
 TEST(MemoryPlan, RefusesABudgetThatNothingFits) {
   const auto plan = PlanMemory({.budget_bytes = 8 * kMiB, .workers = 2, .writer_bytes = 16 * kMiB});
   EXPECT_EQ(KindOf(plan.status()), ErrorKind::kUser);
@@ -65,6 +79,7 @@ TEST(MemoryPlan, NeverExceedsTheBudget) {
     wishes.workers = *rc::gen::inRange(1, 200);
     wishes.batch_bytes = *rc::gen::inRange<int64_t>(4096, 64 * kMiB);
     wishes.writer_bytes = *rc::gen::inRange<int64_t>(0, 64 * kMiB);
+    wishes.read_ahead_bytes = *rc::gen::inRange<int64_t>(0, 512 * kMiB);
     const auto plan = PlanMemory(wishes);
     if (!plan.ok()) {
       const auto least = std::min(kBatchBytesMin, wishes.batch_bytes);

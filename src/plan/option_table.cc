@@ -48,8 +48,16 @@ constexpr OptionSpec kOptions[] = {
      "Units handed to workers or waiting for them, at most.", "", 1, 100'000},
     {"memory_limit", kBytes, "0", kJobScope, "Memory",
      "Budget for every buffer; 0: half of what the cgroup or machine has available.", "", 0},
+    {"strategy", kEnum, "auto", kJobScope, "Memory",
+     "eager: whole units are read ahead of their writers; lazy: a few batches; streaming: none; "
+     "auto: by what the rows need and what memory there is.",
+     "auto|eager|lazy|streaming"},
+    {"os_margin", kDouble, "0.3", kJobScope, "Memory",
+     "Share of the available memory that the strategy leaves to others.", "", 0, 1},
     {"batch_bytes", kBytes, "4MiB", kBoth, "Memory",
-     "A batch of rows ends near this many bytes of Arrow data.", "", 4096, int64_t{1} << 30},
+     "A batch of rows ends near this many bytes of Arrow data; made smaller where memory_limit "
+     "asks for it.",
+     "", 4096, int64_t{1} << 30},
     {"batch_rows", kInt, "65536", kBoth, "Memory", "A batch of rows has at most this many rows.",
      "", 1, 1 << 24},
     // When something fails.

@@ -360,6 +360,10 @@ Status Options::Set(std::string_view name, OptionValue value) {
       return UserError(
           fmt::format("{} must be at least {}, but is {}", spec->name, spec->minimum, *number));
     }
+    if (*number > static_cast<double>(spec->maximum)) {
+      return UserError(
+          fmt::format("{} must be at most {}, but is {}", spec->name, spec->maximum, *number));
+    }
   }
   if (const auto* text = std::get_if<std::string>(&value); text && !IsValidUtf8(*text)) {
     return UserError(fmt::format("{} is not valid UTF-8", spec->name));

@@ -206,6 +206,7 @@ std::string Dataset::ToJson() const {
                {"primary_key", Texts(primary_key)},
                {"estimated_rows", estimated_rows},
                {"estimated_bytes", estimated_bytes},
+               {"estimated_memory_bytes", estimated_memory_bytes},
                {"comment", Text(comment)},
                {"options", Parse(options.ToJson())},
                {"source_state", Text(source_state)},
@@ -221,6 +222,7 @@ Result<Dataset> Dataset::FromJson(std::string_view text) {
   fields.Read("primary_key", &dataset.primary_key);
   fields.Read("estimated_rows", &dataset.estimated_rows);
   fields.Read("estimated_bytes", &dataset.estimated_bytes);
+  fields.Read("estimated_memory_bytes", &dataset.estimated_memory_bytes);
   fields.Read("comment", &dataset.comment);
   fields.Read("source_state", &dataset.source_state);
   fields.Read("warnings", &dataset.warnings);

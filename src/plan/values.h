@@ -40,8 +40,9 @@ struct Dataset {
   // Fields with kSourceTypeKey in their metadata; nullable false only where the source proves it.
   std::shared_ptr<arrow::Schema> schema;
   std::vector<std::string> primary_key;
-  int64_t estimated_rows = -1;   // -1: unknown
-  int64_t estimated_bytes = -1;  // of source storage, TOAST included; -1: unknown
+  int64_t estimated_rows = -1;          // -1: unknown
+  int64_t estimated_bytes = -1;         // of source storage, TOAST included; -1: unknown
+  int64_t estimated_memory_bytes = -1;  // of all rows as Arrow columns; -1: unknown
   std::string comment;
   Options options;           // the job's settings with this dataset's overrides laid on top
   std::string source_state;  // JSON that only the source reads: oids, leaves, select lists

@@ -240,6 +240,16 @@ Status JobRun::PlanCapacity() {
   // A batch is compressed once more on its way into the cache.
   if (cache_) wishes.writer_bytes += wishes.batch_bytes;
   ARROW_ASSIGN_OR_RAISE(run_.memory, PlanMemory(wishes));
+  ARROW_ASSIGN_OR_RAISE(const auto sizes, UnitSizes());
+  const int64_t rows_bytes = LargestTogether(sizes, run_.memory.workers);
+  ARROW_ASSIGN_OR_RAISE(
+      decision_,
+      DecideMemory(spec_.options, NeedOf(wishes, run_.memory, rows_bytes).total_bytes(),
+                   MemoryForRows(spec_.options, AvailableMemoryBytes() + ResidentBytes())));
+  run_.strategy = decision_.strategy;
+  wishes.read_ahead_bytes =
+      ReadAheadWish(decision_.strategy, run_.memory, LargestTogether(sizes, 1));
+  ARROW_ASSIGN_OR_RAISE(run_.memory, PlanMemory(wishes));
   if (run_.parallelism.workers_start > 0 && run_.memory.workers > run_.parallelism.workers_start) {
     ConcurrencySettings settings;
     settings.start = run_.parallelism.workers_start;
@@ -265,6 +275,20 @@ Status JobRun::PlanCapacity() {
   scheduler_ =
       std::make_unique<Scheduler>(scheduling, [this](TableRun& table) { return LoadUnits(table); });
   return Status::OK();
+}
+
+Result<std::vector<int64_t>> JobRun::UnitSizes() {
+  std::vector<int64_t> sizes;
+  for (const auto& table : tables_) {
+    if (table->record.state != DatasetState::kPlanned) continue;
+    const Dataset& dataset = table->record.dataset;
+    if (dataset.estimated_memory_bytes < 0) return std::vector<int64_t>{-1};
+    ARROW_ASSIGN_OR_RAISE(const auto units, ledger_->Units(table->record.index, UnitStage::kRead));
+    for (const auto& unit : units) {
+      if (!unit.done) sizes.push_back(UnitMemoryBytes(dataset, unit.unit));
+    }
+  }
+  return sizes;
 }
 
 Result<std::vector<UnitRecord>> JobRun::LoadUnits(TableRun& table) {
@@ -307,6 +331,7 @@ Status JobRun::Execute() {
   std::jthread watcher([this](std::stop_token stop) { WatchViews(stop); });
   std::jthread governing;
   if (governor_) governing = std::jthread([this](std::stop_token stop) { Govern(stop); });
+  std::jthread memory_watcher([this](std::stop_token stop) { WatchMemory(stop); });
   std::vector<std::jthread> workers;
   const int count = std::min(run_.memory.workers, run_.parallelism.units_in_flight);
   workers_alive_ = count;

@@ -36,6 +36,8 @@ class JobRun {
   Status Prepare();
   Status DiscoverTables();
   Status PlanCapacity();
+  // What the rows of each unit that is left need in memory; -1: not known.
+  Result<std::vector<int64_t>> UnitSizes();
   Status Execute();
   Status PublishJob(JobReport& report);
   void End(JobReport& report, const Status& status);
@@ -56,6 +58,7 @@ class JobRun {
   bool ShouldRetire(const Status& status);
   void WatchViews(std::stop_token stop);
   void Govern(std::stop_token stop);
+  void WatchMemory(std::stop_token stop);
   void Tick(std::stop_token stop);
 
   JobReport Report(const Status& status);
@@ -81,6 +84,7 @@ class JobRun {
   const std::string started_at_;
   std::vector<std::unique_ptr<TableRun>> tables_;  // constant after Prepare()
   std::unique_ptr<Scheduler> scheduler_;
+  MemoryDecision decision_;                        // before the first unit; constant then
   std::unique_ptr<ConcurrencyGovernor> governor_;  // null: the number of workers is fixed
   int64_t epochs_lost_in_a_row_ = 0;               // main thread only
   size_t left_at_last_loss_ = 0;

@@ -154,6 +154,14 @@ JobReport JobRun::Report(const Status& status) {
     report.concurrency = governor_->Describe();
   }
   report.memory_limit_bytes = memory_limit_bytes_;
+  if (!decision_.reason.empty()) report.strategy = StrategyName(decision_.strategy);
+  if (const Strategy last = run_.strategy.load(); last != decision_.strategy) {
+    report.strategy += fmt::format(", then {}", StrategyName(last));
+  }
+  report.strategy_reason = decision_.reason;
+  report.memory_need_bytes = decision_.need_bytes;
+  report.memory_available_bytes = decision_.available_bytes;
+  report.memory_ratio = decision_.ratio;
   monitor_.Check();
   report.peak_rss_bytes = monitor_.peak_bytes();
   // Between two samples the kernel saw more; its peak is of the whole process, so it counts when

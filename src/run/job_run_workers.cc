@@ -2,9 +2,11 @@
 #include <algorithm>
 #include <condition_variable>
 
+#include <arrow/memory_pool.h>
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/memory_budget.h"
 #include "run/job_run.h"
 #include "run/table_finisher.h"
 #include "run/unit_worker.h"
@@ -14,6 +16,7 @@ namespace {
 
 constexpr int64_t kViewCheckMs = 5000;
 constexpr int64_t kGovernMs = 200;
+constexpr int64_t kMemoryCheckMs = 500;
 constexpr size_t kSlowestUnits = 5;
 
 // SQLSTATE too_many_connections; a source whose server says it otherwise uses the same code.
@@ -172,6 +175,23 @@ void JobRun::Govern(std::stop_token stop) {
     int running = 0;
     for (const auto& table : tables_) running += static_cast<int>(table->units_running);
     governor_->Observe(progress_.elapsed_ms(), progress_.bytes, progress_.batches, running);
+  }
+}
+
+// Others may have taken memory since the strategy was chosen. It is only ever lowered: what was
+// read ahead is written out meanwhile, and nothing is gained by going to and fro.
+void JobRun::WatchMemory(std::stop_token stop) {
+  if (decision_.forced || decision_.need_bytes < 0) return;
+  while (run_.strategy.load() != Strategy::kStreaming && Sleep(kMemoryCheckMs, stop)) {
+    const int64_t available =
+        MemoryForRows(spec_.options, AvailableMemoryBytes() + ResidentBytes());
+    const auto now = DecideMemory(spec_.options, decision_.need_bytes, available);
+    if (!now.ok() || now->strategy <= run_.strategy.load()) continue;
+    progress_.Warn(fmt::format("memory: {} instead of {} from now on: {}",
+                               StrategyName(now->strategy), StrategyName(run_.strategy.load()),
+                               now->reason));
+    run_.strategy = now->strategy;
+    arrow::default_memory_pool()->ReleaseUnused();
   }
 }
 

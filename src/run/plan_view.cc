@@ -17,9 +17,15 @@
 namespace bulkhaul {
 namespace {
 
-int64_t EstimatedUnits(Source& source, const DatasetRecord& record, std::stop_token stop) {
+// `sizes`: what the rows of each unit need in memory.
+int64_t EstimatedUnits(Source& source, const DatasetRecord& record, std::stop_token stop,
+                       std::vector<int64_t>* sizes) {
   auto units = SplitDataset(source, Snapshot(), record, stop);
-  if (units.ok()) return static_cast<int64_t>(units->size());
+  if (units.ok()) {
+    for (const auto& unit : *units) sizes->push_back(UnitMemoryBytes(record.dataset, unit));
+    return static_cast<int64_t>(units->size());
+  }
+  sizes->push_back(-1);
   const Options& options = record.dataset.options;
   if (const int64_t rows = options.GetInt("unit_rows"); rows > 0) {
     return UnitCountFor(record.dataset.estimated_rows, rows);
@@ -30,7 +36,7 @@ int64_t EstimatedUnits(Source& source, const DatasetRecord& record, std::stop_to
 }
 
 PlannedTable Describe(Source& source, Sink& sink, const JobId& job, DatasetRecord record,
-                      std::stop_token stop) {
+                      std::stop_token stop, std::vector<int64_t>* sizes) {
   PlannedTable planned;
   planned.dataset = record.dataset.id;
   planned.kind = record.dataset.kind;
@@ -38,7 +44,7 @@ PlannedTable Describe(Source& source, Sink& sink, const JobId& job, DatasetRecor
   planned.estimated_rows = record.dataset.estimated_rows;
   planned.estimated_bytes = record.dataset.estimated_bytes;
   planned.notes = record.dataset.warnings;
-  planned.units = EstimatedUnits(source, record, stop);
+  planned.units = EstimatedUnits(source, record, stop, sizes);
   const auto table = MakeTable(job, std::move(record));
   table->plan.units = planned.units;
   planned.columns = table->plan.schema->num_fields();
@@ -82,10 +88,11 @@ Result<JobPlan> PlanWithoutRunning(const JobSpec& spec, const JobId& job, Source
   if (datasets.empty()) return UserError("no table of the source is selected", "nothing_selected");
   ARROW_ASSIGN_OR_RAISE(auto records, MakeRecords(spec, std::move(datasets)));
   bool holds_rows = false;
+  std::vector<int64_t> sizes;
   for (auto& record : records) {
     if (stop.stop_requested()) return CancelledError();
     holds_rows = holds_rows || HoldsRows(record.dataset);
-    plan.tables.push_back(Describe(source, sink, job, std::move(record), stop));
+    plan.tables.push_back(Describe(source, sink, job, std::move(record), stop, &sizes));
     const PlannedTable& table = plan.tables.back();
     plan.estimated_rows += std::max<int64_t>(0, table.estimated_rows);
     plan.estimated_bytes += std::max<int64_t>(0, table.estimated_bytes);
@@ -106,7 +113,15 @@ Result<JobPlan> PlanWithoutRunning(const JobSpec& spec, const JobId& job, Source
     wishes.transform_bytes_min = kTransformBytesMin;
     wishes.transform_bytes_max = kTransformBytesMax;
   }
-  ARROW_ASSIGN_OR_RAISE(const MemoryPlan memory, PlanMemory(wishes));
+  ARROW_ASSIGN_OR_RAISE(MemoryPlan memory, PlanMemory(wishes));
+  const int64_t rows_bytes = LargestTogether(sizes, memory.workers);
+  ARROW_ASSIGN_OR_RAISE(
+      plan.decision,
+      DecideMemory(spec.options, NeedOf(wishes, memory, rows_bytes).total_bytes(),
+                   MemoryForRows(spec.options, AvailableMemoryBytes() + ResidentBytes())));
+  wishes.read_ahead_bytes =
+      ReadAheadWish(plan.decision.strategy, memory, LargestTogether(sizes, 1));
+  ARROW_ASSIGN_OR_RAISE(memory, PlanMemory(wishes));
   plan.workers = memory.workers;
   plan.parallel_tables = std::min(parallelism.parallel_tables, memory.workers);
   plan.workers_per_table = std::min(parallelism.workers_per_table, memory.workers);
@@ -138,6 +153,14 @@ std::string JobPlan::ToJson() const {
                                 {"memory_limit_bytes", memory_limit_bytes},
                                 {"unit_memory_bytes", unit_memory_bytes},
                                 {"batch_bytes", batch_bytes},
+                                {"memory",
+                                 {{"strategy", StrategyName(decision.strategy)},
+                                  {"forced", decision.forced},
+                                  {"need_bytes", decision.need_bytes},
+                                  {"available_bytes", decision.available_bytes},
+                                  {"os_margin", decision.os_margin},
+                                  {"ratio", decision.ratio},
+                                  {"reason", decision.reason}}},
                                 {"notes", notes},
                                 {"tables", std::move(list)}};
   return value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -149,9 +172,10 @@ std::string JobPlan::ToText() const {
   };
   std::string text = fmt::format(
       "from     {}\nto       {} ({})\nworkers  {} (tables at once {}, a table {})\n"
-      "memory   {} in all, {} a unit, batches of {}\n\n",
+      "memory   {} in all, {} a unit, batches of {}\nstrategy {}: {}\n\n",
       source, destination, format, workers, parallel_tables, workers_per_table,
-      FormatBytes(memory_limit_bytes), FormatBytes(unit_memory_bytes), FormatBytes(batch_bytes));
+      FormatBytes(memory_limit_bytes), FormatBytes(unit_memory_bytes), FormatBytes(batch_bytes),
+      StrategyName(decision.strategy), decision.reason);
   for (const auto& table : tables) {
     text += fmt::format("  {:<36} ~{:>14} rows  ~{:>10}  {:>5} units  {}\n",
                         table.dataset.ToString(), known(table.estimated_rows, FormatCount),

@@ -226,6 +226,11 @@ std::string JobReport::ToJson() const {
                 {"disk_write_bytes", disk_write_bytes},
                 {"memory",
                  {{"limit_bytes", memory_limit_bytes},
+                  {"strategy", strategy},
+                  {"strategy_reason", strategy_reason},
+                  {"need_bytes", memory_need_bytes},
+                  {"available_bytes", memory_available_bytes},
+                  {"ratio", memory_ratio},
                   {"peak_rss_bytes", peak_rss_bytes},
                   {"peak_rss_by_stage", peak_rss_by_stage},
                   {"peak_reserved_bytes", peak_reserved_bytes}}},
@@ -281,6 +286,11 @@ Result<JobReport> JobReport::FromJson(std::string_view text) {
     report.disk_write_bytes = value.value("disk_write_bytes", int64_t{0});
     if (const auto memory = value.find("memory"); memory != value.end()) {
       report.memory_limit_bytes = memory->value("limit_bytes", int64_t{0});
+      report.strategy = memory->value("strategy", "");
+      report.strategy_reason = memory->value("strategy_reason", "");
+      report.memory_need_bytes = memory->value("need_bytes", int64_t{-1});
+      report.memory_available_bytes = memory->value("available_bytes", int64_t{0});
+      report.memory_ratio = memory->value("ratio", -1.0);
       report.peak_rss_bytes = memory->value("peak_rss_bytes", int64_t{0});
       report.peak_rss_by_stage =
           memory->value("peak_rss_by_stage", std::map<std::string, int64_t>());
@@ -325,6 +335,7 @@ std::string JobReport::ToText() const {
   for (const auto& [stage, bytes] : peak_rss_by_stage) {
     text += fmt::format(", {} {}", stage, FormatBytes(bytes));
   }
+  if (!strategy.empty()) text += fmt::format("\n  strategy: {}: {}", strategy, strategy_reason);
   text += fmt::format("\n  disk: {} read, {} written\n", FormatBytes(disk_read_bytes),
                       FormatBytes(disk_write_bytes));
   if (epochs > 1) text += fmt::format("  {} snapshots were used\n", epochs);

@@ -92,6 +92,11 @@ struct JobReport {
   int64_t workers = 0;
   std::string concurrency;  // how the number of workers was found: "workers 4 → 12"; "": fixed
   int64_t memory_limit_bytes = 0;
+  std::string strategy;         // "eager", or "eager, then lazy"
+  std::string strategy_reason;  // "needs 180 MiB, 0.03 of 7 GiB …"
+  int64_t memory_need_bytes = -1,
+          memory_available_bytes = 0;  // by which it was chosen; -1: unknown
+  double memory_ratio = -1;            // -1: not known
   int64_t peak_rss_bytes = 0;
   std::map<std::string, int64_t> peak_rss_by_stage;  // "plan", "read", "assemble", "publish"
   int64_t peak_reserved_bytes = 0;

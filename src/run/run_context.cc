@@ -1,5 +1,6 @@
 #include "run/run_context.h"
 
+#include <algorithm>
 #include <condition_variable>
 
 #include <fmt/format.h>
@@ -11,6 +12,18 @@ namespace bulkhaul {
 std::shared_ptr<Backoff> MakeBackoff(const Options& options, const std::string& seed) {
   return std::make_shared<Backoff>(options.GetDurationMs("retry_delay"),
                                    options.GetDurationMs("retry_delay_max"), Xxh3Of(seed));
+}
+
+int64_t RunContext::ReadAheadBytes() const {
+  switch (strategy.load()) {
+    case Strategy::kEager:
+      return memory.read_ahead_bytes;
+    case Strategy::kLazy:
+      return std::min(memory.read_ahead_bytes, kLazyBatches * memory.batch_bytes);
+    case Strategy::kStreaming:
+      return 0;
+  }
+  return 0;
 }
 
 void FailTable(RunContext& run, TableRun& table, const Status& error) {

@@ -13,6 +13,7 @@
 #include "base/memory_budget.h"
 #include "commit/ledger.h"
 #include "plan/job_spec.h"
+#include "plan/memory_decision.h"
 #include "plan/memory_plan.h"
 #include "plan/parallelism.h"
 #include "run/memory_monitor.h"
@@ -72,9 +73,14 @@ struct RunContext {
   std::string source_description;    // without secrets
   class UnitCache* cache = nullptr;  // null: nothing is kept
   bool continue_on_error = false;
-  bool commit_job = false;                 // all tables are published at the end
-  std::atomic<bool> publish_now{true};     // false while commit_job holds them back
-  TransformResources transform_resources;  // of one unit
+  bool commit_job = false;                      // all tables are published at the end
+  std::atomic<bool> publish_now{true};          // false while commit_job holds them back
+  TransformResources transform_resources = {};  // of one unit
+  // Lowered while workers run when memory shrinks.
+  std::atomic<Strategy> strategy{Strategy::kStreaming};
+
+  // What one unit may read ahead of its writer now.
+  int64_t ReadAheadBytes() const;
 };
 
 // The table is not published by this run: written down, told, its other units stopped; the job ends

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "plan/job_spec.h"
+#include "plan/memory_decision.h"
 #include "run/progress.h"
 #include "run/report.h"
 #include "sink/sink.h"
@@ -49,6 +50,7 @@ struct JobPlan {
   int64_t memory_limit_bytes = 0;
   int64_t unit_memory_bytes = 0;  // reserved by one running unit
   int64_t batch_bytes = 0;
+  MemoryDecision decision;
   std::vector<std::string> notes;  // what was lowered and why
 
   std::string ToJson() const;

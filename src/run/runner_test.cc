@@ -128,6 +128,26 @@ class RunnerTest : public testing::Test {
   Recorder recorder_;
 };
 
+TEST_F(RunnerTest, EveryStrategyPublishesTheSame) {
+  Fill("a", 95);
+  server_->on_read = [](const WorkUnit& unit, int batch) {
+    static std::atomic<bool> failed{false};
+    if (unit.ordinal == 2 && batch == 1 && !failed.exchange(true)) return TransientError("once");
+    return Status::OK();
+  };
+  for (const char* strategy : {"eager", "lazy", "streaming"}) {
+    Set("strategy", strategy);
+    job_ = std::string(strategy) + id_;
+    Store()->Clear();
+    const auto report = Run().ValueOrDie();
+    EXPECT_EQ(report.state, JobState::kDone) << report.error;
+    EXPECT_EQ(report.strategy, strategy);
+    EXPECT_THAT(report.ToText(), HasSubstr(std::string("strategy: ") + strategy));
+    EXPECT_EQ(report.source_bytes, 95 * 16);
+    ExpectWhole("s_a", 95);
+  }
+}
+
 TEST_F(RunnerTest, PublishesEveryTableWhole) {
   Fill("a", 95);
   Fill("b", 3);

@@ -194,7 +194,7 @@ void UnitCache::Publish(RowKeeper& keeper, const UnitContent& after, int64_t row
   if (keeper.entry_ == nullptr) return;
   const UnitContent& before = keeper.content_;
   if (after.address != before.address || after.fingerprint != before.fingerprint ||
-      rows != before.rows) {
+      (before.rows >= 0 && rows != before.rows)) {
     Log(LogLevel::kExtra,
         fmt::format("{} changed while it was read: its rows are not kept", before.label));
     return;

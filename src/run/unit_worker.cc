@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "run/read_ahead.h"
 #include "run/transforms.h"
 #include "run/unit_cache.h"
 
@@ -164,7 +165,9 @@ Result<int64_t> UnitWorker::Run(const Task& task) {
   const Options& options = attempt.table.record.dataset.options;
   const int64_t timeout_ms = options.GetDurationMs("unit_timeout");
 
-  int64_t wanted_bytes = run_.memory.worker_bytes;
+  // The strategy may have changed since the memory was planned.
+  int64_t wanted_bytes =
+      run_.memory.worker_bytes - run_.memory.read_ahead_bytes + (reads ? run_.ReadAheadBytes() : 0);
   if (task.unit.unit.row_bytes > run_.memory.batch_bytes) {
     wanted_bytes += kCopiesOfHugeRow * task.unit.unit.row_bytes;
     ReturnLargeBlocks();
@@ -334,6 +337,15 @@ Status UnitWorker::ReadRows(const Task& task, Attempt& attempt, Reading& reading
   UnitReader& reader = *reading.reader;
   int64_t rows_read = 0, rows_passed = 0;
   bool complete = false;
+  // With a limit nobody knows how much is wanted; of a unit of one batch nothing is ahead.
+  std::optional<ReadAhead> ahead;
+  const int64_t unit_bytes = UnitMemoryBytes(attempt.table.record.dataset, task.unit.unit);
+  const bool several = unit_bytes < 0 || unit_bytes > attempt.context.batch_bytes_max;
+  if (several && run_.ReadAheadBytes() > 0 && !attempt.limit.limited()) {
+    ahead.emplace(
+        reader, [this] { return run_.ReadAheadBytes(); },
+        [&attempt](int64_t rows, int64_t bytes) { attempt.Show(rows, bytes); });
+  }
   const auto write = [&](const std::shared_ptr<arrow::RecordBatch>& rows) {
     rows_passed += rows->num_rows();
     return writer.Write(*rows);
@@ -341,7 +353,11 @@ Status UnitWorker::ReadRows(const Task& task, Attempt& attempt, Reading& reading
   std::shared_ptr<arrow::RecordBatch> batch;
   for (;;) {
     if (attempt.context.stop.stop_requested()) return CancelledError();
-    ARROW_RETURN_NOT_OK(reader.ReadNext(&batch));
+    if (ahead) {
+      ARROW_ASSIGN_OR_RAISE(batch, ahead->Next());
+    } else {
+      ARROW_RETURN_NOT_OK(reader.ReadNext(&batch));
+    }
     if (!batch) {
       complete = true;
       break;
@@ -349,13 +365,14 @@ Status UnitWorker::ReadRows(const Task& task, Attempt& attempt, Reading& reading
     const int64_t wanted = attempt.limit.Take(batch->num_rows());
     if (wanted < batch->num_rows()) batch = batch->Slice(0, wanted);
     rows_read += wanted;
-    attempt.Show(rows_read, reader.bytes_read());
+    if (!ahead) attempt.Show(rows_read, reader.bytes_read());
     if (reading.keeper) reading.keeper->Add(*batch);
     ++run_.progress.batches;
     // Passed on whole: the reader may fill the same buffers again.
     ARROW_RETURN_NOT_OK(chain.Apply(std::move(batch), attempt.context.pool, write));
     if (attempt.limit.exhausted()) break;
   }
+  ahead.reset();
   ARROW_RETURN_NOT_OK(chain.End(attempt.context.pool, write));
   ARROW_ASSIGN_OR_RAISE(auto states, chain.FinishUnit());
   const UnitRange& planned = task.unit.unit.range;

@@ -42,7 +42,7 @@ struct UnitContent {
   std::string address;
   // Of the data, as the server shows it now: another one when any row came, changed or went.
   std::string fingerprint;
-  int64_t rows = 0;  // by the same look
+  int64_t rows = 0;  // by the same look; -1: not known
   // From when on no further rows are expected, in milliseconds since 1970: the end of the unit's
   // time. -1: not known.
   int64_t ends_ms = -1;

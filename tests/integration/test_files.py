@@ -115,6 +115,61 @@ def test_encodings(load, tmp_path, encoding):
     assert load(path) == [{"näme": "ü😀", "b": 1}]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_encodings_of_json_lines(load, tmp_path, encoding):
+    path = write(tmp_path / "a.jsonl", '{"näme":"ü😀"}\r\n{"näme":"b"}'.encode(encoding))
+    assert load(path) == [{"näme": "ü😀"}, {"näme": "b"}]
+
+
+def test_json_lines_that_are_no_utf8(load, refuse, tmp_path):
+    path = write(tmp_path / "a.jsonl", '{"a":"x"}\n{"a":"Müller"}\n'.encode("latin-1"))
+    assert "a.jsonl: line 2: the text is not valid UTF-8" in refuse(path)
+    assert load(path, "--source-encoding", "latin1")[1]["a"] == "Müller"
+    late = write(tmp_path / "b.jsonl", b'{"a":"x"}\n' * 3000 + b'{"a":"\xfc"}\n')
+    assert "b.jsonl: line 3001: the text is not valid UTF-8" in refuse(late)
+
+
+def test_times_in_json_lines(load, refuse, tmp_path):
+    rows = [{"day": "2024-02-29", "local": "2024-03-31 02:30:00.5", "zoned": "2024-03-31T02:30:00Z",
+             "other": "2024-03-31T02:30:00.123456+02:00", "fine": "2024-01-01T00:00:00.123456789Z",
+             "mixed": "2024-01-01T00:00:00Z", "deep": {"at": ["2024-01-01T00:00:00Z", None]},
+             "code": "20240131"},
+            {"day": None, "local": "1969-12-31T23:59:59", "zoned": "0001-01-01T00:00:00-01:00",
+             "other": "2024-03-31T02:30Z", "fine": "2024-01-01T00:00:00Z",
+             "mixed": "2024-01-01 00:00:00", "deep": None, "code": "20240132"}]
+    path = write(tmp_path / "t.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    first, second = load(path)
+    assert [str(load.table.schema.field(name).type)
+            for name in ("day", "local", "zoned", "other", "fine", "mixed", "code")] == [
+        "date32[day]", "timestamp[us]", "timestamp[us, tz=UTC]", "timestamp[us, tz=UTC]",
+        "timestamp[ns, tz=UTC]", "string", "string"]
+    assert (first["day"].isoformat(), second["day"]) == ("2024-02-29", None)
+    assert first["local"].isoformat() == "2024-03-31T02:30:00.500000"
+    assert second["local"].isoformat() == "1969-12-31T23:59:59"
+    assert first["zoned"].isoformat() == "2024-03-31T02:30:00+00:00"
+    assert second["zoned"].isoformat() == "0001-01-01T01:00:00+00:00"
+    assert first["other"].isoformat() == "2024-03-31T00:30:00.123456+00:00"
+    assert first["deep"]["at"][0].isoformat() == "2024-01-01T00:00:00+00:00"
+    assert second["deep"] is None and first["deep"]["at"][1] is None
+    # A value of another kind is an error with its place, not a shifted time; as text it is kept.
+    lines = '{"at":"2024-01-01T00:00:00"}\n' * 1500
+    for value in ("2024-01-01T00:00:00+02:00", "soon", "2024-01-01T00:00:00.1234567"):
+        write(path, lines + json.dumps({"at": value}))
+        assert f"t.jsonl: line 1501: column 'at': '{value}' is no timestamp[us]" in refuse(path)
+        assert load(path, "--cast", "at=string")[-1]["at"] == value
+
+
+@pytest.mark.parametrize("line, said", [
+    ('{"a":', "line 2: JSON parse error"), ("[1]", "line 2: JSON parse error"),
+    ('{"a":1,"a":2}', "line 2: JSON parse error: Column(/a) was specified twice"),
+    ('{"a":"x\0y"}', "line 2: JSON parse error")])
+def test_broken_json_lines(refuse, tmp_path, line, said):
+    path = write(tmp_path / "a.jsonl", '{"a":1}\n' + line + "\n")
+    assert f"a.jsonl: {said}" in refuse(path)
+    late = write(tmp_path / "b.jsonl", '{"a":1}\n' * 2000 + line + "\n")
+    assert f"b.jsonl: {said.replace('line 2', 'line 2001')}" in refuse(late)
+
+
 def test_text_that_is_no_utf8(load, refuse, tmp_path):
     path = write(tmp_path / "a.csv", "name,b\nx,1\nM\xfcller,2\n".encode("latin-1"))
     assert "line 3, column 'name'" in refuse(path)
@@ -137,6 +192,25 @@ def test_odd_files(load, refuse, tmp_path):
     assert load(wide)[1]["c4999"] == 2
     assert "there is no" in refuse(tmp_path / "absent.csv")
     assert "no file matches" in refuse(tmp_path / "*.parquet")
+
+
+def test_ragged_rows_are_counted(bulkhaul, load, refuse, tmp_path):
+    path = write(tmp_path / "ragged.csv", "a,b,c\n1,x,y\n2\n3,z\n4,x,y,z\n5,,\n")
+    assert "ragged.csv: line 3: the row has 1 fields instead of 3" in refuse(path)
+    assert "ragged.csv: line 5: the row has 4 fields instead of 3" in refuse(path, "--ragged", "pad")
+
+    def counted(*words) -> dict:
+        report = bulkhaul("copy", path, tmp_path / "counted", "--output", "json", "--progress",
+                          "none", *words).json
+        return report["tables"][0]["counters"]
+
+    assert [row["a"] for row in load(path, "--ragged", "skip")] == [1, 5]
+    assert counted("--ragged", "skip") == {"ragged_skipped": 3}
+    write(path, "a,b,c\n1,x,y\n2\n3,z\n")
+    assert load(path, "--ragged", "pad") == [{"a": 1, "b": "x", "c": "y"},
+                                            {"a": 2, "b": None, "c": None},
+                                            {"a": 3, "b": "z", "c": None}]
+    assert counted("--ragged", "pad") == {"ragged_padded": 2}
 
 
 def test_one_huge_field_stays_in_memory(bulkhaul, refuse, tmp_path):

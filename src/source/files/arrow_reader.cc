@@ -13,6 +13,8 @@ namespace bulkhaul::files {
 namespace {
 
 constexpr int64_t kMagicBytes = 6;
+// A batch as stored that is unpacked to learn what it takes in memory.
+constexpr int64_t kProbeBatchBytesMax = 32 << 20;
 
 // Whether the file has the file format, whose batches can be reached one by one.
 Result<bool> HasFileFormat(const DataFile& file) {
@@ -110,6 +112,8 @@ Result<FileFacts> DescribeArrow(const DataFile& file) {
       ARROW_ASSIGN_OR_RAISE(auto bytes, OpenStored(file, &stored));
       ARROW_ASSIGN_OR_RAISE(auto stream, arrow::ipc::RecordBatchStreamReader::Open(bytes));
       facts.schema = stream->schema();
+      // Nothing is in front that says more: a message is in memory what it is in the stream.
+      facts.common_memory_bytes = static_cast<double>(file.bytes);
       return facts;
     }
     ARROW_ASSIGN_OR_RAISE(auto stream, arrow::io::ReadableFile::Open(file.path));
@@ -120,6 +124,15 @@ Result<FileFacts> DescribeArrow(const DataFile& file) {
     for (int64_t i = 0; i < facts.parts; ++i) {
       facts.part_rows.push_back(facts.rows / std::max<int64_t>(1, facts.parts));
       facts.part_bytes.push_back(file.bytes / std::max<int64_t>(1, facts.parts));
+    }
+    // A batch comes as a whole, whichever columns are wanted.
+    facts.common_memory_bytes = static_cast<double>(file.bytes);
+    if (facts.rows > 0 && facts.part_bytes[0] <= kProbeBatchBytesMax) {
+      ARROW_ASSIGN_OR_RAISE(const auto batch, reader->ReadRecordBatch(0));
+      ARROW_ASSIGN_OR_RAISE(const int64_t held, arrow::util::ReferencedBufferSize(*batch));
+      facts.common_memory_bytes = static_cast<double>(held) /
+                                  static_cast<double>(std::max<int64_t>(1, batch->num_rows())) *
+                                  static_cast<double>(facts.rows);
     }
     return facts;
   };

@@ -209,6 +209,11 @@ class Sampler {
                           CommonSchema(schemas, options_.GetString("missing_columns") == "null"));
     facts.layout = layout_.ToJson();
     if (rows_ > 0) facts.row_bytes = static_cast<double>(bytes_) / static_cast<double>(rows_);
+    for (const auto& field : facts.schema->fields()) {
+      facts.column_memory_bytes[field->name()] =
+          RowMemoryBytes(*field->type(), static_cast<double>(text_bytes_[field->name()]) /
+                                             static_cast<double>(std::max<int64_t>(1, rows_)));
+    }
     return facts;
   }
 
@@ -236,6 +241,7 @@ class Sampler {
       if (fields.size() == 1 && fields[0].empty() && columns.size() > 1) continue;
       for (size_t i = 0; i < count; ++i) {
         const std::string_view value = wishes_.Trimmed(fields[i]);
+        text_bytes_[names[i]] += static_cast<int64_t>(value.size());
         if (!value.empty() && !wishes_.IsNull(value)) columns[i]->Add(value);
       }
     }
@@ -247,6 +253,7 @@ class Sampler {
   CsvLayout layout_;
   std::vector<std::pair<const DataFile*, std::vector<std::string>>> files_;
   std::map<std::string, std::unique_ptr<csv::ColumnInference>> inferences_;
+  std::map<std::string, int64_t> text_bytes_;  // of each column, in the sample
   int64_t rows_ = 0, bytes_ = 0;
 };
 

@@ -1,7 +1,9 @@
 // CSV files: what a sample tells, where they can be cut, and how they are read.
 #pragma once
 
+#include <map>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "source/files/file_reader.h"
@@ -11,8 +13,9 @@ namespace bulkhaul::files {
 // What a sample of text files tells.
 struct TextFacts {
   std::shared_ptr<arrow::Schema> schema;
-  std::string layout;    // for TableState
-  double row_bytes = 0;  // of text, on average; 0: not known
+  std::string layout;                                 // for TableState
+  double row_bytes = 0;                               // of text, on average; 0: not known
+  std::map<std::string, double> column_memory_bytes;  // of a row as Arrow, on average
 };
 
 Result<TextFacts> DescribeCsv(const std::vector<const DataFile*>& sample, const Options& options);

@@ -194,12 +194,7 @@ Status DetectLayout(const DataFile& file, const CsvWishes& wishes, int64_t row_b
                     CsvLayout* layout) {
   layout->encoding = wishes.encoding;
   if (wishes.encoding == "auto") {
-    std::shared_ptr<int64_t> stored;
-    ARROW_ASSIGN_OR_RAISE(auto raw, OpenStored(file, &stored));
-    std::string begin(4096, '\0');
-    ARROW_ASSIGN_OR_RAISE(const int64_t read, raw->Read(4096, begin.data()));
-    begin.resize(static_cast<size_t>(read));
-    layout->encoding = EncodingOf(begin);
+    ARROW_ASSIGN_OR_RAISE(layout->encoding, EncodingOf(file));
   }
   ARROW_ASSIGN_OR_RAISE(auto chunks, TextChunks::Open({&file, 0, -1, 1}, layout->encoding,
                                                       kDetectBytes, row_bytes_max));

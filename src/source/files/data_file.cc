@@ -281,6 +281,19 @@ Result<std::string> FingerprintOf(const std::string& path) {
   return FingerprintText(info);
 }
 
+Result<FileLook> LookAt(const std::string& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) return ErrnoError(errno, "look at", path);
+  FileLook look;
+  look.fingerprint =
+      fmt::format("{}:{}.{:09}", FingerprintText(info), info.st_ctim.tv_sec, info.st_ctim.tv_nsec);
+  const auto milliseconds = [](const timespec& time) {
+    return static_cast<int64_t>(time.tv_sec) * 1000 + time.tv_nsec / 1'000'000 + 1;
+  };
+  look.changed_ms = std::max(milliseconds(info.st_mtim), milliseconds(info.st_ctim));
+  return look;
+}
+
 Result<int64_t> FileBytes(const std::string& path) {
   struct stat info {};
   if (stat(path.c_str(), &info) != 0) return ErrnoError(errno, "look at", path);

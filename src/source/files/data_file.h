@@ -41,6 +41,14 @@ Result<FileList> ListFiles(const std::string& pattern, std::string_view format, 
 // Inode, size and time of the last change of the file. kUser when it is gone.
 Result<std::string> FingerprintOf(const std::string& path);
 
+// The same with the time at which the inode changed, which nobody can set back, for rows that
+// outlive the job.
+struct FileLook {
+  std::string fingerprint;
+  int64_t changed_ms = 0;  // the later of both times, since 1970
+};
+Result<FileLook> LookAt(const std::string& path);
+
 Result<int64_t> FileBytes(const std::string& path);
 
 // "orders" for /data/orders.csv.gz, /data/orders, /data/orders/*.csv and /data/orders_*.csv.

@@ -13,6 +13,8 @@
 #include "source/files/csv_files.h"
 #include "source/files/file_reader.h"
 #include "source/files/json_files.h"
+#include "source/files/split.h"
+#include "source/files/text_stream.h"
 
 namespace bulkhaul::files {
 namespace {
@@ -20,6 +22,10 @@ namespace {
 constexpr char kHiveNull[] = "__HIVE_DEFAULT_PARTITION__";
 // Small files share a unit of at most so many: each is opened and checked.
 constexpr size_t kFilesOfGroupMax = 1000;
+// Text that is unpacked to learn how closely it is packed.
+constexpr int64_t kPackingProbeBytes = 4 << 20;
+// Of a folder's value that is text.
+constexpr double kFolderTextBytes = 16;
 
 bool IsPlainInteger(const std::string& text) {
   if (text.size() > 18 || text.empty()) return false;
@@ -53,11 +59,8 @@ std::vector<const DataFile*> SampleOf(const std::vector<DataFile>& files, int64_
 
 // Files of a group are read by one unit. With a limit everything is one group: its rows are counted
 // by one reader.
-std::vector<size_t> GroupEnds(const std::vector<DataFile>& files, const Options& options) {
-  int64_t total = 0;
-  for (const auto& file : files) total += file.bytes;
-  const int64_t unit_bytes =
-      UnitBytesFor(total, options.GetBytes("unit_bytes"), options.GetInt("units_max"));
+std::vector<size_t> GroupEnds(const std::vector<DataFile>& files, int64_t unit_bytes,
+                              const Options& options) {
   const auto files_of_group_min = static_cast<size_t>(
       UnitCountFor(static_cast<int64_t>(files.size()), options.GetInt("units_max")));
   std::vector<size_t> ends;
@@ -97,12 +100,41 @@ struct Description {
   std::shared_ptr<arrow::Schema> schema;
   std::string layout;
   int64_t rows = -1;
+  // Arrow memory for a byte of the files: of each column, and of what comes with any column.
+  std::map<std::string, double> column_memory;
+  double common_memory = 0;
 };
+
+// Text bytes for a byte of the file, from its begin.
+Result<double> PackingOf(const DataFile& file) {
+  if (file.codec == FileCodec::kNone) return 1.0;
+  std::shared_ptr<int64_t> stored;
+  ARROW_ASSIGN_OR_RAISE(auto stream, OpenStored(file, &stored));
+  std::string buffer(kPackingProbeBytes, '\0');
+  int64_t text = 0;
+  while (text < kPackingProbeBytes) {
+    ARROW_ASSIGN_OR_RAISE(const int64_t read, stream->Read(kPackingProbeBytes, buffer.data()));
+    if (read == 0) break;
+    text += read;
+  }
+  return static_cast<double>(text) / static_cast<double>(std::max<int64_t>(1, *stored));
+}
+
+// Of the sampled files together; a file that cannot be unpacked is told when it is read.
+double PackingOf(const std::vector<const DataFile*>& sample) {
+  double bytes = 0, text = 0;
+  for (const DataFile* file : sample) {
+    bytes += static_cast<double>(file->bytes);
+    text += static_cast<double>(file->bytes) * PackingOf(*file).ValueOr(1);
+  }
+  return bytes > 0 ? text / bytes : 1;
+}
 
 Result<Description> DescribeBinary(const FileList& list, const Options& options) {
   const auto sample = SampleOf(list.files, options.GetInt("sample_files"));
   std::vector<std::pair<const DataFile*, std::shared_ptr<arrow::Schema>>> schemas;
   int64_t rows = 0, bytes = 0, total = 0;
+  Description description;
   for (const DataFile* file : sample) {
     ARROW_ASSIGN_OR_RAISE(auto facts, list.format == FileFormat::kParquet ? DescribeParquet(*file)
                                                                           : DescribeArrow(*file));
@@ -111,9 +143,15 @@ Result<Description> DescribeBinary(const FileList& list, const Options& options)
     schemas.emplace_back(file, arrow::schema(std::move(fields)));
     rows = facts.rows < 0 || rows < 0 ? -1 : rows + facts.rows;
     bytes += file->bytes;
+    for (const auto& [name, memory] : facts.column_memory_bytes) {
+      description.column_memory[name] += memory;
+    }
+    description.common_memory += facts.common_memory_bytes;
   }
+  const auto sampled = static_cast<double>(std::max<int64_t>(1, bytes));
+  for (auto& [name, memory] : description.column_memory) memory /= sampled;
+  description.common_memory /= sampled;
   for (const auto& file : list.files) total += file.bytes;
-  Description description;
   if (rows >= 0) {
     description.rows =
         bytes == total
@@ -142,16 +180,39 @@ Result<Description> Describe(const FileList& list, const Options& options) {
   description.layout = text.layout;
   if (text.row_bytes > 0) {
     double total = 0;
-    for (const auto& file : list.files) {
-      // What packed text becomes is not known: a guess.
-      total += static_cast<double>(file.bytes) * (file.codec == FileCodec::kNone ? 1 : 4);
+    for (const auto& file : list.files) total += static_cast<double>(file.bytes);
+    const double rows_of_byte = PackingOf(sample) / text.row_bytes;
+    description.rows = static_cast<int64_t>(total * rows_of_byte);
+    for (const auto& [name, memory] : text.column_memory_bytes) {
+      description.column_memory[name] = memory * rows_of_byte;
     }
-    description.rows = static_cast<int64_t>(total / text.row_bytes);
   }
   return description;
 }
 
+// All rows of the columns that are read.
+int64_t MemoryBytes(const Description& description, const ReadPlan& plan, const Dataset& dataset) {
+  double of_byte = description.common_memory;
+  for (const auto& field : plan.file_schema->fields()) {
+    const auto found = description.column_memory.find(field->name());
+    if (found != description.column_memory.end()) of_byte += found->second;
+  }
+  double bytes = of_byte * static_cast<double>(dataset.estimated_bytes);
+  for (const auto& field : plan.read_schema->fields()) {
+    if (plan.file_schema->GetFieldIndex(field->name()) >= 0) continue;
+    bytes += RowMemoryBytes(*field->type(), kFolderTextBytes) *
+             static_cast<double>(std::max<int64_t>(0, dataset.estimated_rows));
+  }
+  return static_cast<int64_t>(bytes);
+}
+
 }  // namespace
+
+double RowMemoryBytes(const arrow::DataType& type, double text_bytes) {
+  constexpr double kValidity = 1.0 / 8;
+  const int bits = type.bit_width();  // -1: not of one width
+  return kValidity + (bits > 0 ? bits / 8.0 : sizeof(int32_t) + text_bytes);
+}
 
 Result<arrow::FieldVector> PartitionFields(const std::vector<DataFile>& files) {
   std::vector<std::string> keys;
@@ -259,10 +320,11 @@ Result<Dataset> DescribeDataset(const DatasetId& id, const std::string& pattern,
   dataset.estimated_rows = description.rows;
   dataset.estimated_bytes = 0;
   for (const auto& file : list.files) dataset.estimated_bytes += file.bytes;
-  state.group_ends = GroupEnds(list.files, options);
+  ARROW_ASSIGN_OR_RAISE(auto plan, ReadPlan::Make(state, options));
+  dataset.estimated_memory_bytes = MemoryBytes(description, *plan, dataset);
+  state.group_ends = GroupEnds(list.files, UnitBytesOf(dataset, options), options);
   state.files = std::move(list.files);
   dataset.source_state = state.ToJson();
-  ARROW_ASSIGN_OR_RAISE(const auto plan, ReadPlan::Make(std::move(state), options));
   dataset.schema = plan->schema;
   dataset.options = options;
   return dataset;

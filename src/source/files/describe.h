@@ -12,6 +12,9 @@ namespace bulkhaul::files {
 Result<Dataset> DescribeDataset(const DatasetId& id, const std::string& pattern,
                                 const Options& options);
 
+// What a flat column takes of Arrow memory for a row, with texts of `text_bytes` on average.
+double RowMemoryBytes(const arrow::DataType& type, double text_bytes);
+
 // Columns from folders named "key=value": whole numbers without leading zeros become int64, dates
 // date32, all else text.
 Result<arrow::FieldVector> PartitionFields(const std::vector<DataFile>& files);

@@ -47,6 +47,9 @@ struct FileFacts {
   int64_t rows = -1;  // -1: not known
   int64_t parts = 1;  // row groups or batches
   std::vector<int64_t> part_rows, part_bytes;
+  // What the rows take as Arrow: of each column by name, and of what comes with any column.
+  std::map<std::string, double> column_memory_bytes;
+  double common_memory_bytes = 0;
 };
 
 Result<FileFacts> DescribeParquet(const DataFile& file);

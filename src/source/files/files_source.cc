@@ -51,7 +51,9 @@ class FilesSource : public Source {
  public:
   FilesSource(const JobSpec& spec, std::string path) : spec_(spec), path_(std::move(path)) {}
 
-  SourceTraits Traits() const override { return {.name = "files", .checks_rows = true}; }
+  SourceTraits Traits() const override {
+    return {.name = "files", .checks_rows = true, .describes_content = true};
+  }
   void StopOn(std::stop_token stop) override { stop_ = std::move(stop); }
 
   Result<std::vector<Dataset>> Discover(const Selector& selector) override {

@@ -1,14 +1,19 @@
 #include "source/files/json_files.h"
 
 #include <algorithm>
+#include <cctype>
+#include <map>
 #include <set>
 
 #include <arrow/json/options.h>
 #include <arrow/json/reader.h>
 #include <arrow/table.h>
+#include <arrow/util/byte_size.h>
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "source/files/describe.h"
+#include "source/files/json_times.h"
 #include "source/files/text_chunks.h"
 #include "source/files/text_stream.h"
 #include "wire/json/json_tokens.h"
@@ -21,15 +26,11 @@ constexpr int64_t kCountBytes = 1 << 20;
 // A double is written with at most so many digits.
 constexpr int kDoubleDigitsMax = 17;
 
-// Types that later rows may fill: what was NULL throughout is text, whole seconds get fractions.
+// Types that later rows may fill: what was NULL throughout is text.
 std::shared_ptr<arrow::DataType> Settled(const std::shared_ptr<arrow::DataType>& type) {
   switch (type->id()) {
     case arrow::Type::NA:
       return arrow::utf8();
-    case arrow::Type::TIMESTAMP: {
-      const auto unit = static_cast<const arrow::TimestampType&>(*type).unit();
-      return unit == arrow::TimeUnit::SECOND ? arrow::timestamp(arrow::TimeUnit::MICRO) : type;
-    }
     case arrow::Type::LIST: {
       const auto& list = static_cast<const arrow::ListType&>(*type);
       return arrow::list(list.value_field()->WithType(Settled(list.value_type())));
@@ -127,6 +128,20 @@ Result<std::shared_ptr<arrow::RecordBatch>> Parse(std::string_view text,
   return arrow::json::ParseOne(options, std::make_shared<arrow::Buffer>(text));
 }
 
+Status NoUtf8() {
+  return PermanentError(
+      "the text is not valid UTF-8; set source_encoding (windows-1252, latin1, utf-16le)",
+      "invalid_utf8");
+}
+
+// Of rows whose types are not known yet: dates and times stay text.
+Result<std::shared_ptr<arrow::RecordBatch>> ParseSample(const std::string& text) {
+  if (!IsValidUtf8(text)) return NoUtf8();
+  ARROW_ASSIGN_OR_RAISE(auto parsed, Parse(text, nullptr));
+  const auto schema = TimesAsText(*parsed->schema());
+  return parsed->schema()->Equals(*schema, false) ? parsed : Parse(text, schema);
+}
+
 // The lines of `text`, or all but the last when it is not ended and more may follow.
 size_t WholeLines(std::string_view text, bool last) {
   if (last) return text.size();
@@ -141,6 +156,7 @@ class JsonPartReader : public PartReader {
         part_(part),
         context_(context),
         schema_(FileSchema(*plan_)),
+        text_schema_(TimesAsText(*schema_)),
         digits_(*schema_) {}
 
   Status Start() {
@@ -188,13 +204,15 @@ class JsonPartReader : public PartReader {
       ended = std::string(text) + '\n';
       text = ended;
     }
-    Status status = digits_.Check(text);
-    if (status.ok()) {
-      auto parsed = Parse(text, schema_);
-      if (parsed.ok()) return parsed;
-      status = parsed.status();
-    }
-    return Located(text, status);
+    auto rows = Rows(text);
+    return rows.ok() ? rows : Located(text, rows.status());
+  }
+
+  Result<std::shared_ptr<arrow::RecordBatch>> Rows(std::string_view text) {
+    if (!IsValidUtf8(text)) return NoUtf8();
+    ARROW_RETURN_NOT_OK(digits_.Check(text));
+    ARROW_ASSIGN_OR_RAISE(const auto parsed, Parse(text, text_schema_));
+    return TextAsTimes(*parsed, schema_, context_.pool);
   }
 
   // The same error with the line that it is about.
@@ -206,8 +224,7 @@ class JsonPartReader : public PartReader {
       const auto row = text.substr(begin, end - begin);
       begin = end;
       if (row.find_first_not_of(" \t\r\n") == std::string_view::npos) continue;
-      Status one = digits_.Check(row);
-      if (one.ok()) one = Parse(row, schema_).status();
+      const Status one = Rows(row).status();
       if (one.ok()) continue;
       found = one;
       break;
@@ -218,7 +235,7 @@ class JsonPartReader : public PartReader {
     }
     return PermanentError(
         fmt::format("{}: line {}: {}. Types are those of a sample: a larger sample_rows (0: all) "
-                    "finds those that fit every row",
+                    "finds those that fit every row; cast: column=string keeps dates as text",
                     part_.file->path, line, MessageOf(found)),
         "bad_value");
   }
@@ -240,7 +257,8 @@ class JsonPartReader : public PartReader {
   const std::shared_ptr<const ReadPlan> plan_;
   const FilePart part_;
   UnitContext& context_;
-  const std::shared_ptr<arrow::Schema> schema_;
+  const std::shared_ptr<arrow::Schema> schema_;       // what is given out
+  const std::shared_ptr<arrow::Schema> text_schema_;  // as Arrow's reader is to see it
   DigitCheck digits_;
   std::unique_ptr<TextChunks> chunks_;
   std::shared_ptr<arrow::RecordBatch> rows_;
@@ -248,10 +266,27 @@ class JsonPartReader : public PartReader {
   int64_t row_ = 0;
 };
 
+// What is wrong with rows that cannot be read together, the first on line `line`.
+Status BrokenSample(const DataFile& file, int64_t line, std::string_view text,
+                    const Status& status) {
+  for (int64_t at = line; !text.empty(); ++at) {
+    const auto row = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), row.size() + 1));
+    if (row.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    const Status one = ParseSample(std::string(row) + '\n').status();
+    if (one.ok()) continue;
+    return PermanentError(fmt::format("{}: line {}: {}", file.path, at, MessageOf(one)),
+                          "bad_value");
+  }
+  return PermanentError(
+      fmt::format("{}: behind line {}: {}", file.path, line - 1, MessageOf(status)), "bad_value");
+}
+
 // The schema of the file's first rows.
 Status Sample(const DataFile& file, const std::string& encoding, const Options& options,
               std::vector<std::pair<const DataFile*, std::shared_ptr<arrow::Schema>>>* schemas,
-              int64_t* rows, int64_t* bytes) {
+              std::map<std::string, double>* memory, JsonTimes* times, int64_t* rows,
+              int64_t* bytes) {
   ARROW_ASSIGN_OR_RAISE(auto chunks, TextChunks::Open({&file, 0, -1, 1}, encoding, kChunkBytesMax,
                                                       options.GetBytes("row_bytes_max")));
   const int64_t wanted = options.GetInt("sample_rows");
@@ -268,14 +303,18 @@ Status Sample(const DataFile& file, const std::string& encoding, const Options& 
       end = line_end == std::string_view::npos ? text.size() : line_end + 1;
     }
     if (text.substr(0, end).find_first_not_of(" \t\r\n") != std::string_view::npos) {
-      auto parsed = Parse(std::string(text.substr(0, end)) + '\n', nullptr);
+      auto parsed = ParseSample(std::string(text.substr(0, end)) + '\n');
       if (!parsed.ok()) {
-        return PermanentError(fmt::format("{}: behind line {}: {}", file.path, chunks->line() - 1,
-                                          MessageOf(parsed.status())),
-                              "bad_value");
+        return BrokenSample(file, chunks->line(), text.substr(0, end), parsed.status());
       }
       arrow::FieldVector fields = (*parsed)->schema()->fields();
       *rows += (*parsed)->num_rows();
+      times->Add(**parsed);
+      for (int i = 0; i < (*parsed)->num_columns(); ++i) {
+        ARROW_ASSIGN_OR_RAISE(const int64_t held,
+                              arrow::util::ReferencedBufferSize(*(*parsed)->column(i)));
+        (*memory)[(*parsed)->column_name(i)] += static_cast<double>(held);
+      }
       // Within a file a field may be left out of any row.
       if (schemas->empty() || schemas->back().first != &file) {
         schemas->emplace_back(&file, arrow::schema(std::move(fields)));
@@ -296,11 +335,20 @@ Status Sample(const DataFile& file, const std::string& encoding, const Options& 
 Result<TextFacts> DescribeJson(const std::vector<const DataFile*>& sample, const Options& options) {
   TextFacts facts;
   facts.layout = options.GetString("source_encoding");
-  if (facts.layout == "auto" || facts.layout == "utf8") facts.layout = "utf-8";
+  std::transform(facts.layout.begin(), facts.layout.end(), facts.layout.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (facts.layout == "utf8") facts.layout = "utf-8";
+  if (facts.layout == "auto") {
+    auto encoding = EncodingOf(*sample[0]);
+    if (!encoding.ok()) return FileError(encoding.status(), sample[0]->path);
+    facts.layout = *std::move(encoding);
+  }
+  JsonTimes times;
   std::vector<std::pair<const DataFile*, std::shared_ptr<arrow::Schema>>> schemas;
   int64_t rows = 0, bytes = 0;
   for (const DataFile* file : sample) {
-    const Status status = Sample(*file, facts.layout, options, &schemas, &rows, &bytes);
+    const Status status = Sample(*file, facts.layout, options, &schemas, &facts.column_memory_bytes,
+                                 &times, &rows, &bytes);
     if (status.ok()) continue;
     return MessageOf(status).starts_with(file->path) ? status : FileError(status, file->path);
   }
@@ -314,8 +362,18 @@ Result<TextFacts> DescribeJson(const std::vector<const DataFile*>& sample, const
   for (const auto& field : common->fields()) {
     fields.push_back(arrow::field(field->name(), Settled(field->type())));
   }
-  facts.schema = arrow::schema(std::move(fields));
+  std::set<std::string> kept;  // the transform takes them from text
+  for (const auto& [column, type] : options.GetPairs("cast")) kept.insert(column);
+  facts.schema = times.Decide(*arrow::schema(std::move(fields)), kept);
   if (rows > 0) facts.row_bytes = static_cast<double>(bytes) / static_cast<double>(rows);
+  for (auto& [name, held] : facts.column_memory_bytes) {
+    held /= static_cast<double>(std::max<int64_t>(1, rows));
+  }
+  for (const auto& field : facts.schema->fields()) {  // what was text in the sample
+    if (arrow::is_temporal(field->type()->id())) {
+      facts.column_memory_bytes[field->name()] = RowMemoryBytes(*field->type(), 0);
+    }
+  }
   return facts;
 }
 

@@ -5,10 +5,14 @@
 #include <fmt/format.h>
 #include <parquet/arrow/reader.h>
 #include <parquet/arrow/schema.h>
+#include <parquet/column_reader.h>
 #include <parquet/exception.h>
 #include <parquet/file_reader.h>
+#include <parquet/metadata.h>
+#include <parquet/size_statistics.h>
 #include <parquet/statistics.h>
 
+#include "source/files/describe.h"
 #include "source/files/file_reader.h"
 
 namespace bulkhaul::files {
@@ -16,6 +20,8 @@ namespace {
 
 // Rows from which the width of a row is learnt.
 constexpr int64_t kProbeRows = 256;
+// Values from which the length of a dictionary's texts is learnt.
+constexpr int64_t kProbeValues = 1000;
 // Of all columns' read buffers together.
 constexpr int64_t kReadBuffersBytes = 8 << 20;
 
@@ -79,6 +85,70 @@ std::vector<ColumnBounds> BoundsOf(parquet::arrow::FileReader& reader, int row_g
   return bounds;
 }
 
+// Lengths of texts are known of plain pages, and where the writer noted them; of a dictionary's
+// they are learnt from some values. -1: not to be learnt.
+double SampledTextBytes(parquet::ParquetFileReader& reader, int row_group, int column) {
+  try {
+    const auto values = std::static_pointer_cast<parquet::ByteArrayReader>(
+        reader.RowGroup(row_group)->Column(column));
+    std::vector<int16_t> definitions(kProbeValues), repetitions(kProbeValues);
+    std::vector<parquet::ByteArray> texts(kProbeValues);
+    int64_t found = 0;
+    const int64_t levels = values->ReadBatch(kProbeValues, definitions.data(), repetitions.data(),
+                                             texts.data(), &found);
+    int64_t bytes = 0;
+    for (int64_t i = 0; i < found; ++i) bytes += texts[static_cast<size_t>(i)].len;
+    return levels == 0 ? -1 : static_cast<double>(bytes) / static_cast<double>(levels);
+  } catch (const parquet::ParquetException&) {
+    return -1;  // what is broken is told when it is read
+  }
+}
+
+// What a leaf's values in the file take as Arrow.
+double LeafMemoryBytes(parquet::ParquetFileReader& reader, const arrow::DataType& type,
+                       int column) {
+  const auto metadata = reader.metadata();
+  const bool texts =
+      metadata->schema()->Column(column)->physical_type() == parquet::Type::BYTE_ARRAY &&
+      type.bit_width() <= 0;
+  double sampled = -1, memory = 0;
+  for (int group = 0; group < metadata->num_row_groups(); ++group) {
+    const auto chunk = metadata->RowGroup(group)->ColumnChunk(column);
+    const auto values = static_cast<double>(chunk->num_values());
+    if (values == 0) continue;
+    if (!texts) {
+      memory += values * RowMemoryBytes(type, 0);
+      continue;
+    }
+    auto bytes = static_cast<double>(chunk->total_uncompressed_size());
+    const auto sizes = chunk->size_statistics();
+    if (sizes != nullptr && sizes->unencoded_byte_array_data_bytes.has_value()) {
+      bytes = static_cast<double>(*sizes->unencoded_byte_array_data_bytes);
+    } else if (chunk->has_dictionary_page()) {
+      if (sampled < 0) sampled = SampledTextBytes(reader, group, column);
+      if (sampled >= 0) bytes = std::max(sampled * values, bytes);
+    }
+    memory += values * RowMemoryBytes(*arrow::binary(), 0) + bytes;
+  }
+  return memory;
+}
+
+double FieldMemoryBytes(parquet::ParquetFileReader& reader,
+                        const parquet::arrow::SchemaField& field) {
+  if (field.column_index >= 0) {
+    const auto& type = field.field->type();
+    const auto& plain = type->id() == arrow::Type::DICTIONARY
+                            ? static_cast<const arrow::DictionaryType&>(*type).value_type()
+                            : type;
+    return LeafMemoryBytes(reader, *plain, field.column_index);
+  }
+  // Offsets of lists, validity of structs: as if of each row.
+  auto memory =
+      static_cast<double>(reader.metadata()->num_rows()) * RowMemoryBytes(*arrow::int32(), 0);
+  for (const auto& child : field.children) memory += FieldMemoryBytes(reader, child);
+  return memory;
+}
+
 class ParquetReader : public PartReader {
  public:
   ParquetReader(std::shared_ptr<const ReadPlan> plan, const FilePart& part, UnitContext& context)
@@ -138,11 +208,12 @@ class ParquetReader : public PartReader {
       return nullptr;
     }
     rows_given_ += batch->num_rows();
+    ARROW_ASSIGN_OR_RAISE(batch, Conform(*plan_, file_, *batch, context_.pool));
     ARROW_ASSIGN_OR_RAISE(const int64_t bytes, arrow::util::ReferencedBufferSize(*batch));
     if (context_.reservation != nullptr && bytes > context_.reservation->bytes()) {
       context_.reservation->Resize(bytes);
     }
-    return Conform(*plan_, file_, *batch, context_.pool);
+    return batch;
   }
 
   int64_t bytes_read() const override {
@@ -167,6 +238,8 @@ class ParquetReader : public PartReader {
       return FileError(status, fmt::format("{}, row group {}", file_.path, groups_[0]));
     }
     if (batch == nullptr || batch->num_rows() == 0) return context_.batch_rows_max;
+    // As it is given out: a column that is a dictionary in Arrow too is unfolded.
+    ARROW_ASSIGN_OR_RAISE(batch, Conform(*plan_, file_, *batch, context_.pool));
     ARROW_ASSIGN_OR_RAISE(const int64_t bytes, arrow::util::ReferencedBufferSize(*batch));
     const int64_t width = std::max<int64_t>(1, bytes / batch->num_rows());
     return std::clamp<int64_t>(context_.batch_bytes_max / width, 1, context_.batch_rows_max);
@@ -198,6 +271,10 @@ Result<FileFacts> DescribeParquet(const DataFile& file) {
     facts.part_rows.push_back(group->num_rows());
     facts.part_bytes.push_back(group->total_compressed_size() > 0 ? group->total_compressed_size()
                                                                   : group->total_byte_size());
+  }
+  for (const auto& field : reader->manifest().schema_fields) {
+    facts.column_memory_bytes[field.field->name()] =
+        FieldMemoryBytes(*reader->parquet_reader(), field);
   }
   return facts;
 }

@@ -4,7 +4,9 @@
 
 #include <arrow/array/util.h>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
+#include "plan/option_table.h"
 #include "source/files/csv_files.h"
 #include "source/files/describe.h"
 #include "source/files/json_files.h"
@@ -155,23 +157,33 @@ class FilesReader : public UnitReader {
   int64_t bytes_before_ = 0;
 };
 
+// What decides a unit's rows but for the files: their place in them, their columns and types, and
+// every option that is about files or values.
+std::string AddressOf(const ReadPlan& plan, const WorkUnit& unit) {
+  nlohmann::json address = {{"source", "files"},
+                            {"begin", unit.range.begin},
+                            {"end", unit.range.end},
+                            {"format", FileFormatName(plan.state.format)},
+                            {"layout", plan.state.layout},
+                            {"read", SchemaToJson(*plan.read_schema)},
+                            {"columns", SchemaToJson(*plan.schema)}};
+  const auto given = nlohmann::json::parse(plan.options.ToJson(), nullptr, false);
+  for (const auto& option : OptionTable()) {
+    const std::string_view group = option.group;
+    const bool decides = group == "Selection" || group == "Values" || group == "Files";
+    if (decides && given.contains(option.name))
+      address["options"][option.name] = given[option.name];
+  }
+  return address.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 class FilesSession : public Session {
  public:
   FilesSession(std::span<const Dataset> datasets, std::shared_ptr<const Fingerprints> fingerprints)
       : datasets_(datasets), fingerprints_(std::move(fingerprints)) {}
 
   Result<std::unique_ptr<UnitReader>> Read(const WorkUnit& unit, UnitContext& context) override {
-    const auto dataset = std::find_if(datasets_.begin(), datasets_.end(),
-                                      [&](const auto& one) { return one.id == unit.dataset; });
-    if (dataset == datasets_.end()) {
-      return BugError("the session was not opened for " + unit.dataset.ToString());
-    }
-    // Of thousands of files the state is long: it is read once.
-    if (plan_ == nullptr || planned_ != &*dataset) {
-      ARROW_ASSIGN_OR_RAISE(auto state, TableState::FromJson(dataset->source_state));
-      ARROW_ASSIGN_OR_RAISE(plan_, ReadPlan::Make(std::move(state), dataset->options));
-      planned_ = &*dataset;
-    }
+    ARROW_RETURN_NOT_OK(Plan(unit));
     std::string now;
     const auto known = fingerprints_->find(unit.range.axis);
     if (known != fingerprints_->end()) {
@@ -183,7 +195,42 @@ class FilesSession : public Session {
                                          context);
   }
 
+  Result<UnitContent> Content(const WorkUnit& unit, UnitContext&) override {
+    ARROW_RETURN_NOT_OK(Plan(unit));
+    ARROW_ASSIGN_OR_RAISE(const auto files, FilesOf(plan_->state, unit));
+    UnitContent content;
+    content.rows = -1;
+    content.label = unit.range.axis;
+    if (!unit.range.begin.empty() || !unit.range.end.empty()) {
+      content.label += fmt::format(" [{}, {})", unit.range.begin, unit.range.end);
+    }
+    content.address = AddressOf(*plan_, unit);
+    for (const DataFile& file : files) {
+      ARROW_ASSIGN_OR_RAISE(const auto look, LookAt(file.path));
+      content.address += '\0' + file.path;
+      content.fingerprint += look.fingerprint + '\n';
+      content.ends_ms = std::max(content.ends_ms, look.changed_ms);
+    }
+    return content;
+  }
+
  private:
+  // Makes plan_ that of the unit's dataset.
+  Status Plan(const WorkUnit& unit) {
+    const auto dataset = std::find_if(datasets_.begin(), datasets_.end(),
+                                      [&](const auto& one) { return one.id == unit.dataset; });
+    if (dataset == datasets_.end()) {
+      return BugError("the session was not opened for " + unit.dataset.ToString());
+    }
+    // Of thousands of files the state is long: it is read once.
+    if (plan_ == nullptr || planned_ != &*dataset) {
+      ARROW_ASSIGN_OR_RAISE(auto state, TableState::FromJson(dataset->source_state));
+      ARROW_ASSIGN_OR_RAISE(plan_, ReadPlan::Make(std::move(state), dataset->options));
+      planned_ = &*dataset;
+    }
+    return Status::OK();
+  }
+
   const std::span<const Dataset> datasets_;
   const std::shared_ptr<const Fingerprints> fingerprints_;
   const Dataset* planned_ = nullptr;

@@ -15,6 +15,9 @@ namespace {
 
 using Json = nlohmann::json;
 
+// Of a unit's rows: so that an eager worker stays as small as the other buffers leave room for.
+constexpr int64_t kUnitMemoryBytes = 48 << 20;
+
 struct Cut {
   int64_t at = 0;
   int64_t line = 1;
@@ -75,13 +78,25 @@ Result<std::vector<Cut>> CutsOf(const TableState& state, const DataFile& file, i
 
 }  // namespace
 
+int64_t UnitBytesOf(const Dataset& dataset, const Options& options) {
+  int64_t unit_bytes = options.GetBytes("unit_bytes");
+  if (unit_bytes == 0 && dataset.estimated_memory_bytes > dataset.estimated_bytes) {
+    const double expansion = static_cast<double>(dataset.estimated_memory_bytes) /
+                             static_cast<double>(std::max<int64_t>(1, dataset.estimated_bytes));
+    unit_bytes =
+        std::clamp<int64_t>(static_cast<int64_t>(static_cast<double>(kUnitMemoryBytes) / expansion),
+                            1, kUnitBytesDefault);
+  }
+  return UnitBytesFor(dataset.estimated_bytes, unit_bytes, options.GetInt("units_max"));
+}
+
 Result<std::vector<WorkUnit>> SplitFiles(const Dataset& dataset, const TableState& state,
                                          const SplitHint& hint, const std::stop_token& stop) {
   const Options& options = dataset.options;
   const int64_t total = std::max<int64_t>(1, dataset.estimated_bytes);
   const double row_bytes = static_cast<double>(total) /
                            static_cast<double>(std::max<int64_t>(1, dataset.estimated_rows));
-  const int64_t unit_bytes = UnitBytesFor(total, hint.unit_bytes, hint.units_max);
+  const int64_t unit_bytes = UnitBytesOf(dataset, options);
   const int64_t unit_rows =
       hint.unit_rows == 0
           ? 0
@@ -117,14 +132,20 @@ Result<std::vector<WorkUnit>> SplitFiles(const Dataset& dataset, const TableStat
   return units;
 }
 
-Result<std::vector<FilePart>> PartsOf(const TableState& state, const WorkUnit& unit,
-                                      const std::string& fingerprint, const std::stop_token& stop) {
+Result<std::span<const DataFile>> FilesOf(const TableState& state, const WorkUnit& unit) {
   const Json own = Json::parse(unit.source_state, nullptr, false);
   const size_t group = own.is_object() ? own.value("group", size_t{0}) : state.group_ends.size();
   if (group >= state.group_ends.size()) return BugError("a unit of files names no group of files");
-  const size_t begin = state.group_begin(group), end = state.group_ends[group];
+  const size_t begin = state.group_begin(group);
+  return std::span(state.files).subspan(begin, state.group_ends[group] - begin);
+}
+
+Result<std::vector<FilePart>> PartsOf(const TableState& state, const WorkUnit& unit,
+                                      const std::string& fingerprint, const std::stop_token& stop) {
+  ARROW_ASSIGN_OR_RAISE(const auto files, FilesOf(state, unit));
+  const Json own = Json::parse(unit.source_state, nullptr, false);
   std::vector<FilePart> parts;
-  for (size_t i = begin; i < end; ++i) parts.push_back({&state.files[i], 0, -1, 1});
+  for (const DataFile& file : files) parts.push_back({&file, 0, -1, 1});
   if (parts.size() > 1) return parts;
   FilePart& part = parts[0];
   part.begin = NumberOf(unit.range.begin, 0);

@@ -15,6 +15,7 @@
 namespace bulkhaul::files {
 namespace {
 
+constexpr int64_t kEncodingProbeBytes = 4096;
 constexpr int64_t kReadBytes = 256 << 10;
 constexpr std::string_view kUtf8Mark = "\xEF\xBB\xBF";
 
@@ -228,6 +229,15 @@ std::string EncodingOf(std::string_view begin) {
   if (looked_at >= 4 && odd > looked_at * 2 / 5 && even * 8 < odd) return "utf-16le";
   if (looked_at >= 4 && even > looked_at * 2 / 5 && odd * 8 < even) return "utf-16be";
   return "utf-8";
+}
+
+Result<std::string> EncodingOf(const DataFile& file) {
+  std::shared_ptr<int64_t> stored;
+  ARROW_ASSIGN_OR_RAISE(const auto stream, OpenStored(file, &stored));
+  std::string begin(kEncodingProbeBytes, '\0');
+  ARROW_ASSIGN_OR_RAISE(const int64_t read, stream->Read(kEncodingProbeBytes, begin.data()));
+  begin.resize(static_cast<size_t>(read));
+  return EncodingOf(std::string_view(begin));
 }
 
 size_t ByteOrderMarkBytes(std::string_view text) {

@@ -22,6 +22,7 @@ Result<std::shared_ptr<arrow::io::InputStream>> OpenText(const DataFile& file,
 
 // By the byte order mark, or by the NULs of UTF-16 without one; "utf-8" otherwise.
 std::string EncodingOf(std::string_view begin_of_file);
+Result<std::string> EncodingOf(const DataFile& file);
 // Bytes of the UTF-8 byte order mark that the text begins with: 3 or 0.
 size_t ByteOrderMarkBytes(std::string_view text);
 

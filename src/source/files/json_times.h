@@ -1,0 +1,47 @@
+// Dates and times in JSON, which has no type for them: texts that say themselves what they are.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include <arrow/memory_pool.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+
+#include "base/error.h"
+
+namespace bulkhaul::files {
+
+// The schema with text for every date and time, nested ones too.
+std::shared_ptr<arrow::Schema> TimesAsText(const arrow::Schema& schema);
+
+// What the texts of a sample have in common: all dates (yyyy-MM-dd), all times without a zone, or
+// all with one (ISO 8601). Not thread-safe.
+class JsonTimes {
+ public:
+  // A batch without dates and times of its own.
+  void Add(const arrow::RecordBatch& batch);
+  // `schema` with date32, timestamp or timestamp in UTC for those texts; `kept` stay as they are.
+  std::shared_ptr<arrow::Schema> Decide(const arrow::Schema& schema,
+                                        const std::set<std::string>& kept) const;
+
+ private:
+  struct Texts {
+    bool any = false, dates = true, plain = true, zoned = true, nanoseconds = false;
+  };
+  void Add(const std::string& path, const arrow::Array& array);
+  std::shared_ptr<arrow::DataType> Decide(const std::string& path,
+                                          const std::shared_ptr<arrow::DataType>& type) const;
+
+  std::map<std::string, Texts> texts_;  // by the path of the field
+};
+
+// A batch of TimesAsText(`schema`) as one of `schema`. kPermanent, naming column and value, for a
+// text that is not what the column has.
+Result<std::shared_ptr<arrow::RecordBatch>> TextAsTimes(
+    const arrow::RecordBatch& batch, const std::shared_ptr<arrow::Schema>& schema,
+    arrow::MemoryPool* pool);
+
+}  // namespace bulkhaul::files
