@@ -194,7 +194,7 @@ def load(target: Target, loads: Loads, scenario, rounds: int) -> dict:
             result.ratio(kind, ours, "DuckDB, Parquet", 0.75)
             result.ratio(kind, ours, "raw COPY", 1.35)
         result.ratio(kind, "bulkhaul, CSV", "DuckDB, CSV", 0.75)
-        result.ratio(kind, "bulkhaul, CSV", "psql \\copy, CSV", 0.6)
+    result.ratio("seconds", "bulkhaul, CSV", "psql \\copy, CSV", 0.6)
     for ours in ("bulkhaul, Parquet", "bulkhaul, unit", "bulkhaul, CSV"):
         result.check(f"peak RSS in MB: {ours}", result.result["median"][ours]["peak_rss_mb"], 200)
     return result.result

@@ -17,8 +17,9 @@
 namespace bulkhaul {
 namespace {
 
-int64_t EstimatedUnits(Source& source, const DatasetRecord& record, std::stop_token stop) {
-  auto units = SplitDataset(source, Snapshot(), record, stop);
+int64_t EstimatedUnits(Source& source, const DatasetRecord& record, const SinkTraits& sink,
+                       std::stop_token stop) {
+  auto units = SplitDataset(source, Snapshot(), record, sink, stop);
   if (units.ok()) return static_cast<int64_t>(units->size());
   const Options& options = record.dataset.options;
   if (const int64_t rows = options.GetInt("unit_rows"); rows > 0) {
@@ -38,7 +39,7 @@ PlannedTable Describe(Source& source, Sink& sink, const JobId& job, DatasetRecor
   planned.estimated_rows = record.dataset.estimated_rows;
   planned.estimated_bytes = record.dataset.estimated_bytes;
   planned.notes = record.dataset.warnings;
-  planned.units = EstimatedUnits(source, record, stop);
+  planned.units = EstimatedUnits(source, record, sink.Traits(), stop);
   const auto table = MakeTable(job, std::move(record));
   table->plan.units = planned.units;
   planned.columns = table->plan.schema->num_fields();

@@ -78,6 +78,7 @@ SinkTraits PostgresSink::Traits() const {
   traits.atomic_swap = true;
   traits.unit_commit = true;
   traits.second_stage = false;
+  traits.units_visible = false;
   traits.writer_bytes = kWriterBytes;
   std::lock_guard lock(mutex_);
   // One is left for publishing.
