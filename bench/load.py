@@ -55,12 +55,20 @@ class Target:
         return rows
 
     def server_seconds(self) -> float:
-        ticks = ticks_of(self.postmaster)[1]
-        for entry in os.listdir("/proc"):
-            if entry.isdigit():
-                parent, used = ticks_of(entry)
-                ticks += used if parent == self.postmaster else 0
-        return ticks / TICKS
+        """CPU time of the server's processes so far, once the loader's backends have ended."""
+        others = ("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' "
+                  "AND pid <> pg_backend_pid()")
+        while self.sql(others)[0][0] > 0:
+            time.sleep(0.01)
+        while True:  # a process that ends meanwhile would be counted nowhere
+            ended = ticks_of(self.postmaster)[1]
+            ticks = ended
+            for entry in os.listdir("/proc"):
+                if entry.isdigit():
+                    parent, used = ticks_of(entry)
+                    ticks += used if parent == self.postmaster else 0
+            if ticks_of(self.postmaster)[1] == ended:
+                return ticks / TICKS
 
     def measured(self, table: str, before: list[str], words: list, **environment) -> dict:
         """One load into `table`, which is dropped first; `before` makes what it needs."""

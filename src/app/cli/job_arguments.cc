@@ -34,7 +34,7 @@ bool HasScheme(std::string_view uri) {
 
 // A path stays what it is wherever the job is resumed. What is not clearly a path is left alone.
 void MakeAbsolute(std::string* uri, bool must_exist) {
-  if (uri->empty() || HasScheme(*uri) || uri->starts_with('/')) return;
+  if (uri->empty() || HasScheme(*uri) || IsConnectionString(*uri) || uri->starts_with('/')) return;
   std::error_code error;
   // A glob of files is no name of one; "dbname=a*" is none of files.
   const auto glob = uri->find_first_of("*?[");
