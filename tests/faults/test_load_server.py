@@ -54,7 +54,7 @@ def test_a_crash_of_the_server_empties_unlogged_tables_and_they_are_loaded_again
         bulkhaul, target, words, mode, point):
     if mode == "replace":
         target.sql("CREATE TABLE target (id int, name text); INSERT INTO target VALUES (-1, 'old')")
-    killed = bulkhaul(*words("--unlogged", "true", "--if-exists", mode),
+    killed = bulkhaul(*words("--unlogged", "--if-exists", mode),
                       env={"BULKHAUL_CRASH_AT": point}, code=None)
     assert killed.code == faults.SIGKILLED, killed.err
     target.crash()
@@ -74,7 +74,7 @@ def test_a_crash_between_the_units_and_their_publication_is_seen(bulkhaul, targe
     target.sql("CREATE TABLE target (id int, name text)")
     with target.connect(autocommit=False) as holder:
         holder.execute("LOCK TABLE target IN SHARE MODE")
-        process = bulkhaul.start(*words("--unlogged", "true", "--if-exists", "append"))
+        process = bulkhaul.start(*words("--unlogged", "--if-exists", "append"))
         faults.wait_until(lambda: target.sql("SELECT 1 FROM pg_locks WHERE NOT granted AND "
                                              "relation = 'target'::regclass"), what="the last step")
         target.crash()
@@ -90,11 +90,11 @@ def test_a_crash_between_the_units_and_their_publication_is_seen(bulkhaul, targe
 
 @pytest.fixture
 def small_tablespace(target, tmp_path_factory):
-    """A tablespace of 2 MiB: on a tmpfs, or for those who may not mount one by a server whose
+    """A tablespace of 1 MiB: on a tmpfs, or for those who may not mount one by a server whose
     writes below it fail like those of a full disk. Gives a function that makes room."""
     folder = tmp_path_factory.mktemp("space")
     folder.parent.chmod(0o755)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=777", "bulkhaul-test",
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=777", "bulkhaul-test",
                               str(folder)], capture_output=True).returncode == 0
     space = folder / "space"
     space.mkdir()
