@@ -72,13 +72,13 @@ def test_a_crash_of_the_server_empties_unlogged_tables_and_they_are_loaded_again
 def test_a_crash_between_the_units_and_their_publication_is_seen(bulkhaul, target, words):
     """The server is emptied while the program waits for the target's lock."""
     target.sql("CREATE TABLE target (id int, name text)")
-    with target.connect(autocommit=False) as holder:
-        holder.execute("LOCK TABLE target IN SHARE MODE")
-        process = bulkhaul.start(*words("--unlogged", "--if-exists", "append"))
-        faults.wait_until(lambda: target.sql("SELECT 1 FROM pg_locks WHERE NOT granted AND "
-                                             "relation = 'target'::regclass"), what="the last step")
-        target.crash()
-    target.start()
+    holder = target.connect(autocommit=False)
+    holder.execute("LOCK TABLE target IN SHARE MODE")
+    process = bulkhaul.start(*words("--unlogged", "--if-exists", "append"))
+    faults.wait_until(lambda: target.sql("SELECT 1 FROM pg_locks WHERE NOT granted AND "
+                                         "relation = 'target'::regclass"), what="the last step")
+    target.restart()
+    holder.close()
     outcome = bulkhaul.finish(process)
     if outcome.code != 0:
         said = outcome.err + outcome.out
