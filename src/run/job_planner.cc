@@ -197,9 +197,8 @@ Status PlanUnits(RunContext& run, const Epoch& epoch, std::vector<TableRun*>& ta
     DatasetRecord& record = table->record;
     std::vector<WorkUnit> units;
     Status status = RetryTransient(run, "plan " + record.dataset.id.ToString(), [&]() -> Status {
-      ARROW_ASSIGN_OR_RAISE(units,
-                            SplitDataset(run.source, epoch.snapshot, record, run.sink_traits,
-                                         run.control.stop()));
+      ARROW_ASSIGN_OR_RAISE(units, SplitDataset(run.source, epoch.snapshot, record, run.sink_traits,
+                                                run.control.stop()));
       return Status::OK();
     });
     if (status.ok()) {

@@ -40,7 +40,8 @@ bool IsManySmallTables(std::span<const std::unique_ptr<TableRun>> tables) {
 std::string WorkspaceOf(const JobSpec& spec, const JobId& job) {
   std::string root = spec.destination_uri;
   if (root.starts_with("file://")) root.erase(0, 7);
-  if (root.find("://") != std::string::npos || IsConnectionString(root)) return Redact(root) + "/.bulkhaul/" + job;
+  if (root.find("://") != std::string::npos || IsConnectionString(root))
+    return Redact(root) + "/.bulkhaul/" + job;
   std::error_code error;
   std::filesystem::path path = std::filesystem::absolute(root, error).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();

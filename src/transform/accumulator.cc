@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "transform/accumulator_kinds.h"
 #include "plan/type_name.h"
+#include "transform/accumulator_kinds.h"
 
 namespace bulkhaul {
 namespace {

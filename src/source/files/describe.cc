@@ -77,8 +77,8 @@ std::vector<size_t> GroupEnds(const std::vector<DataFile>& files, const Options&
   return ends;
 }
 
-// Of the file's own metadata comments stay, and what the type was where the rows were exported from:
-// a database that they are loaded into may know it.
+// Of the file's own metadata comments stay, and what the type was where the rows were exported
+// from: a database that they are loaded into may know it.
 std::shared_ptr<arrow::Field> CleanField(const arrow::Field& field, const char* source_type) {
   auto type = PlainType(field.type());
   std::vector<std::string> keys = {kSourceTypeKey};
