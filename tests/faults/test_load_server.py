@@ -89,11 +89,11 @@ def test_a_crash_between_the_units_and_their_publication_is_seen(bulkhaul, targe
 
 
 @pytest.fixture
-def small_tablespace(target, tmp_path_factory):
+def small_tablespace(target):
     """A tablespace of 1 MiB: on a tmpfs, or for those who may not mount one by a server whose
     writes below it fail like those of a full disk. Gives a function that makes room."""
-    folder = tmp_path_factory.mktemp("space")
-    folder.parent.chmod(0o755)
+    folder = target.folder.parent / "space"  # the server's user can reach it
+    folder.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=777", "bulkhaul-test",
                               str(folder)], capture_output=True).returncode == 0
     space = folder / "space"
@@ -102,7 +102,6 @@ def small_tablespace(target, tmp_path_factory):
         shutil.chown(space, *owner_of(target))
     if not mounted:
         restart_with_full_disk(target, space)
-    os.chmod(folder.parent.parent, 0o755)
     target.sql(f"CREATE TABLESPACE small LOCATION '{space}'")
     target.sql("ALTER DATABASE postgres SET default_tablespace = small")
 
@@ -117,6 +116,7 @@ def small_tablespace(target, tmp_path_factory):
     target.sql("DROP TABLESPACE small")
     if mounted:
         subprocess.run(["umount", "-l", str(folder)], check=True)
+    shutil.rmtree(folder)
 
 
 def owner_of(target):
