@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <filesystem>
 #include <functional>
 #include <span>
 #include <string_view>
@@ -161,6 +162,17 @@ Result<std::unique_ptr<Sink>> MakeSink(const JobSpec& spec, const JobId& job) {
     }
   }
   return MakeParquetSink(spec, job);
+}
+
+bool IsOneTableOfFiles(const std::string& source_uri) {
+  std::error_code error;
+  return SchemeOf(source_uri).empty() && !IsConnectionString(source_uri) &&
+         IsFilesPath(source_uri) && !std::filesystem::is_directory(source_uri, error);
+}
+
+bool IsPostgres(const std::string& uri) {
+  const std::string scheme = SchemeOf(uri);
+  return scheme == "postgres" || scheme == "postgresql" || IsConnectionString(uri);
 }
 
 std::vector<std::string> SourceNames() { return NamesOf(Sources()); }

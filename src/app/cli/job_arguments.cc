@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "app/cli/terminal.h"
+#include "app/registry.h"
 #include "base/text.h"
 
 namespace bulkhaul {
@@ -72,6 +73,16 @@ void SelectTables(const JobArguments& arguments, JobSpec* job) {
   job->exclude.insert(job->exclude.end(), arguments.exclude.begin(), arguments.exclude.end());
 }
 
+// One file, or one glob of files, into a database: --table can only mean the table there.
+Status NameTarget(const JobArguments& arguments, JobSpec* job) {
+  if (arguments.tables.size() != 1 || job->tables.size() != 1 || job->options.Has("target_table") ||
+      !IsPostgres(job->destination_uri) || !IsOneTableOfFiles(job->source_uri)) {
+    return Status::OK();
+  }
+  job->tables.clear();
+  return job->options.SetFromText("target_table", arguments.tables[0]);
+}
+
 }  // namespace
 
 Status ApplySettings(const std::vector<std::pair<std::string, std::string>>& settings,
@@ -130,6 +141,7 @@ Result<JobSpec> AssembleJob(const JobArguments& arguments, const EnvironmentLook
   }
   SelectTables(arguments, &job);
   ARROW_RETURN_NOT_OK(AddQueries(arguments, &job));
+  ARROW_RETURN_NOT_OK(NameTarget(arguments, &job));
   MakeAbsolute(&job.source_uri, /*must_exist=*/true);
   MakeAbsolute(&job.destination_uri, /*must_exist=*/false);
   return job;
