@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "plan/type_name.h"
 #include "transform/accumulator_kinds.h"
+#include "plan/type_name.h"
 
 namespace bulkhaul {
 namespace {

@@ -13,8 +13,8 @@
 #include <arrow/util/bitmap_builders.h>
 #include <fmt/format.h>
 
-#include "plan/type_name.h"
 #include "transform/column_lookup.h"
+#include "plan/type_name.h"
 
 namespace bulkhaul {
 namespace {

@@ -142,6 +142,11 @@ def test_upsert(bulkhaul, database, sql):
     for policy, expected in (("first", "a"), ("last", "c")):
         bulkhaul(*words, "--duplicates", policy)
         assert sql("SELECT v FROM up.stock WHERE id = 20") == [(expected,)]
+    sql("CREATE TABLE up.keys (id int PRIMARY KEY); INSERT INTO up.keys VALUES (5), (99)")
+    only = [*words, "--columns", "id", "--target-table", "up.keys"]
+    assert "3 rows have the key (id) = 20" in bulkhaul(*only, code=1).err
+    bulkhaul(*only, "--duplicates", "first")
+    assert sql("SELECT count(*) FROM up.keys") == [(12,)]
     bulkhaul(*words[:-1], "upsert", "--target-table", "up.made", "--key", "id", "--duplicates",
              "last")
     assert sql("SELECT count(*), count(DISTINCT id) FROM up.made") == [(11, 11)]
