@@ -30,7 +30,7 @@ test: ## Every suite; unit, contract and fault suites again under ASan+UBSan and
 bench: build ## Measures bulkhaul against what else there is and the raw protocols; draws pictures
 	@scripts/install-packages build bench test
 	@scripts/setup-python bench
-	@scripts/dev-build release bulkhaul raw_copy raw_search delay_proxy
+	@scripts/dev-build release bulkhaul raw_copy raw_load raw_search delay_proxy
 	@build/deps/venv/bin/python bench/run.py --rounds $(BULKHAUL_BENCH_ROUNDS)
 	@build/deps/venv/bin/python bench/plot.py
 

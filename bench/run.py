@@ -6,7 +6,8 @@
 Prints each scenario's medians and the ratios against their bars, and keeps every figure of every
 round as JSON. Peers are measured without their interpreter's start and imports, bulkhaul from exec
 to exit. Scenarios: lineitem, memory, wide, many, plan, sqlite, workers, tables (PostgreSQL, SQLite),
-search, search_far (OpenSearch).
+search, search_far (OpenSearch), load, load_twice, load_kinds, load_memory, load_huge (files into
+PostgreSQL).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import sys
 import tempfile
 
 import data
+import load as load_scenarios
 import search as search_scenarios
 from data import FOLDER, REPOSITORY, VENV, say
 from measure import measure, median, remove
@@ -229,9 +231,17 @@ def search_far(server: data.Server, rounds: int) -> dict:
     return search_scenarios.search_far(search_copy, Scenario, rounds)
 
 
+def loading(run_scenario):
+    def run(server: data.Server, rounds: int) -> dict:
+        target = load_scenarios.Target(server)
+        return run_scenario(target, load_scenarios.Loads(target, BULKHAUL, STATE), Scenario, rounds)
+    return run
+
+
 SCENARIOS = {function.__name__: function
              for function in (lineitem, memory, wide, many, plan, sqlite, workers, tables, search,
                               search_far)}
+SCENARIOS |= {name: loading(run) for name, run in load_scenarios.SCENARIOS.items()}
 
 
 def versions() -> dict:

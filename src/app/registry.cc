@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <filesystem>
 #include <functional>
 #include <span>
 #include <string_view>
@@ -98,17 +99,6 @@ bool HasExtension(std::string_view path, const std::vector<std::string>& extensi
                      [&](const std::string& extension) { return lower.ends_with(extension); });
 }
 
-// libpq's "host=… dbname=…" form, which has no scheme.
-bool IsConnectionString(std::string_view text) {
-  for (const char* keyword : {"host", "hostaddr", "dbname", "service", "user", "port"}) {
-    if (text.starts_with(keyword) &&
-        text.substr(std::string_view(keyword).size()).starts_with("=")) {
-      return true;
-    }
-  }
-  return false;
-}
-
 template <typename Entry>
 std::vector<std::string> NamesOf(const std::vector<Entry>& entries) {
   std::vector<std::string> names;
@@ -164,6 +154,7 @@ Result<std::unique_ptr<Sink>> MakeSink(const JobSpec& spec, const JobId& job) {
                     "postgres://user@host/database",
                     Redact(spec.destination_uri)));
   }
+  if (IsConnectionString(spec.destination_uri)) return MakePostgresSink(spec, job);
   for (const auto& entry : Sinks()) {
     const bool named = format == entry.name;
     if (named || (format == "auto" && HasExtension(spec.destination_uri, entry.extensions))) {
@@ -171,6 +162,17 @@ Result<std::unique_ptr<Sink>> MakeSink(const JobSpec& spec, const JobId& job) {
     }
   }
   return MakeParquetSink(spec, job);
+}
+
+bool IsOneTableOfFiles(const std::string& source_uri) {
+  std::error_code error;
+  return SchemeOf(source_uri).empty() && !IsConnectionString(source_uri) &&
+         IsFilesPath(source_uri) && !std::filesystem::is_directory(source_uri, error);
+}
+
+bool IsPostgres(const std::string& uri) {
+  const std::string scheme = SchemeOf(uri);
+  return scheme == "postgres" || scheme == "postgresql" || IsConnectionString(uri);
 }
 
 std::vector<std::string> SourceNames() { return NamesOf(Sources()); }

@@ -24,6 +24,11 @@ std::vector<std::string> SinkNames();
 // By the name that an export's metadata gives: "parquet". kUser for another one.
 Result<std::unique_ptr<PartFormat>> MakePartFormat(std::string_view name);
 
+// Files that are one table, so that a table's name cannot choose among them: a file or a glob.
+bool IsOneTableOfFiles(const std::string& source_uri);
+// postgres://… or libpq's host=… form.
+bool IsPostgres(const std::string& uri);
+
 // Child processes that sources start from this same program, by a verb that no help shows. Gives
 // the exit code, or nullopt when `verb` is not one of them. Called before threads are started.
 std::optional<int> RunChildVerb(std::string_view verb);

@@ -211,7 +211,8 @@ Result<JobSpec> LoadJobSpec(const JobEntry& entry) {
 }
 
 Result<std::vector<JobEntry>> CleanJobs(const std::string& state_folder, int64_t older_than_ms,
-                                        bool dry_run) {
+                                        bool dry_run,
+                                        const std::function<bool(const JobEntry&)>& give_up) {
   const std::string limit =
       FormatUtc(std::chrono::system_clock::now() - std::chrono::milliseconds(older_than_ms));
   ARROW_ASSIGN_OR_RAISE(const auto entries, ListJobs(state_folder));
@@ -222,7 +223,7 @@ Result<std::vector<JobEntry>> CleanJobs(const std::string& state_folder, int64_t
     if (!dry_run) {
       // The lock keeps a resume that starts now from a folder that goes away under it.
       auto lock = JobLock::Take(entry.folder);
-      if (!lock.ok()) continue;
+      if (!lock.ok() || !give_up(entry)) continue;
       std::error_code error;
       fs::remove_all(entry.folder, error);
       if (error) return ErrnoError(error.value(), "remove", entry.folder);

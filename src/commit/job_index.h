@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -58,10 +59,11 @@ Result<JobEntry> FindJob(const std::string& state_folder, std::string_view id_or
 // done.
 Result<JobSpec> LoadJobSpec(const JobEntry& entry);
 // Removes the folders of jobs that ended before `older_than_ms` ago and are not running; gives
-// their entries, so that the caller can remove the workspaces of unfinished ones. `dry_run` only
-// lists.
+// their entries, so that the caller can remove the workspaces of unfinished ones. `give_up` is
+// called for each first, while its lock is held; false keeps the job. `dry_run` only lists.
 Result<std::vector<JobEntry>> CleanJobs(const std::string& state_folder, int64_t older_than_ms,
-                                        bool dry_run);
+                                        bool dry_run,
+                                        const std::function<bool(const JobEntry&)>& give_up);
 
 // What `status` shows of one job.
 struct UnitCounts {

@@ -67,9 +67,12 @@ TEST_F(JobIndexTest, CleansOldJobsButNeverARunningOne) {
   const auto running = Add("old-running", "running", "2020-01-01T00:00:00Z");
   Add("future", "done", "2999-01-01T00:00:00Z");
   auto lock = JobLock::Take(running.folder).ValueOrDie();
-  EXPECT_EQ(CleanJobs(state_, 1000, true)->size(), 1u);
+  const auto keep = [](const JobEntry&) { return false; };
+  const auto give_up = [](const JobEntry&) { return true; };
+  EXPECT_EQ(CleanJobs(state_, 1000, true, keep)->size(), 1u);
+  EXPECT_EQ(CleanJobs(state_, 1000, false, keep)->size(), 0u);
   EXPECT_TRUE(FindJob(state_, "old").ok()) << "a dry run removes nothing";
-  const auto removed = CleanJobs(state_, 1000, false).ValueOrDie();
+  const auto removed = CleanJobs(state_, 1000, false, give_up).ValueOrDie();
   ASSERT_EQ(removed.size(), 1u);
   EXPECT_EQ(removed[0].id, "old");
   EXPECT_FALSE(FindJob(state_, "old").ok());

@@ -312,4 +312,11 @@ Options Selector::OptionsFor(const DatasetId& id) const {
   return result;
 }
 
+bool IsConnectionString(std::string_view text) {
+  for (const std::string_view keyword : {"host", "hostaddr", "dbname", "service", "user", "port"}) {
+    if (text.starts_with(keyword) && text.substr(keyword.size()).starts_with("=")) return true;
+  }
+  return false;
+}
+
 }  // namespace bulkhaul

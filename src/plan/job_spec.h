@@ -82,4 +82,7 @@ bool PatternMatches(std::string_view pattern, const DatasetId& id);
 // The form of the id that a pattern matches exactly: quoted where it must be.
 std::string ExactPattern(const DatasetId& id);
 
+// libpq's "host=… dbname=…" form, which has no scheme and is no path.
+bool IsConnectionString(std::string_view text);
+
 }  // namespace bulkhaul

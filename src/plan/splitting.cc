@@ -56,6 +56,12 @@ int64_t UnitBytesFor(int64_t table_bytes, int64_t unit_bytes, int64_t units_max)
   return std::max(wanted, table_bytes / most + (table_bytes % most != 0));
 }
 
+int64_t BalancedUnitBytes(int64_t table_bytes) {
+  constexpr int64_t kUnits = 16;
+  constexpr int64_t kBytesMin = 16 << 20;
+  return std::clamp(table_bytes / kUnits, kBytesMin, kUnitBytesDefault);
+}
+
 int64_t UnitCountFor(int64_t total, int64_t unit_size) {
   if (total <= 0 || unit_size <= 0) return 1;
   return total / unit_size + (total % unit_size != 0);

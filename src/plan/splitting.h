@@ -17,6 +17,10 @@ inline constexpr int64_t kUnitBytesDefault = int64_t{64} << 20;
 // when the table would make more than `units_max` units. A size that was asked for grows too. Pure.
 int64_t UnitBytesFor(int64_t table_bytes, int64_t unit_bytes, int64_t units_max);
 
+// The size to ask for where units leave no trace in the result: small enough that no worker is left
+// alone with the last one for long, large enough that their begin and end cost nothing. Pure.
+int64_t BalancedUnitBytes(int64_t table_bytes);
+
 // Units that a table of `total` bytes (or rows) makes, at least 1. Pure.
 int64_t UnitCountFor(int64_t total, int64_t unit_size);
 

@@ -22,6 +22,12 @@ TEST(Splitting, UnitsGrowWithTheTable) {
   EXPECT_EQ(UnitIdFor(3, 17), "3.17");
 }
 
+TEST(Splitting, BalancedUnitsAreNeitherTinyNorLargerThanOthers) {
+  EXPECT_EQ(BalancedUnitBytes(0), 16 * kMiB);
+  EXPECT_EQ(BalancedUnitBytes(320 * kMiB), 20 * kMiB);
+  EXPECT_EQ(BalancedUnitBytes(100'000 * kMiB), kUnitBytesDefault);
+}
+
 TEST(CheckCovered, AcceptsOtherCutsOfTheSameRange) {
   const std::vector<UnitRange> planned = {{"a", "", "10"}, {"a", "10", ""}, {"nulls", "", ""}};
   const std::vector<UnitRange> finer = {

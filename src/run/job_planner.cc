@@ -211,8 +211,8 @@ Status PlanUnits(RunContext& run, const Epoch& epoch, std::vector<TableRun*>& ta
       units = UnitsForTwin(of_twins[table->twin_of], record);
     } else {
       status = RetryTransient(run, "plan " + record.dataset.id.ToString(), [&]() -> Status {
-        ARROW_ASSIGN_OR_RAISE(units,
-                              SplitDataset(run.source, epoch.snapshot, record, run.control.stop()));
+        ARROW_ASSIGN_OR_RAISE(units, SplitDataset(run.source, epoch.snapshot, record,
+                                                  run.sink_traits, run.control.stop()));
         return Status::OK();
       });
       if (!table->twins.empty()) of_twins[table] = units;
@@ -354,11 +354,15 @@ std::unique_ptr<TableRun> MakeTable(const JobId& job, DatasetRecord record,
 }
 
 Result<std::vector<WorkUnit>> SplitDataset(Source& source, const Snapshot& snapshot,
-                                           const DatasetRecord& record, std::stop_token stop) {
+                                           const DatasetRecord& record, const SinkTraits& sink,
+                                           std::stop_token stop) {
   const Options& options = record.dataset.options;
   SplitHint hint;
   hint.unit_bytes = options.GetBytes("unit_bytes");
   hint.unit_rows = options.GetInt("unit_rows");
+  if (hint.unit_bytes == 0 && hint.unit_rows == 0 && !sink.units_visible) {
+    hint.unit_bytes = BalancedUnitBytes(record.dataset.estimated_bytes);
+  }
   hint.units_max = options.GetInt("units_max");
   std::vector<WorkUnit> units;
   std::string cursor;

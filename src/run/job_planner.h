@@ -28,7 +28,8 @@ std::unique_ptr<TableRun> MakeTable(const JobId& job, DatasetRecord record,
                                     const std::string& instance = {});
 // Units and cursor pages of one dataset, with ids and ordinals given.
 Result<std::vector<WorkUnit>> SplitDataset(Source& source, const Snapshot& snapshot,
-                                           const DatasetRecord& record, std::stop_token stop);
+                                           const DatasetRecord& record, const SinkTraits& sink,
+                                           std::stop_token stop);
 
 // Pins a new view and plans these tables in it: their units, their place at the destination.
 // `described_before`: they were discovered earlier, and must still look the same. With on_error:

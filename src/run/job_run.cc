@@ -40,7 +40,8 @@ bool IsManySmallTables(std::span<const std::unique_ptr<TableRun>> tables) {
 std::string WorkspaceOf(const JobSpec& spec, const JobId& job) {
   std::string root = spec.destination_uri;
   if (root.starts_with("file://")) root.erase(0, 7);
-  if (root.find("://") != std::string::npos) return Redact(root) + "/.bulkhaul/" + job;
+  if (root.find("://") != std::string::npos || IsConnectionString(root))
+    return Redact(root) + "/.bulkhaul/" + job;
   std::error_code error;
   std::filesystem::path path = std::filesystem::absolute(root, error).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();
@@ -63,7 +64,8 @@ JobEntry MakeEntry(const JobSpec& spec, const RunOptions& options, const std::st
   entry.folder = folder;
   entry.source = Redact(spec.source_uri);
   entry.destination = Redact(spec.destination_uri);
-  if (entry.destination.find("://") == std::string::npos) {
+  if (entry.destination.find("://") == std::string::npos &&
+      !IsConnectionString(entry.destination)) {
     std::error_code error;
     entry.destination = std::filesystem::absolute(entry.destination, error).string();
   }

@@ -18,9 +18,9 @@ namespace bulkhaul {
 namespace {
 
 // `sizes`: what the rows of each unit need in memory.
-int64_t EstimatedUnits(Source& source, const DatasetRecord& record, std::stop_token stop,
-                       std::vector<int64_t>* sizes) {
-  auto units = SplitDataset(source, Snapshot(), record, stop);
+int64_t EstimatedUnits(Source& source, const DatasetRecord& record, const SinkTraits& sink,
+                       std::stop_token stop, std::vector<int64_t>* sizes) {
+  auto units = SplitDataset(source, Snapshot(), record, sink, stop);
   if (units.ok()) {
     for (const auto& unit : *units) sizes->push_back(UnitMemoryBytes(record.dataset, unit));
     return static_cast<int64_t>(units->size());
@@ -44,7 +44,7 @@ PlannedTable Describe(Source& source, Sink& sink, const JobId& job, DatasetRecor
   planned.estimated_rows = record.dataset.estimated_rows;
   planned.estimated_bytes = record.dataset.estimated_bytes;
   planned.notes = record.dataset.warnings;
-  planned.units = EstimatedUnits(source, record, stop, sizes);
+  planned.units = EstimatedUnits(source, record, sink.Traits(), stop, sizes);
   const auto table = MakeTable(job, std::move(record));
   table->plan.units = planned.units;
   planned.columns = table->plan.schema->num_fields();

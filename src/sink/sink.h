@@ -26,6 +26,8 @@ struct SinkTraits {
   // merge_small_parts need.
   bool second_stage = true;
   bool duplicates_staged = false;  // Duplicate()
+  // Each unit stays a part that readers of the result meet, so that many small ones cost them.
+  bool units_visible = true;
   int64_t connections_max = -1;
   // Memory that one open UnitWriter holds beside the batch it was given, for the planner. Bytes.
   int64_t writer_bytes = 0;

@@ -12,16 +12,20 @@ namespace {
 class SinkContract : public testing::TestWithParam<SinkCase> {
  protected:
   Job MakeJob(const JobId& id, const Job::Texts& options = {}) {
-    return Job(GetParam(), destination(), id, options);
+    return Job(GetParam(), place_->destination(), id, options);
   }
-  std::string destination() const { return folder_.path() + "/exports"; }
   CommitReceipt Ok(Result<CommitReceipt> receipt) {
     EXPECT_TRUE(receipt.ok()) << receipt.status();
     return receipt.ok() ? *receipt : CommitReceipt{};
   }
 
-  TemporaryFolder folder_;
+  Rows ReadRows(const std::string& location) { return place_->Read(location); }
+
+  const std::unique_ptr<Place> place_ = Place::For(GetParam());
 };
+
+// What `conflict` and an intermediate form promise.
+class VersionContract : public SinkContract {};
 
 TEST_P(SinkContract, RowsAppearAtCommitAndNotBefore) {
   Job job = MakeJob("job");
@@ -34,7 +38,7 @@ TEST_P(SinkContract, RowsAppearAtCommitAndNotBefore) {
   EXPECT_EQ(first.ordinal, 0);
   EXPECT_EQ(second.unit_id, "0.1");
   EXPECT_GT(first.stored_bytes, 0);
-  EXPECT_TRUE(Visible(destination()).empty());
+  EXPECT_TRUE(place_->Published().empty());
   const auto receipt = Ok(job.Commit(job.Request(plan, {first, second})));
   EXPECT_EQ(receipt.rows, 150);
   EXPECT_EQ(receipt.dataset, plan.dataset.id);
@@ -48,12 +52,12 @@ TEST_P(SinkContract, DryRunLeavesNoTrace) {
   const auto prepared = job.sink().Prepare(job.Plan("t"), true);
   ASSERT_TRUE(prepared.ok()) << prepared.status();
   EXPECT_FALSE(prepared->location.empty());
-  EXPECT_FALSE(std::filesystem::exists(destination()));
+  EXPECT_TRUE(place_->Everything().empty());
 }
 
 TEST_P(SinkContract, TwoAttemptsOfOneUnitShareNothing) {
   Job job = MakeJob("job");
-  const auto plan = job.Plan("t");
+  const auto plan = job.Prepared("t");
   ASSERT_OK_AND_ASSIGN(auto slow, job.Stage(plan, 0, 0, 40));
   ASSERT_OK_AND_ASSIGN(auto fast, job.Stage(plan, 0, 0, 40));
   EXPECT_NE(slow.parts.at(0).path, fast.parts.at(0).path);
@@ -64,7 +68,7 @@ TEST_P(SinkContract, TwoAttemptsOfOneUnitShareNothing) {
 
 TEST_P(SinkContract, AbortedAttemptCannotBeCommitted) {
   Job job = MakeJob("job");
-  const auto plan = job.Plan("t");
+  const auto plan = job.Prepared("t");
   ASSERT_OK_AND_ASSIGN(auto writer, job.OpenUnit(plan));
   ASSERT_OK(writer->Write(*TestBatch(0, 10)));
   ASSERT_OK_AND_ASSIGN(auto staged, writer->Finish());
@@ -72,12 +76,12 @@ TEST_P(SinkContract, AbortedAttemptCannotBeCommitted) {
   ASSERT_OK_AND_ASSIGN(auto kept, job.sink().Recover(job.id(), std::vector{staged}));
   EXPECT_TRUE(kept.empty());
   EXPECT_FALSE(job.Commit(job.Request(plan, {staged})).ok());
-  EXPECT_TRUE(Visible(destination()).empty());
+  EXPECT_TRUE(place_->Published().empty());
 }
 
 TEST_P(SinkContract, SecondCommitIsTheSameCommit) {
   Job job = MakeJob("job");
-  const auto plan = job.Plan("t");
+  const auto plan = job.Prepared("t");
   ASSERT_OK_AND_ASSIGN(auto staged, job.Stage(plan, 0, 0, 20));
   const auto request = job.Request(plan, {staged});
   const auto first = Ok(job.Commit(request));
@@ -94,7 +98,7 @@ TEST_P(SinkContract, SecondCommitIsTheSameCommit) {
 
 TEST_P(SinkContract, DatasetWithoutRowsIsPublishedToo) {
   Job job = MakeJob("job");
-  const auto plan = job.Plan("t");
+  const auto plan = job.Prepared("t");
   ASSERT_OK_AND_ASSIGN(auto staged, job.Stage(plan, 0, 5, 5));
   EXPECT_TRUE(staged.parts.empty());
   EXPECT_EQ(staged.rows_written, 0);
@@ -108,17 +112,17 @@ TEST_P(SinkContract, DatasetWithoutRowsIsPublishedToo) {
 
 TEST_P(SinkContract, WrongCountPublishesNothing) {
   Job job = MakeJob("job");
-  const auto plan = job.Plan("t");
+  const auto plan = job.Prepared("t");
   ASSERT_OK_AND_ASSIGN(auto staged, job.Stage(plan, 0, 0, 20));
   auto request = job.Request(plan, {staged});
   request.rows = 21;
   const auto receipt = job.Commit(request);
   ASSERT_FALSE(receipt.ok());
   EXPECT_EQ(KindOf(receipt.status()), ErrorKind::kBug) << receipt.status();
-  EXPECT_TRUE(Visible(destination()).empty());
+  EXPECT_TRUE(place_->Published().empty());
 }
 
-TEST_P(SinkContract, VersionKeepsWhatIsThere) {
+TEST_P(VersionContract, VersionKeepsWhatIsThere) {
   const auto first = Ok(MakeJob("one").Export("t", 0, 10));
   const auto second = Ok(MakeJob("two").Export("t", 0, 20));
   const auto third = Ok(MakeJob("three").Export("t", 0, 30));
@@ -129,7 +133,7 @@ TEST_P(SinkContract, VersionKeepsWhatIsThere) {
   EXPECT_EQ(ReadRows(third.location), ExpectedRows(0, 30));
 }
 
-TEST_P(SinkContract, TimestampKeepsWhatIsThere) {
+TEST_P(VersionContract, TimestampKeepsWhatIsThere) {
   const Job::Texts options = {{"conflict", "timestamp"}};
   const auto first = Ok(MakeJob("one", options).Export("t", 0, 10));
   const auto second = Ok(MakeJob("two", options).Export("t", 0, 20));
@@ -141,7 +145,7 @@ TEST_P(SinkContract, TimestampKeepsWhatIsThere) {
   EXPECT_EQ(ReadRows(third.location), ExpectedRows(0, 30));
 }
 
-TEST_P(SinkContract, FailRefusesBeforeARowIsReadAndAtCommit) {
+TEST_P(VersionContract, FailRefusesBeforeARowIsReadAndAtCommit) {
   const Job::Texts options = {{"conflict", "fail"}};
   Job late = MakeJob("late", options);
   const auto plan = late.Plan("t");
@@ -157,7 +161,7 @@ TEST_P(SinkContract, FailRefusesBeforeARowIsReadAndAtCommit) {
   EXPECT_EQ(ReadRows(first.location), ExpectedRows(0, 10));
 }
 
-TEST_P(SinkContract, OverwriteReplaces) {
+TEST_P(VersionContract, OverwriteReplaces) {
   const Job::Texts options = {{"conflict", "overwrite"}};
   const auto first = Ok(MakeJob("one", options).Export("t", 0, 10));
   const auto second = Ok(MakeJob("two", options).Export("t", 100, 120));
@@ -165,7 +169,7 @@ TEST_P(SinkContract, OverwriteReplaces) {
   EXPECT_EQ(ReadRows(second.location), ExpectedRows(100, 120));
 }
 
-TEST_P(SinkContract, JobsAtOnceLoseNothing) {
+TEST_P(VersionContract, JobsAtOnceLoseNothing) {
   constexpr int kJobs = 8;
   std::vector<CommitReceipt> receipts(kJobs);
   {
@@ -185,7 +189,7 @@ TEST_P(SinkContract, JobsAtOnceLoseNothing) {
   EXPECT_EQ(places.size(), static_cast<size_t>(kJobs));
 }
 
-TEST_P(SinkContract, OverwritingJobsAtOnceLeaveOneWhole) {
+TEST_P(VersionContract, OverwritingJobsAtOnceLeaveOneWhole) {
   constexpr int kJobs = 8;
   std::string location;
   std::mutex mutex;
@@ -207,7 +211,7 @@ TEST_P(SinkContract, OverwritingJobsAtOnceLeaveOneWhole) {
   EXPECT_EQ(rows, ExpectedRows(begin, begin + 10));
 }
 
-TEST_P(SinkContract, IntermediateRowsComeBackInOrder) {
+TEST_P(VersionContract, IntermediateRowsComeBackInOrder) {
   Job job = MakeJob("job");
   const auto plan = job.Plan("t");
   ASSERT_OK_AND_ASSIGN(auto staged, job.Stage(plan, 0, 0, 200, {.intermediate = true}));
@@ -225,7 +229,7 @@ TEST_P(SinkContract, IntermediateRowsComeBackInOrder) {
 
 TEST_P(SinkContract, RecoverKeepsWhatIsWhole) {
   Job job = MakeJob("job");
-  const auto plan = job.Plan("t");
+  const auto plan = job.Prepared("t");
   ASSERT_OK_AND_ASSIGN(auto kept, job.Stage(plan, 0, 0, 10));
   ASSERT_OK_AND_ASSIGN(auto gone, job.Stage(plan, 1, 10, 20));
   ASSERT_OK_AND_ASSIGN(auto empty, job.Stage(plan, 2, 20, 20));
@@ -238,13 +242,13 @@ TEST_P(SinkContract, RecoverKeepsWhatIsWhole) {
 
 TEST_P(SinkContract, DiscardOfTheJobTakesEverythingStaged) {
   Job job = MakeJob("job");
-  const auto plan = job.Plan("t");
+  const auto plan = job.Prepared("t");
   ASSERT_OK_AND_ASSIGN(auto staged, job.Stage(plan, 0, 0, 10));
   ASSERT_OK(job.sink().Discard(job.id(), {}));
   ASSERT_OK(job.sink().Discard(job.id(), {}));
   ASSERT_OK_AND_ASSIGN(auto whole, job.sink().Recover(job.id(), std::vector{staged}));
   EXPECT_TRUE(whole.empty());
-  EXPECT_TRUE(AllFiles(folder_.path()).empty());
+  EXPECT_TRUE(place_->Everything().empty());
 }
 
 TEST_P(SinkContract, ManifestIsWrittenOnceHoweverOften) {
@@ -268,6 +272,8 @@ TEST_P(SinkContract, TraitsSayWhatItIs) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sinks, SinkContract, testing::ValuesIn(AllSinks()),
+                         [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Sinks, VersionContract, testing::ValuesIn(VersionSinks()),
                          [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace

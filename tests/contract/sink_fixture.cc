@@ -17,6 +17,8 @@
 #include "sink/csv/csv_sink.h"
 #include "sink/memory/memory_sink.h"
 #include "sink/parquet/parquet_sink.h"
+#include "sink/postgres/postgres_sink.h"
+#include "tests/support/postgres_server.h"
 
 namespace bulkhaul::contract {
 namespace {
@@ -62,7 +64,55 @@ std::shared_ptr<arrow::Table> ReadPart(const std::string& path) {
   return reader->ToTable().ValueOrDie();
 }
 
+class FolderPlace final : public Place {
+ public:
+  std::string destination() const override { return folder_.path() + "/exports"; }
+  std::vector<std::string> Published() override { return Visible(destination()); }
+  std::vector<std::string> Everything() override { return AllFiles(folder_.path()); }
+  Rows Read(const std::string& location) override { return ReadRows(location); }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+class DatabasePlace final : public Place {
+ public:
+  DatabasePlace()
+      : uri_(test::PostgresServer::Shared().Uri(test::PostgresServer::Shared().NewDatabase())),
+        client_(uri_) {}
+
+  std::string destination() const override { return uri_; }
+  std::vector<std::string> Published() override { return Tables("AND relname NOT LIKE '\\_%'"); }
+  std::vector<std::string> Everything() override { return Tables(""); }
+  Rows Read(const std::string& location) override {
+    Rows rows;
+    for (const auto& row : client_.Query("SELECT id, coalesce(text, '<null>') FROM " + location)) {
+      EXPECT_TRUE(rows.emplace(std::stoll(row.at(0)), row.at(1)).second) << row.at(0) << " twice";
+    }
+    return rows;
+  }
+
+ private:
+  std::vector<std::string> Tables(const std::string& condition) {
+    std::vector<std::string> names;
+    for (const auto& row : client_.Query("SELECT relname FROM pg_class WHERE relkind IN ('r', 'p')"
+                                         " AND relnamespace = 'public'::regnamespace " +
+                                         condition)) {
+      names.push_back(row.at(0));
+    }
+    return names;
+  }
+
+  const std::string uri_;
+  test::PostgresClient client_;
+};
+
 }  // namespace
+
+std::unique_ptr<Place> Place::For(const SinkCase& sink_case) {
+  if (sink_case.keeps_versions) return std::make_unique<FolderPlace>();
+  return std::make_unique<DatabasePlace>();
+}
 
 const std::vector<SinkCase>& FileSinks() {
   static const auto* const cases = new std::vector<SinkCase>{
@@ -73,10 +123,19 @@ const std::vector<SinkCase>& FileSinks() {
   return *cases;
 }
 
-const std::vector<SinkCase>& AllSinks() {
+const std::vector<SinkCase>& VersionSinks() {
   static const auto* const cases = [] {
     auto* all = new std::vector<SinkCase>(FileSinks());
     all->push_back({"memory", MakeMemorySink, ""});
+    return all;
+  }();
+  return *cases;
+}
+
+const std::vector<SinkCase>& AllSinks() {
+  static const auto* const cases = [] {
+    auto* all = new std::vector<SinkCase>(VersionSinks());
+    all->push_back({"postgres", MakePostgresSink, "", false});
     return all;
   }();
   return *cases;
@@ -96,7 +155,7 @@ TemporaryFolder::~TemporaryFolder() {
 Job::Job(const SinkCase& sink_case, const std::string& destination, const JobId& id,
          const Texts& options)
     : sink_case_(sink_case), id_(id) {
-  const bool memory = sink_case.extension[0] == '\0';
+  const bool memory = sink_case.extension[0] == '\0' && sink_case.keeps_versions;
   spec_.destination_uri = memory ? "memory:" + destination : destination;
   for (const auto& [name, text] : options) {
     const Status set = spec_.options.SetFromText(name, text);
@@ -125,6 +184,13 @@ DatasetPlan Job::Plan(const std::string& table, const std::string& schema) const
   plan.epoch = 1;
   plan.units = 1;
   plan.split_key = "id";
+  return plan;
+}
+
+DatasetPlan Job::Prepared(const std::string& table) {
+  DatasetPlan plan = Plan(table);
+  const auto prepared = sink_->Prepare(plan, false);
+  EXPECT_TRUE(prepared.ok()) << prepared.status();
   return plan;
 }
 

@@ -35,9 +35,13 @@ struct SinkCase {
   const char* name;
   Result<std::unique_ptr<Sink>> (*make)(const JobSpec&, const JobId&);
   const char* extension;  // "" when it does not write files
+  // Whether it takes `conflict` and has an intermediate form; a database does not.
+  bool keeps_versions = true;
 };
 
 const std::vector<SinkCase>& AllSinks();
+// Those that take `conflict`.
+const std::vector<SinkCase>& VersionSinks();
 const std::vector<SinkCase>& FileSinks();
 
 using Rows = std::map<int64_t, std::string>;  // id → text; "<null>" for NULL
@@ -53,6 +57,20 @@ class TemporaryFolder {
   std::string path_;
 };
 
+// Where one test's rows go, and a look at it from outside.
+class Place {
+ public:
+  virtual ~Place() = default;
+  virtual std::string destination() const = 0;
+  // What is published, and everything that is there, staged things too.
+  virtual std::vector<std::string> Published() = 0;
+  virtual std::vector<std::string> Everything() = 0;
+  // By a receipt's location; fails the test when an id comes twice.
+  virtual Rows Read(const std::string& location) = 0;
+
+  static std::unique_ptr<Place> For(const SinkCase& sink_case);
+};
+
 // A job that writes into `destination`, with options as a user writes them.
 class Job {
  public:
@@ -66,6 +84,8 @@ class Job {
   void Reopen();
 
   DatasetPlan Plan(const std::string& table, const std::string& schema = "public") const;
+  // Plan() and the sink's Prepare(), which comes before the first Begin().
+  DatasetPlan Prepared(const std::string& table);
   // A writer of the first unit's first attempt.
   Result<std::unique_ptr<UnitWriter>> OpenUnit(const DatasetPlan& plan);
   // Rows [begin, end) of the table as one unit's attempt.

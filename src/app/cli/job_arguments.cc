@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "app/cli/terminal.h"
+#include "app/registry.h"
 #include "base/text.h"
 
 namespace bulkhaul {
@@ -34,7 +35,7 @@ bool HasScheme(std::string_view uri) {
 
 // A path stays what it is wherever the job is resumed. What is not clearly a path is left alone.
 void MakeAbsolute(std::string* uri, bool must_exist) {
-  if (uri->empty() || HasScheme(*uri) || uri->starts_with('/')) return;
+  if (uri->empty() || HasScheme(*uri) || IsConnectionString(*uri) || uri->starts_with('/')) return;
   std::error_code error;
   // A glob of files is no name of one; "dbname=a*" is none of files.
   const auto glob = uri->find_first_of("*?[");
@@ -70,6 +71,16 @@ void SelectTables(const JobArguments& arguments, JobSpec* job) {
   if (queries_only) job->all = false;
   for (const auto& table : arguments.tables) job->tables.push_back({table, {}});
   job->exclude.insert(job->exclude.end(), arguments.exclude.begin(), arguments.exclude.end());
+}
+
+// One file, or one glob of files, into a database: --table can only mean the table there.
+Status NameTarget(const JobArguments& arguments, JobSpec* job) {
+  if (arguments.tables.size() != 1 || job->tables.size() != 1 || job->options.Has("target_table") ||
+      !IsPostgres(job->destination_uri) || !IsOneTableOfFiles(job->source_uri)) {
+    return Status::OK();
+  }
+  job->tables.clear();
+  return job->options.SetFromText("target_table", arguments.tables[0]);
 }
 
 }  // namespace
@@ -130,6 +141,7 @@ Result<JobSpec> AssembleJob(const JobArguments& arguments, const EnvironmentLook
   }
   SelectTables(arguments, &job);
   ARROW_RETURN_NOT_OK(AddQueries(arguments, &job));
+  ARROW_RETURN_NOT_OK(NameTarget(arguments, &job));
   MakeAbsolute(&job.source_uri, /*must_exist=*/true);
   MakeAbsolute(&job.destination_uri, /*must_exist=*/false);
   return job;

@@ -54,6 +54,22 @@ TEST_F(JobArgumentsTest, FlagsWinOverEnvironmentWinsOverFile) {
   EXPECT_EQ(job->source_uri, "sqlite:///a.db");
 }
 
+TEST_F(JobArgumentsTest, TableNamesTheTargetOfOneFileIntoADatabase) {
+  JobArguments given;
+  given.source = "./data/*.parquet";
+  given.destination = "postgres://u@h/db";
+  given.tables = {"public.events"};
+  const auto named = AssembleJob(given, Variables({}));
+  ASSERT_TRUE(named.ok()) << named.status().ToString();
+  EXPECT_EQ(named->options.GetString("target_table"), "public.events");
+  EXPECT_THAT(named->tables, IsEmpty());
+  given.destination = "./out";
+  EXPECT_EQ(AssembleJob(given, Variables({}))->tables.size(), 1u);
+  given.source = "shop.db";
+  given.destination = "host=h dbname=db";
+  EXPECT_EQ(AssembleJob(given, Variables({}))->tables.size(), 1u);
+}
+
 TEST_F(JobArgumentsTest, AFlagWinsOverTheSettingsOfSingleTables) {
   arguments_.settings = {{"limit", "1"}};
   const auto job = AssembleJob(arguments_, Variables({}));

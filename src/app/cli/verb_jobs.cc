@@ -18,10 +18,14 @@
 
 #include "app/cli/terminal.h"
 #include "app/cli/verbs.h"
+#include "app/registry.h"
 #include "base/units.h"
 #include "commit/job_index.h"
 #include "commit/job_lock.h"
+#include "plan/job_spec.h"
+#include "plan/references.h"
 #include "run/report.h"
+#include "sink/sink.h"
 #include "store/folders.h"
 
 namespace bulkhaul {
@@ -49,6 +53,16 @@ bool IsWorkspaceOf(const JobEntry& entry) {
   const fs::path path(entry.workspace);
   return path.is_absolute() && path.filename() == entry.id &&
          path.parent_path().filename() == ".bulkhaul";
+}
+
+// What an unfinished job staged in a database goes with it; its files are its workspace.
+Status GiveUp(const JobEntry& entry) {
+  if (entry.state == "done" || fs::path(entry.workspace).is_absolute()) return Status::OK();
+  auto spec = LoadJobSpec(entry);
+  if (!spec.ok()) return Status::OK();  // it was not a job yet and staged nothing
+  ARROW_RETURN_NOT_OK(ResolveJobReferences(&*spec, ProcessEnvironment()));
+  ARROW_ASSIGN_OR_RAISE(const auto sink, MakeSink(*spec, entry.id));
+  return sink->Discard(entry.id, {});
 }
 
 // Entries of `folder` that came there before `limit`, in seconds since 1970: the time of the
@@ -179,7 +193,20 @@ Result<int> RunClean(const CleanRequest& request) {
   auto older_than_ms = ParseDurationMs(request.older_than);
   if (!older_than_ms.ok()) return UsageError("--older-than: " + older_than_ms.status().message());
   ARROW_ASSIGN_OR_RAISE(const auto state_folder, StateFolder());
-  ARROW_ASSIGN_OR_RAISE(const auto jobs, CleanJobs(state_folder, *older_than_ms, request.dry_run));
+  bool all_given_up = true;
+  const auto give_up = [&](const JobEntry& entry) {
+    const Status given_up = GiveUp(entry);
+    if (given_up.ok()) return true;
+    all_given_up = false;
+    fmt::print(stderr,
+               "job {} is kept, because what it staged at {} cannot be removed: {}\n"
+               "  {}\n",
+               entry.id, entry.destination, MessageOf(given_up),
+               "drop the tables named _bulkhaul_… there, and remove the folder " + entry.folder);
+    return false;
+  };
+  ARROW_ASSIGN_OR_RAISE(const auto jobs,
+                        CleanJobs(state_folder, *older_than_ms, request.dry_run, give_up));
   json removed = {{"jobs", json::array()},
                   {"workspaces", json::array()},
                   {"archives", json::array()},
@@ -199,7 +226,7 @@ Result<int> RunClean(const CleanRequest& request) {
   }
   if (request.form == OutputForm::kJson) {
     fmt::print("{}\n", removed.dump(2, ' ', false, json::error_handler_t::replace));
-    return kExitDone;
+    return all_given_up ? kExitDone : kExitFailed;
   }
   const char* verb = request.dry_run ? "would remove" : "removed";
   for (const char* kind : {"jobs", "workspaces", "archives"}) {
@@ -210,7 +237,7 @@ Result<int> RunClean(const CleanRequest& request) {
   }
   fmt::print("{} {} jobs, {} workspaces, {} archives older than {}\n", verb, removed["jobs"].size(),
              removed["workspaces"].size(), removed["archives"].size(), request.older_than);
-  return kExitDone;
+  return all_given_up ? kExitDone : kExitFailed;
 }
 
 Result<int> RunStats(const StatsRequest& request) {

@@ -13,6 +13,7 @@ namespace bulkhaul::postgres {
 namespace {
 
 constexpr char kUniqueViolation[] = "23505";
+constexpr char kCardinalityViolation[] = "21000";
 constexpr char kUndefinedTable[] = "42P01";
 constexpr char kLockNotAvailable[] = "55P03";
 
@@ -42,6 +43,7 @@ class Commit {
   Status PublishNew();
   Status InsertAll();
   Status CheckDuplicates();
+  Result<int64_t> InsertOnConflict(const std::string& sql);
   Status Upsert(Committed* done);
   Status AdvanceSequences();
   std::string SelectList() const;
@@ -174,6 +176,16 @@ Status Commit::CheckDuplicates() {
       kUniqueViolation);
 }
 
+// The server itself refuses two rows of one key; which they are is looked for only then.
+Result<int64_t> Commit::InsertOnConflict(const std::string& sql) {
+  ARROW_RETURN_NOT_OK(Execute("SAVEPOINT before_insert"));
+  const auto affected = Affected(sql);
+  if (affected.ok() || CodeOf(affected.status()) != kCardinalityViolation) return affected;
+  ARROW_RETURN_NOT_OK(Execute("ROLLBACK TO SAVEPOINT before_insert"));
+  ARROW_RETURN_NOT_OK(CheckDuplicates());
+  return affected;
+}
+
 Status Commit::Upsert(Committed* done) {
   if (!plan_.existing) {
     std::vector<std::string> columns;
@@ -185,14 +197,6 @@ Status Commit::Upsert(Committed* done) {
         Execute(fmt::format("CREATE TABLE {} ({}, PRIMARY KEY ({}))", plan_.target.quoted(),
                             fmt::join(columns, ", "), KeyList())));
   }
-  std::string rows = plan_.side.quoted();
-  if (plan_.ordered()) {
-    const char* order = plan_.options.duplicates == Duplicates::kLast ? " DESC" : "";
-    rows = fmt::format("(SELECT DISTINCT ON ({0}) * FROM {1} ORDER BY {0}, {2}{3}) AS once",
-                       KeyList(), plan_.side.quoted(), kOrderColumn, order);
-  } else {
-    ARROW_RETURN_NOT_OK(CheckDuplicates());
-  }
   std::vector<std::string> updates;
   for (const auto& column : plan_.columns) {
     if (std::find(plan_.key.begin(), plan_.key.end(), column.name) != plan_.key.end()) continue;
@@ -200,9 +204,17 @@ Status Commit::Upsert(Committed* done) {
     if (target != nullptr && target->identity == 'a') continue;  // may only be updated to DEFAULT
     updates.push_back(fmt::format("{0} = EXCLUDED.{0}", QuoteIdentifier(column.name)));
   }
+  std::string rows = plan_.side.quoted();
+  if (plan_.ordered()) {
+    const char* order = plan_.options.duplicates == Duplicates::kLast ? " DESC" : "";
+    rows = fmt::format("(SELECT DISTINCT ON ({0}) * FROM {1} ORDER BY {0}, {2}{3}) AS once",
+                       KeyList(), plan_.side.quoted(), kOrderColumn, order);
+  } else if (updates.empty()) {
+    ARROW_RETURN_NOT_OK(CheckDuplicates());  // nothing else would tell
+  }
   ARROW_ASSIGN_OR_RAISE(
       const int64_t affected,
-      Affected(fmt::format(
+      InsertOnConflict(fmt::format(
           "INSERT INTO {} ({}) {} SELECT {} FROM {} ON CONFLICT ({}) DO {}", plan_.target.quoted(),
           plan_.ColumnList(), plan_.overriding ? "OVERRIDING SYSTEM VALUE" : "", SelectList(), rows,
           KeyList(),

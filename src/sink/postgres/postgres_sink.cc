@@ -78,6 +78,7 @@ SinkTraits PostgresSink::Traits() const {
   traits.atomic_swap = true;
   traits.unit_commit = true;
   traits.second_stage = false;
+  traits.units_visible = false;
   traits.writer_bytes = kWriterBytes;
   std::lock_guard lock(mutex_);
   // One is left for publishing.
@@ -213,17 +214,22 @@ Result<std::unique_ptr<UnitWriter>> PostgresSink::Begin(
 Result<std::vector<StagedResult>> PostgresSink::Recover(const JobId&,
                                                         std::span<const StagedResult> staged) {
   std::vector<AttemptId> attempts;
-  for (const auto& result : staged) attempts.push_back(result.attempt_id);
+  for (const auto& result : staged) {
+    if (!result.parts.empty()) attempts.push_back(result.attempt_id);
+  }
+  std::set<AttemptId> held;
+  if (!attempts.empty()) {
+    ARROW_RETURN_NOT_OK(Use([&](Connection& connection) -> Status {
+      ARROW_ASSIGN_OR_RAISE(const auto found, FindAttempts(connection, attempts, CatalogLimit()));
+      held.insert(found.begin(), found.end());
+      return Status::OK();
+    }));
+  }
   std::vector<StagedResult> whole;
-  if (attempts.empty()) return whole;
-  ARROW_RETURN_NOT_OK(Use([&](Connection& connection) -> Status {
-    ARROW_ASSIGN_OR_RAISE(const auto found, FindAttempts(connection, attempts, CatalogLimit()));
-    const std::set<AttemptId> held(found.begin(), found.end());
-    for (const auto& result : staged) {
-      if (held.contains(result.attempt_id)) whole.push_back(result);
-    }
-    return Status::OK();
-  }));
+  for (const auto& result : staged) {
+    // A unit without rows left nothing that could be lost.
+    if (result.parts.empty() || held.contains(result.attempt_id)) whole.push_back(result);
+  }
   return whole;
 }
 

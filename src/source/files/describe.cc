@@ -80,11 +80,15 @@ std::vector<size_t> GroupEnds(const std::vector<DataFile>& files, int64_t unit_b
   return ends;
 }
 
+// Of the file's own metadata comments stay, and what the type was where the rows were exported
+// from: a database that they are loaded into may know it.
 std::shared_ptr<arrow::Field> CleanField(const arrow::Field& field, const char* source_type) {
   auto type = PlainType(field.type());
-  const std::string name = source_type != nullptr ? source_type : TypeName(*field.type());
-  std::vector<std::string> keys = {kSourceTypeKey}, values = {name};
+  std::vector<std::string> keys = {kSourceTypeKey};
+  std::vector<std::string> values = {source_type != nullptr ? source_type
+                                                            : TypeName(*field.type())};
   if (field.HasMetadata()) {
+    if (const auto known = field.metadata()->Get(kSourceTypeKey); known.ok()) values[0] = *known;
     const auto comment = field.metadata()->Get(kCommentKey);
     if (comment.ok()) {
       keys.emplace_back(kCommentKey);
