@@ -425,6 +425,10 @@ class JobReader {
       text = ReadFileReference(*text, context_.folder);
       if (!text.ok()) return WithContext(text.status(), spec.name);
     }
+    // A path of another file of the job stands beside the job file.
+    if (std::string_view(spec.name) == "contract" && !text->starts_with('/')) {
+      text = (std::filesystem::path(context_.folder) / *text).lexically_normal().string();
+    }
     return options->SetFromText(spec.name, *text);
   }
 

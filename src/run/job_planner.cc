@@ -158,8 +158,10 @@ Status DescribeAgain(RunContext& run, std::vector<TableRun*>& tables) {
     }
     // Sizes and what the source keeps for itself are those of today; the options are the job's.
     Options options = before.options;
+    std::string contract = before.contract;
     before = std::move(*now->second);
     before.options = std::move(options);
+    before.contract = std::move(contract);
     table->estimated_rows = before.estimated_rows;
     if (unknown) {
       ARROW_RETURN_NOT_OK(BindTransforms(table->record));

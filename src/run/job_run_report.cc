@@ -55,6 +55,7 @@ void JobRun::AddTableReport(JobReport& report, const TableRun& table) {
   entry.epoch = record.epoch;
   entry.earlier_run = table.published_before;
   entry.explanations = table.explanations;
+  entry.rejected_to = table.rejected_to;
   if (table.epoch) entry.snapshot = table.epoch->snapshot.description;
   if (table.started_ms >= 0) {
     const int64_t end = table.finished_ms >= 0 ? table.finished_ms.load() : progress_.elapsed_ms();

@@ -11,6 +11,8 @@
 #include "plan/memory_plan.h"
 #include "plan/parallelism.h"
 #include "plan/splitting.h"
+#include "commit/job_index.h"
+#include "run/contract_plan.h"
 #include "run/job_planner.h"
 #include "run/transforms.h"
 
@@ -80,6 +82,8 @@ Result<JobPlan> PlanWithoutRunning(const JobSpec& spec, const JobId& job, Source
   ARROW_ASSIGN_OR_RAISE(auto datasets, source.Discover(Selector::FromJob(spec)));
   source_traits = source.Traits();
   if (datasets.empty()) return UserError("no table of the source is selected", "nothing_selected");
+  const ContractContext contracts{StateFolder().ValueOr(""), job, false};
+  ARROW_RETURN_NOT_OK(ApplyContracts(spec, contracts, &datasets));
   ARROW_ASSIGN_OR_RAISE(auto records, MakeRecords(spec, std::move(datasets)));
   bool holds_rows = false;
   for (auto& record : records) {

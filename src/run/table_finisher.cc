@@ -8,8 +8,10 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "plan/splitting.h"
+#include "run/contract_plan.h"
 #include "run/transforms.h"
 #include "run/unit_worker.h"
+#include "transform/contract.h"
 
 namespace bulkhaul {
 namespace {
@@ -72,7 +74,7 @@ Status Stage(RunContext& run, TableRun& table) {
   if (!discarded.ok()) run.progress.Warn(MessageOf(discarded));
   ARROW_ASSIGN_OR_RAISE(auto chain, TransformChain::ForAssembling(record.dataset, record.decision,
                                                                   record.output_schema));
-  table.explanations = chain.Explain();
+  for (auto& line : chain.Explain()) table.explanations.push_back(std::move(line));
   return Status::OK();
 }
 
@@ -130,6 +132,29 @@ Status CheckRows(RunContext& run, TableRun& table) {
   return status;
 }
 
+// What rows as a whole must be, before any of them is published.
+Status Conclude(RunContext& run, TableRun& table) {
+  DatasetRecord& record = table.record;
+  if (record.dataset.contract.empty()) return Status::OK();
+  ARROW_ASSIGN_OR_RAISE(const auto units, run.ledger.Staged(record.index, UnitStage::kRead));
+  return TransformChain::Conclude(record.dataset, run.transform_resources, units)
+      .Value(&table.explanations);
+}
+
+// Rows that were put aside are on the disk before the others are published.
+Status WriteRejects(RunContext& run, TableRun& table) {
+  const DatasetRecord& record = table.record;
+  if (record.dataset.contract.empty()) return Status::OK();
+  ARROW_ASSIGN_OR_RAISE(const auto units, run.ledger.Staged(record.index, UnitStage::kRead));
+  const auto path = QuarantineFile(run.spec, record.dataset, record.output_name, run.job);
+  ARROW_ASSIGN_OR_RAISE(const int64_t rows, WriteQuarantine(units, path));
+  if (rows == 0) return Status::OK();
+  table.rejected_to = path;
+  run.progress.Warn(fmt::format("{}: {} rows that break the contract were put into {}",
+                                record.dataset.id.ToString(), FormatCount(rows), path));
+  return Status::OK();
+}
+
 }  // namespace
 
 Result<std::shared_ptr<arrow::Schema>> FinalSchema(const DatasetRecord& record) {
@@ -147,6 +172,7 @@ Result<bool> FinishStage(RunContext& run, TableRun& table) {
       ARROW_RETURN_NOT_OK(run.source.CheckPin(table.epoch->snapshot));
     }
     ARROW_RETURN_NOT_OK(CheckRows(run, table));
+    ARROW_RETURN_NOT_OK(Conclude(run, table));
     if (record.intermediate) {
       ARROW_RETURN_NOT_OK(PlanAssembly(run, table));
       return true;
@@ -156,7 +182,9 @@ Result<bool> FinishStage(RunContext& run, TableRun& table) {
     ARROW_RETURN_NOT_OK(Stage(run, table));
   }
   if (!run.publish_now) return false;
+  ARROW_RETURN_NOT_OK(WriteRejects(run, table));
   ARROW_RETURN_NOT_OK(PublishTable(run, table));
+  RememberSchema(run, record.dataset);
   return false;
 }
 

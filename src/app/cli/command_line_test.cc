@@ -35,7 +35,8 @@ TEST(Verbs, AreAllThere) {
   EXPECT_THAT(VerbNames(),
               testing::UnorderedElementsAre("copy", "run", "plan", "resume", "status", "jobs",
                                             "cancel", "clean", "discover", "verify", "stats",
-                                            "schema", "version", "completion", "cache", "query"));
+                                            "schema", "version", "completion", "cache", "query",
+                                            "contract"));
 }
 
 TEST(HideSecrets, BlanksThemInPlace) {
