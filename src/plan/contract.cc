@@ -1,8 +1,8 @@
 #include "plan/contract.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cctype>
+#include <cerrno>
 #include <charconv>
 #include <fstream>
 #include <map>
@@ -31,13 +31,13 @@ using Member = DocumentNode::Member;
 
 constexpr const char* kTopKeys[] = {"columns", "rows", "freshness", "tables"};
 constexpr const char* kTableKeys[] = {"columns", "rows", "freshness"};
-constexpr const char* kColumnKeys[] = {"type", "nullable",   "unique",     "min",    "max",
+constexpr const char* kColumnKeys[] = {"type",       "nullable",   "unique",  "min",    "max",
                                        "min_length", "max_length", "pattern", "allowed"};
 
 // Types that have no name to write in a cast are compared as Arrow writes them.
 bool IsWrittenByArrow(std::string_view type) {
-  for (const std::string_view start : {"list<", "large_list<", "fixed_size_list<", "struct<", "map<",
-                                       "dictionary", "null", "interval", "duration["}) {
+  for (const std::string_view start : {"list<", "large_list<", "fixed_size_list<", "struct<",
+                                       "map<", "dictionary", "null", "interval", "duration["}) {
     if (type.starts_with(start)) return true;
   }
   return false;
@@ -90,10 +90,10 @@ class ContractReader {
     const std::vector<std::string> names(keys.begin(), keys.end());
     if (std::find(names.begin(), names.end(), member.key) != names.end()) return Status::OK();
     const auto nearest = NearestName(member.key, names);
-    return Error(member.mark, fmt::format("unknown key '{}' of {}{}", member.key, where,
-                                          nearest ? fmt::format("; did you mean '{}'?", *nearest)
-                                                  : fmt::format("; the keys are {}",
-                                                                fmt::join(names, ", "))));
+    return Error(member.mark,
+                 fmt::format("unknown key '{}' of {}{}", member.key, where,
+                             nearest ? fmt::format("; did you mean '{}'?", *nearest)
+                                     : fmt::format("; the keys are {}", fmt::join(names, ", "))));
   }
 
   Result<std::string> Text(const Member& member) const {
@@ -175,10 +175,11 @@ class ContractReader {
     const bool is_time = type != nullptr && (type->id() == arrow::Type::TIMESTAMP ||
                                              type->id() == arrow::Type::DATE32);
     if (column == nullptr || (type != nullptr && !is_time)) {
-      return Error(section.mark,
-                   fmt::format("freshness: '{}' is no column of type timestamp, timestamptz or date "
-                               "of this contract",
-                               contract->freshness_column));
+      return Error(
+          section.mark,
+          fmt::format("freshness: '{}' is no column of type timestamp, timestamptz or date "
+                      "of this contract",
+                      contract->freshness_column));
     }
     return Status::OK();
   }
@@ -192,8 +193,8 @@ class ContractReader {
       } else if (member.value.kind == Kind::kMap) {
         ARROW_RETURN_NOT_OK(ReadColumn(member, &column));
       } else if (member.value.kind != Kind::kNull) {
-        return Error(member.value.mark, fmt::format("column {} must be a type or a map of rules",
-                                                    member.key));
+        return Error(member.value.mark,
+                     fmt::format("column {} must be a type or a map of rules", member.key));
       }
       contract->columns.push_back(std::move(column));
     }

@@ -21,11 +21,11 @@ struct ContractColumn {
   std::string type;  // as TypeName() writes it; "": any
   bool nullable = true;
   bool unique = false;
-  std::string min, max;                         // as written; "": none
-  int64_t min_length = -1, max_length = -1;     // characters of text, bytes of binary; -1: none
-  std::string pattern;                          // RE2 that the whole text must match; "": none
-  std::vector<std::string> allowed;             // none: any value
-  std::string note;                             // a comment that ToYaml() writes; not read back
+  std::string min, max;                      // as written; "": none
+  int64_t min_length = -1, max_length = -1;  // characters of text, bytes of binary; -1: none
+  std::string pattern;                       // RE2 that the whole text must match; "": none
+  std::vector<std::string> allowed;          // none: any value
+  std::string note;                          // a comment that ToYaml() writes; not read back
   bool operator==(const ContractColumn&) const = default;
 };
 

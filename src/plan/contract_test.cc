@@ -118,7 +118,8 @@ TEST(Contract, ValuesOfEveryOrderedType) {
 
 TEST(Contract, AMissingFileSaysWhich) {
   const auto file = LoadContract("/nowhere/orders.yaml");
-  EXPECT_THAT(MessageOf(file.status()), HasSubstr("cannot read the contract '/nowhere/orders.yaml'"));
+  EXPECT_THAT(MessageOf(file.status()),
+              HasSubstr("cannot read the contract '/nowhere/orders.yaml'"));
 }
 
 using Columns = std::vector<ExpectedColumn>;

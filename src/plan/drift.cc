@@ -17,8 +17,8 @@ constexpr DriftKind kKinds[] = {DriftKind::kAdded, DriftKind::kRemoved, DriftKin
 constexpr DriftAction kActions[] = {DriftAction::kFail, DriftAction::kWarn, DriftAction::kEvolve};
 
 const ExpectedColumn* Find(std::span<const ExpectedColumn> columns, std::string_view name) {
-  const auto found =
-      std::find_if(columns.begin(), columns.end(), [&](const auto& one) { return one.name == name; });
+  const auto found = std::find_if(columns.begin(), columns.end(),
+                                  [&](const auto& one) { return one.name == name; });
   return found == columns.end() ? nullptr : &*found;
 }
 
@@ -144,10 +144,11 @@ bool Widens(std::string_view from_name, std::string_view to_name) {
       return is_signed == to_signed ? IntegerBits(to) > bits : to_signed && IntegerBits(to) > bits;
     }
     constexpr int kDigits[] = {3, 5, 10, 19};  // of 8, 16, 32 and 64 bits
-    const int digits = bits == 64 && !is_signed ? 20 : kDigits[bits == 8    ? 0
-                                                               : bits == 16 ? 1
-                                                               : bits == 32 ? 2
-                                                                            : 3];
+    const int digits = bits == 64 && !is_signed ? 20
+                                                : kDigits[bits == 8    ? 0
+                                                          : bits == 16 ? 1
+                                                          : bits == 32 ? 2
+                                                                       : 3];
     if (arrow::is_decimal(to.id())) return DecimalHolds(to, digits, 0);
     if (to.id() == arrow::Type::DOUBLE) return bits <= 32;
     return to.id() == arrow::Type::FLOAT && bits <= 16;

@@ -110,7 +110,7 @@ Result<std::optional<Contract>> ContractFor(const JobSpec& spec, const Dataset& 
 
 struct TableDrift {
   std::vector<DriftChange> changes;
-  std::string against;  // what the schema was held against
+  std::string against;                        // what the schema was held against
   DriftAction action = DriftAction::kEvolve;  // the strictest
 };
 
@@ -125,15 +125,15 @@ Status TellHook(const JobSpec& spec, const ContractContext& context, const Datas
                        {"after", change.after}});
     summary += change.ToString() + "\n";
   }
-  return RunHook(spec.options.GetList("on_drift"),
-                 {{"BULKHAUL_DRIFT_JOB", context.job},
-                  {"BULKHAUL_DRIFT_SOURCE", Redact(spec.source_uri)},
-                  {"BULKHAUL_DRIFT_TABLE", dataset.id.ToString()},
-                  {"BULKHAUL_DRIFT_AGAINST", drift.against},
-                  {"BULKHAUL_DRIFT_ACTION", DriftActionName(drift.action)},
-                  {"BULKHAUL_DRIFT_CHANGES",
-                   changes.dump(-1, ' ', false, json::error_handler_t::replace)},
-                  {"BULKHAUL_DRIFT_SUMMARY", summary}});
+  return RunHook(
+      spec.options.GetList("on_drift"),
+      {{"BULKHAUL_DRIFT_JOB", context.job},
+       {"BULKHAUL_DRIFT_SOURCE", Redact(spec.source_uri)},
+       {"BULKHAUL_DRIFT_TABLE", dataset.id.ToString()},
+       {"BULKHAUL_DRIFT_AGAINST", drift.against},
+       {"BULKHAUL_DRIFT_ACTION", DriftActionName(drift.action)},
+       {"BULKHAUL_DRIFT_CHANGES", changes.dump(-1, ' ', false, json::error_handler_t::replace)},
+       {"BULKHAUL_DRIFT_SUMMARY", summary}});
 }
 
 // What changed, and the sentences of what fails; the others become warnings.
@@ -181,8 +181,7 @@ Status ApplyContracts(const JobSpec& spec, const ContractContext& context,
     auto contract = ContractFor(spec, dataset, &files);
     if (!contract.ok()) {
       const bool located = MessageOf(contract.status()).starts_with("/");
-      return located ? contract.status()
-                     : WithContext(contract.status(), dataset.id.ToString());
+      return located ? contract.status() : WithContext(contract.status(), dataset.id.ToString());
     }
     if (*contract) dataset.contract = (*contract)->ToYaml();
     auto drift = JudgeDrift(spec, context, *contract, &dataset, &failures);

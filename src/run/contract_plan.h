@@ -19,7 +19,7 @@ inline constexpr char kDriftCode[] = "schema_drift";
 struct ContractContext {
   std::string state_folder;  // where schemas of earlier runs are; "": none are known
   JobId job;
-  bool run_hook = false;     // on_drift
+  bool run_hook = false;  // on_drift
 };
 
 // Gives each dataset its contract and holds its schema against it, or against that of the last run

@@ -72,10 +72,12 @@ TEST_F(ContractPlanTest, ASchemaThatFitsTakesTheContractAlong) {
 
 TEST_F(ContractPlanTest, DriftFailsBeforeARowIsReadAndNamesEverything) {
   Set("contract", (folder_ / "c.yaml").string());
-  const Status status = Apply({arrow::field("id", arrow::utf8()), arrow::field("x", arrow::int8())});
+  const Status status =
+      Apply({arrow::field("id", arrow::utf8()), arrow::field("x", arrow::int8())});
   EXPECT_EQ(CodeOf(status), kDriftCode);
-  EXPECT_THAT(MessageOf(status), HasSubstr("orders: column 'x' (int8) was added (drift against the "
-                                           "contract); orders: column 'name' (string) was removed"));
+  EXPECT_THAT(MessageOf(status),
+              HasSubstr("orders: column 'x' (int8) was added (drift against the "
+                        "contract); orders: column 'name' (string) was removed"));
   EXPECT_THAT(MessageOf(status), HasSubstr("column 'id' was int64, is string"));
 }
 
@@ -121,9 +123,10 @@ TEST_F(ContractPlanTest, QuarantineStandsBesideWhatAppearsInOneStep) {
 }
 
 TEST_F(ContractPlanTest, TheHookIsToldWithoutAShell) {
-  const auto script = Write("hook", "#!/bin/sh\nprintf '%s|%s|%s|%s' \"$1\" "
-                                    "\"$BULKHAUL_DRIFT_TABLE\" \"$BULKHAUL_DRIFT_ACTION\" "
-                                    "\"$BULKHAUL_DRIFT_CHANGES\" > \"$0.out\"\n");
+  const auto script = Write("hook",
+                            "#!/bin/sh\nprintf '%s|%s|%s|%s' \"$1\" "
+                            "\"$BULKHAUL_DRIFT_TABLE\" \"$BULKHAUL_DRIFT_ACTION\" "
+                            "\"$BULKHAUL_DRIFT_CHANGES\" > \"$0.out\"\n");
   std::filesystem::permissions(script, std::filesystem::perms::owner_all);
   Set("contract", (folder_ / "c.yaml").string());
   Set("on_drift", script + ",$(touch /tmp/never)");
@@ -132,8 +135,9 @@ TEST_F(ContractPlanTest, TheHookIsToldWithoutAShell) {
   EXPECT_FALSE(Apply({kId}, /*hook=*/true).ok());
   std::ifstream out(script + ".out");
   const std::string told((std::istreambuf_iterator<char>(out)), {});
-  EXPECT_EQ(told, "$(touch /tmp/never)|orders|fail|[{\"after\":\"\",\"before\":\"string\","
-                  "\"column\":\"name\",\"kind\":\"removed\"}]");
+  EXPECT_EQ(told,
+            "$(touch /tmp/never)|orders|fail|[{\"after\":\"\",\"before\":\"string\","
+            "\"column\":\"name\",\"kind\":\"removed\"}]");
 }
 
 TEST(DriftHook, FailuresSayWhy) {

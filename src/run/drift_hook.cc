@@ -59,8 +59,8 @@ Status RunHook(const std::vector<std::string>& command,
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
   pid_t child = 0;
-  const int error = posix_spawnp(&child, arguments[0], &actions, nullptr, arguments.data(),
-                                 settings.data());
+  const int error =
+      posix_spawnp(&child, arguments[0], &actions, nullptr, arguments.data(), settings.data());
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) return ErrnoError(error, "run the command on_drift", command[0]);
   const bool ended = WaitForEnd(child, timeout_ms);
@@ -69,17 +69,17 @@ Status RunHook(const std::vector<std::string>& command,
   while (waitpid(child, &state, 0) < 0 && errno == EINTR) {
   }
   if (!ended) {
-    return PermanentError(fmt::format("the command on_drift '{}' did not end within {} and was "
-                                      "killed",
-                                      command[0], FormatDurationMs(timeout_ms)));
+    return PermanentError(
+        fmt::format("the command on_drift '{}' did not end within {} and was "
+                    "killed",
+                    command[0], FormatDurationMs(timeout_ms)));
   }
   if (WIFEXITED(state) && WEXITSTATUS(state) == 0) return Status::OK();
-  return PermanentError(
-      WIFEXITED(state)
-          ? fmt::format("the command on_drift '{}' ended with exit code {}", command[0],
-                        WEXITSTATUS(state))
-          : fmt::format("the command on_drift '{}' was ended by signal {}", command[0],
-                        WTERMSIG(state)));
+  return PermanentError(WIFEXITED(state)
+                            ? fmt::format("the command on_drift '{}' ended with exit code {}",
+                                          command[0], WEXITSTATUS(state))
+                            : fmt::format("the command on_drift '{}' was ended by signal {}",
+                                          command[0], WTERMSIG(state)));
 }
 
 }  // namespace bulkhaul

@@ -109,8 +109,8 @@ struct ContractTransform::UnitState {
 
 Result<std::unique_ptr<ContractTransform>> ContractTransform::Make(const Dataset& dataset) {
   const Options& options = dataset.options;
-  ARROW_ASSIGN_OR_RAISE(auto file, ParseContract(dataset.contract, "contract of " +
-                                                                       dataset.id.ToString()));
+  ARROW_ASSIGN_OR_RAISE(auto file,
+                        ParseContract(dataset.contract, "contract of " + dataset.id.ToString()));
   std::unique_ptr<ContractTransform> transform(
       new ContractTransform(std::move(file.tables.front().second)));
   transform->quarantine_ = options.GetString("reject") == "quarantine";
@@ -160,16 +160,16 @@ Status ContractTransform::BindTableRules(const arrow::Schema& schema) {
   if (contract_.freshness_ms < 0) return Status::OK();
   freshness_column_ = schema.GetFieldIndex(contract_.freshness_column);
   if (freshness_column_ < 0) {
-    return UserError(fmt::format("contract: there is no column '{}' for freshness",
-                                 contract_.freshness_column),
-                     "contract");
+    return UserError(
+        fmt::format("contract: there is no column '{}' for freshness", contract_.freshness_column),
+        "contract");
   }
   const auto type = schema.field(freshness_column_)->type()->id();
   if (type == arrow::Type::TIMESTAMP || type == arrow::Type::DATE32) return Status::OK();
-  return UserError(fmt::format("contract: column '{}' is {}, freshness needs a timestamp or a date",
-                               contract_.freshness_column,
-                               schema.field(freshness_column_)->type()->ToString()),
-                   "contract");
+  return UserError(
+      fmt::format("contract: column '{}' is {}, freshness needs a timestamp or a date",
+                  contract_.freshness_column, schema.field(freshness_column_)->type()->ToString()),
+      "contract");
 }
 
 Status ContractTransform::Mark(const arrow::RecordBatch& batch, arrow::MemoryPool* pool) {
@@ -186,8 +186,8 @@ Status ContractTransform::Mark(const arrow::RecordBatch& batch, arrow::MemoryPoo
   if (sample_ == 1) return check(0, batch.num_rows());
   for (int64_t first = 0; first < batch.num_rows();) {
     const int64_t block = (rows_seen_ + first) / kSampleBlockRows;
-    const int64_t count = std::min((block + 1) * kSampleBlockRows - (rows_seen_ + first),
-                                   batch.num_rows() - first);
+    const int64_t count =
+        std::min((block + 1) * kSampleBlockRows - (rows_seen_ + first), batch.num_rows() - first);
     if (InSample(block, sample_)) ARROW_RETURN_NOT_OK(check(first, count));
     first += count;
   }
@@ -336,10 +336,10 @@ Result<std::vector<std::string>> ContractTransform::Conclude(std::span<const Sta
   const int64_t rows = sum.rows - sum.rejected;
   if (contract_.rows_min > rows || (contract_.rows_max >= 0 && rows > contract_.rows_max)) {
     return UserError(
-        fmt::format("contract: the table has {} rows; the contract asks for {}{}", FormatCount(rows),
-                    contract_.rows_min > rows ? "at least " : "at most ",
-                    FormatCount(contract_.rows_min > rows ? contract_.rows_min
-                                                          : contract_.rows_max)),
+        fmt::format(
+            "contract: the table has {} rows; the contract asks for {}{}", FormatCount(rows),
+            contract_.rows_min > rows ? "at least " : "at most ",
+            FormatCount(contract_.rows_min > rows ? contract_.rows_min : contract_.rows_max)),
         "contract_rows");
   }
   ARROW_RETURN_NOT_OK(CheckFreshness(sum.youngest));
@@ -358,18 +358,18 @@ Result<std::vector<std::string>> ContractTransform::Conclude(std::span<const Sta
 Status ContractTransform::CheckFreshness(std::optional<int64_t> youngest) const {
   if (freshness_column_ < 0) return Status::OK();
   const auto refuse = [&](const std::string& what) {
-    return UserError(fmt::format("contract: {} in column '{}'; the contract asks for one that is "
-                                 "younger than {}",
-                                 what, contract_.freshness_column,
-                                 FormatDurationMs(contract_.freshness_ms)),
-                     "contract_rows");
+    return UserError(
+        fmt::format("contract: {} in column '{}'; the contract asks for one that is "
+                    "younger than {}",
+                    what, contract_.freshness_column, FormatDurationMs(contract_.freshness_ms)),
+        "contract_rows");
   };
   if (!youngest) return refuse("there is no value");
   const auto then = std::chrono::milliseconds(
       InMilliseconds(*youngest, *in_schema_->field(freshness_column_)->type()));
   const auto now = std::chrono::system_clock::now();
-  const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()) -
-                   then;
+  const auto age =
+      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()) - then;
   if (age.count() <= contract_.freshness_ms) return Status::OK();
   return refuse(fmt::format("the youngest value is {}, {} old",
                             FormatUtc(std::chrono::system_clock::time_point(then)),
@@ -416,8 +416,8 @@ Result<int64_t> WriteQuarantine(std::span<const StagedResult> units, const std::
   }
   ARROW_ASSIGN_OR_RAISE(const int64_t written, WriteRejectedRows(serialized, path));
   if (written == counted) return written;
-  return BugError(fmt::format("{} rows were rejected, but {} written to '{}'", counted, written,
-                              path));
+  return BugError(
+      fmt::format("{} rows were rejected, but {} written to '{}'", counted, written, path));
 }
 
 }  // namespace bulkhaul

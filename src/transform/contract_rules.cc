@@ -111,8 +111,10 @@ void CheckDecimalRange(const arrow::Array& array, const RangeRules& rules, int64
     const auto bound = [](const arrow::Scalar* scalar) {
       return static_cast<const arrow::Decimal256Scalar*>(scalar)->value;
     };
-    if (rules.min != nullptr && value < bound(rules.min)) marks->Mark(first_row + i, rules.min_rule);
-    if (rules.max != nullptr && value > bound(rules.max)) marks->Mark(first_row + i, rules.max_rule);
+    if (rules.min != nullptr && value < bound(rules.min))
+      marks->Mark(first_row + i, rules.min_rule);
+    if (rules.max != nullptr && value > bound(rules.max))
+      marks->Mark(first_row + i, rules.max_rule);
   }
 }
 
@@ -293,9 +295,9 @@ Status ColumnRules::Check(const std::shared_ptr<arrow::Array>& stored, int64_t f
   std::shared_ptr<arrow::Array> array = stored;
   if (const auto type = ValueType(stored->type()); type != stored->type()) {
     auto context = OneThread(pool);
-    ARROW_ASSIGN_OR_RAISE(array, arrow::compute::Cast(*stored, type,
-                                                      arrow::compute::CastOptions::Safe(type),
-                                                      &context));
+    ARROW_ASSIGN_OR_RAISE(
+        array,
+        arrow::compute::Cast(*stored, type, arrow::compute::CastOptions::Safe(type), &context));
   }
   if (min_ != nullptr || max_ != nullptr) {
     CheckRange(*array, {min_.get(), max_.get(), min_rule_, max_rule_}, first_row, marks);

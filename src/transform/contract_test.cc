@@ -104,9 +104,10 @@ class ContractTest : public testing::Test {
 TEST_F(ContractTest, RowsWithinTheRulesPassUntouched) {
   const auto batch = Rows({1, 2, std::nullopt}, {"a", "bé", "c"});
   std::vector<std::shared_ptr<arrow::RecordBatch>> passed;
-  const auto unit = Unit("columns: {id: {type: int64, min: 1, max: 2}, name: {type: string, "
-                         "nullable: false, min_length: 1, max_length: 2, pattern: '[a-zé]+'}}",
-                         {batch}, &passed);
+  const auto unit = Unit(
+      "columns: {id: {type: int64, min: 1, max: 2}, name: {type: string, "
+      "nullable: false, min_length: 1, max_length: 2, pattern: '[a-zé]+'}}",
+      {batch}, &passed);
   ASSERT_TRUE(unit.ok()) << unit.status();
   EXPECT_TRUE(passed[0]->column(0)->Equals(*batch->column(0)));
   EXPECT_FALSE(passed[0]->schema()->field(1)->nullable()) << "proven";
@@ -124,7 +125,8 @@ TEST_F(ContractTest, EachRuleFindsItsBreach) {
                           std::optional<std::string> name) {
     const auto message = Refusal("columns: {" + rules + "}", {Rows({1, id}, {"ab", name})});
     const auto at = message.find("breaks the rule ");
-    return at == std::string::npos ? message : message.substr(at + 16, message.find(". Mend") - at - 16);
+    return at == std::string::npos ? message
+                                   : message.substr(at + 16, message.find(". Mend") - at - 16);
   };
   EXPECT_EQ(broken("id: {nullable: false}", std::nullopt, "x"), "nullable: false");
   EXPECT_EQ(broken("id: {min: 0}", -1, "x"), "min: 0");
@@ -146,8 +148,8 @@ TEST_F(ContractTest, RangesOfEveryOrderedType) {
                          const char* max, const std::vector<const char*>& values) {
     arrow::ArrayVector parts;
     for (const char* value : values) {
-      parts.push_back(
-          arrow::MakeArrayFromScalar(*ParseContractValue(type, value).ValueOrDie(), 1).ValueOrDie());
+      parts.push_back(arrow::MakeArrayFromScalar(*ParseContractValue(type, value).ValueOrDie(), 1)
+                          .ValueOrDie());
     }
     parts.push_back(arrow::MakeArrayOfNull(type, 1).ValueOrDie());
     // A slice, so that offsets count.
@@ -174,8 +176,9 @@ TEST_F(ContractTest, RangesOfEveryOrderedType) {
         arrow::decimal128(10, 2), arrow::decimal256(50, 2)}) {
     EXPECT_THAT(check(type, "2", "5", numbers), expected) << type->ToString();
   }
-  EXPECT_THAT(check(arrow::decimal128(10, 2), "-1.50", "1.50", {"0", "-1.5", "1.5", "-1.51", "1.51"}),
-              expected);
+  EXPECT_THAT(
+      check(arrow::decimal128(10, 2), "-1.50", "1.50", {"0", "-1.5", "1.5", "-1.51", "1.51"}),
+      expected);
   const std::vector<const char*> days = {"2024-06-01", "2024-01-02", "2024-01-05", "2024-01-01",
                                          "2024-01-06"};
   for (const auto& type :
@@ -196,9 +199,9 @@ TEST_F(ContractTest, RejectedRowsKeepTheirPlaceAndAllColumns) {
   const std::string contract =
       "columns: {id: {type: int64, nullable: false, max: 5}, name: {type: string, max_length: 3}}";
   std::vector<StagedResult> units;
-  units.push_back(Unit(contract, {Rows({1, 9, 3}, {"a", "b", "long name"}), Rows({4}, {"d"})},
-                       &passed)
-                      .ValueOrDie());
+  units.push_back(
+      Unit(contract, {Rows({1, 9, 3}, {"a", "b", "long name"}), Rows({4}, {"d"})}, &passed)
+          .ValueOrDie());
   units.push_back(Unit(contract, {Rows({std::nullopt}, {"e"})}, &passed).ValueOrDie());
   EXPECT_EQ(units[0].rows_rejected, 2);
   EXPECT_EQ(passed[0]->num_rows(), 1);
@@ -215,8 +218,8 @@ TEST_F(ContractTest, RejectedRowsKeepTheirPlaceAndAllColumns) {
   auto reader = parquet::arrow::OpenFile(file, arrow::default_memory_pool()).ValueOrDie();
   std::shared_ptr<arrow::Table> table;
   ASSERT_TRUE(reader->ReadTable(&table).ok());
-  EXPECT_THAT(table->schema()->field_names(), ElementsAre("_file", "_line", "_row", "_column",
-                                                          "_rule", "_value", "id", "name"));
+  EXPECT_THAT(table->schema()->field_names(),
+              ElementsAre("_file", "_line", "_row", "_column", "_rule", "_value", "id", "name"));
   const auto cell = [&](const char* column, int64_t row) {
     return table->GetColumnByName(column)->GetScalar(row).ValueOrDie()->ToString();
   };
@@ -277,9 +280,10 @@ TEST_F(ContractTest, UniqueHoldsOverAllUnitsAndRuns) {
   const auto schema = Rows({}, {})->schema();
   EXPECT_TRUE(Make(contract, schema)->Conclude(units).ok());
   units.push_back(Unit(contract, {Rows({101, 37}, {"y", "z"})}).ValueOrDie());
-  EXPECT_THAT(MessageOf(Make(contract, schema)->Conclude(units).status()),
-              HasSubstr("column 'id' is unique, but 1 of its values comes more than once: 37 in row "
-                        "2 of unit 0.0 and row 2 of unit 0.3"));
+  EXPECT_THAT(
+      MessageOf(Make(contract, schema)->Conclude(units).status()),
+      HasSubstr("column 'id' is unique, but 1 of its values comes more than once: 37 in row "
+                "2 of unit 0.0 and row 2 of unit 0.3"));
   units.back() = Unit(contract, {Rows({102}, {"name 7"})}).ValueOrDie();
   EXPECT_THAT(MessageOf(Make(contract, schema)->Conclude(units).status()),
               HasSubstr("column 'name' is unique, but 1 of its values comes more than once: the "
@@ -299,10 +303,9 @@ TEST_F(ContractTest, LostKeysAreAnErrorAndNoPass) {
 
 TEST_F(ContractTest, AnAttemptThatFailsLeavesNoFile) {
   bytes_max_ = 24;
-  EXPECT_FALSE(
-      Unit("columns: {id: {type: int64, unique: true, max: 3}}",
-           {Rows({1, 2, 3}, {"a", "b", "c"}), Rows({4}, {"d"})})
-          .ok());
+  EXPECT_FALSE(Unit("columns: {id: {type: int64, unique: true, max: 3}}",
+                    {Rows({1, 2, 3}, {"a", "b", "c"}), Rows({4}, {"d"})})
+                   .ok());
   EXPECT_TRUE(std::filesystem::is_empty(folder_));
 }
 
@@ -314,7 +317,8 @@ TEST_F(ContractTest, FreshnessLooksAtTheYoungestValue) {
   const auto rows = [&](const Ints& hours_ago) {
     arrow::TimestampBuilder builder(type, arrow::default_memory_pool());
     for (const auto& hours : hours_ago) {
-      EXPECT_TRUE((hours ? builder.Append(now - *hours * 3'600'000'000) : builder.AppendNull()).ok());
+      EXPECT_TRUE(
+          (hours ? builder.Append(now - *hours * 3'600'000'000) : builder.AppendNull()).ok());
     }
     return arrow::RecordBatch::Make(arrow::schema({arrow::field("at", type)}),
                                     static_cast<int64_t>(hours_ago.size()),
@@ -338,8 +342,8 @@ TEST_F(ContractTest, ASampleIsTheSameRowsEachTimeAndIsTold) {
   // Only the blocks that are looked at can fail: the first one, not the second.
   const std::string passing = "columns: {id: {type: int64, nullable: false}}";
   const auto unit = Unit(passing, {Rows(ids, names)}).ValueOrDie();
-  const auto again = Unit(passing, {Rows(ids, names)->Slice(0, 700), Rows(ids, names)->Slice(700)})
-                         .ValueOrDie();
+  const auto again =
+      Unit(passing, {Rows(ids, names)->Slice(0, 700), Rows(ids, names)->Slice(700)}).ValueOrDie();
   EXPECT_EQ(unit.transform_states, again.transform_states) << "batches do not matter";
   const auto transform = Make(passing, Rows({}, {})->schema());
   EXPECT_TRUE(transform->Bind(Rows({}, {})->schema()).ValueOrDie()->field(0)->nullable())

@@ -27,7 +27,8 @@ constexpr int64_t kRowGroupRows = 65'536;
 Result<std::shared_ptr<arrow::ipc::RecordBatchStreamReader>> OpenSerialized(
     const std::string& text) {
   ARROW_ASSIGN_OR_RAISE(auto bytes, arrow::util::base64_decode(text));
-  auto stream = std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(std::move(bytes)));
+  auto stream =
+      std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(std::move(bytes)));
   auto options = arrow::ipc::IpcReadOptions::Defaults();
   options.use_threads = false;
   return arrow::ipc::RecordBatchStreamReader::Open(std::move(stream), options);

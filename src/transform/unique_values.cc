@@ -49,7 +49,10 @@ Status WriteAll(int descriptor, const char* data, size_t bytes, const std::strin
 class RunReader {
  public:
   RunReader(std::string path, size_t unit, int64_t first, int64_t count, int64_t buffered_max)
-      : unit(unit), path_(std::move(path)), next_(first), end_(first + count),
+      : unit(unit),
+        path_(std::move(path)),
+        next_(first),
+        end_(first + count),
         buffered_max_(buffered_max) {}
 
   Result<bool> Next(Key* key) {
@@ -77,10 +80,9 @@ class RunReader {
     const size_t wanted = keys_.size() * sizeof(Key);
     Status status;
     while (done < wanted && status.ok()) {
-      const ssize_t count =
-          pread(descriptor, reinterpret_cast<char*>(keys_.data()) + done, wanted - done,
-                static_cast<off_t>(next_ * static_cast<int64_t>(sizeof(Key))) +
-                    static_cast<off_t>(done));
+      const ssize_t count = pread(
+          descriptor, reinterpret_cast<char*>(keys_.data()) + done, wanted - done,
+          static_cast<off_t>(next_ * static_cast<int64_t>(sizeof(Key))) + static_cast<off_t>(done));
       if (count < 0 && errno == EINTR) continue;
       if (count <= 0) status = gone(count < 0 ? errno : 0);
       if (count > 0) done += static_cast<size_t>(count);
@@ -142,8 +144,8 @@ UniqueKeys::~UniqueKeys() {
 
 Status UniqueKeys::CheckType(const arrow::DataType& type, const std::string& column) {
   const int bytes = ByteWidth(type);
-  if (arrow::is_base_binary_like(type.id()) || type.id() == arrow::Type::DECIMAL256 ||
-      bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8 || bytes == 16) {
+  if (arrow::is_base_binary_like(type.id()) || type.id() == arrow::Type::DECIMAL256 || bytes == 1 ||
+      bytes == 2 || bytes == 4 || bytes == 8 || bytes == 16) {
     return Status::OK();
   }
   return UserError(fmt::format("contract: column '{}' is {}, whose values cannot be told to be "
@@ -155,8 +157,8 @@ Status UniqueKeys::CheckType(const arrow::DataType& type, const std::string& col
 Status UniqueKeys::Add(const arrow::Array& array, const RowMarks& marks, int64_t first_row,
                        int64_t unit_row) {
   const auto add = [&](auto key_of) {
-    return AddRows(array, marks, first_row, unit_row, keys_max_, &keys_,
-                   [this] { return Flush(); }, key_of);
+    return AddRows(
+        array, marks, first_row, unit_row, keys_max_, &keys_, [this] { return Flush(); }, key_of);
   };
   const arrow::ArrayData& data = *array.data();
   switch (array.type_id()) {
@@ -252,8 +254,12 @@ Result<std::optional<Duplicate>> FindDuplicate(std::span<const KeyRuns> units, i
     ARROW_RETURN_NOT_OK(advance(head.second));
     const bool same = last && last->first.value == head.first.value;
     if (same && !found) {
-      found = Duplicate{head.first.value,     readers[last->second].unit, readers[head.second].unit,
-                        last->first.row, head.first.row,             0};
+      found = Duplicate{head.first.value,
+                        readers[last->second].unit,
+                        readers[head.second].unit,
+                        last->first.row,
+                        head.first.row,
+                        0};
     }
     if (same && !counted) ++found->values;
     counted = same;

@@ -20,8 +20,8 @@ namespace bulkhaul {
 
 // Where one unit's keys of one column lie.
 struct KeyRuns {
-  std::string path;               // "" without keys
-  std::vector<int64_t> lengths;   // keys of each run, one behind the other
+  std::string path;              // "" without keys
+  std::vector<int64_t> lengths;  // keys of each run, one behind the other
   bool operator==(const KeyRuns&) const = default;
 };
 

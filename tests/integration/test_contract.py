@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 
+import pyarrow
 import pyarrow.parquet as parquet
 import pytest
 
@@ -178,6 +179,65 @@ def test_what_cannot_work_is_refused_before_a_row_is_read(tmp_path, run):
     outcome = run("copy", twins, tmp_path / "out", "--column-naming", "lower")
     assert outcome.code == 2
     assert "columns 'Id' and 'ID' would both be called 'id'" in outcome.err
-    outcome = run("copy", twins, tmp_path / "out", "--cast", "Id=binary")
-    assert outcome.code == 2 and "cannot become binary" in outcome.err
+    lists = tmp_path / "lists.parquet"
+    parquet.write_table(pyarrow.table({"tags": [["a"], ["b"]]}), lists)
+    outcome = run("copy", lists, tmp_path / "out", "--cast", "tags=date")
+    assert outcome.code == 2 and "which cannot become date" in outcome.err
     assert not (tmp_path / "out").exists()
+
+
+def test_evolve_adds_columns_and_widens_types_of_a_postgres_table(tmp_path, run, postgres,
+                                                                  database):
+    data = tmp_path / "events.csv"
+    data.write_text("id,amount\n1,1.5\n2,2.5\n")
+    words = ["copy", data, postgres.uri_of(database), "--target-schema", "public"]
+    assert run(*words, "--cast", "id=int32").code == 0
+    data.write_text("id,amount,note\n3000000000,3.5,late\n")
+    refused = run(*words, "--if-exists", "append")
+    assert refused.code != 0 and 'has no column "note"' in refused.err
+    words += ["--if-exists", "append", "--drift", "all=evolve"]
+    planned = run("plan", *words[1:])
+    assert 'column "note" text is added to public.events' in planned.out
+    assert 'column "id" of public.events becomes bigint: it was integer' in planned.out
+    assert run(*words).code == 0
+    assert postgres.sql("SELECT id, amount, note FROM events ORDER BY id", database) == \
+        postgres.sql("VALUES (1::bigint, 1.5::float8, NULL::text), (2, 2.5, NULL), "
+                     "(3000000000, 3.5, 'late')", database)
+    # Only wider: a table of bigint takes no text, and one of text stays text.
+    data.write_text("id,amount,note\nx1,1.5,5\n")
+    refused = run(*words)
+    assert refused.code == 4 and "column 'id' was int64, is string" in refused.err
+
+
+def test_rejected_rows_of_a_database_go_where_quarantine_says(tmp_path, run, postgres, database):
+    data = tmp_path / "items.csv"
+    data.write_text("id,price\n1,5\n2,-5\n3,7\n")
+    contract = tmp_path / "items.yaml"
+    contract.write_text("columns: {id: {unique: true}, price: {min: 0}}\n")
+    words = ["copy", data, postgres.uri_of(database), "--target-schema", "public", "--contract",
+             contract, "--reject", "quarantine"]
+    refused = run(*words)
+    assert refused.code == 2 and "needs a folder for the rows" in refused.err
+    outcome = run(*words, "--quarantine", "bad", "--job-id", "night", cwd=tmp_path)
+    assert outcome.code == 0, outcome.err
+    rejected = parquet.read_table(tmp_path / "bad" / "items_night.parquet").to_pylist()
+    assert [(row["_line"], row["id"], row["price"]) for row in rejected] == [(3, 2, -5)]
+    assert postgres.sql("SELECT id FROM items ORDER BY id", database) == \
+        postgres.sql("VALUES (1::bigint), (3)", database)
+
+
+def test_a_killed_load_keeps_its_rejected_rows(tmp_path, run, orders):
+    """Killed before it is published, resumed: the same rows are put aside, none twice."""
+    for line in (10, 700, 1900):
+        change_line(orders, line, f"{line - 1},-1,paid")
+    words = ["copy", orders, tmp_path / "out", "--contract", tmp_path / "orders.contract.yaml",
+             "--reject", "quarantine", "--unit-bytes", "8KiB", "--job-id", "night"]
+    killed = run(*words, env={"BULKHAUL_CRASH_AT": "ledger.dataset_staged"})
+    assert killed.code != 0
+    assert not (tmp_path / "out" / "_quarantine").exists()
+    outcome = run("resume", "night", "--report", tmp_path / "report.json")
+    assert outcome.code == 0, outcome.err
+    table = json.loads((tmp_path / "report.json").read_text())["tables"][0]
+    assert (table["rows"], table["rows_rejected"]) == (1997, 3)
+    rejected = parquet.read_table(table["rejected_to"]).to_pylist()
+    assert [row["_line"] for row in rejected] == [10, 700, 1900]

@@ -314,7 +314,8 @@ class Program {
         ->add_option("action", parsed->word, "init, check or diff.")
         ->required()
         ->check(CLI::IsMember({"init", "check", "diff"}));
-    last()->add_option("source", parsed->job.source, "The source; for diff also a contract.")
+    last()
+        ->add_option("source", parsed->job.source, "The source; for diff also a contract.")
         ->required();
     last()->add_option("contract", parsed->words, "The contract; for diff the last run without.");
     AddSelection(parsed);

@@ -164,9 +164,9 @@ std::vector<std::string> UnknownVariables(const char* const* environment) {
   constexpr std::string_view kPrefix = "BULKHAUL_";
   // Read by tests, fault injection and build scripts.
   constexpr std::string_view kOthers[] = {
-      "BULKHAUL_CRASH_AT", "BULKHAUL_TEST_", "BULKHAUL_BENCH_",
-      "BULKHAUL_FUZZ_",    "BULKHAUL_BIN",   "BULKHAUL_FAULT_",
-      "BULKHAUL_DRIFT_",   "BULKHAUL_SLOWNESS", "BULKHAUL_DEMO_", "BULKHAUL_UPDATE_"};
+      "BULKHAUL_CRASH_AT", "BULKHAUL_TEST_",  "BULKHAUL_BENCH_", "BULKHAUL_FUZZ_",
+      "BULKHAUL_BIN",      "BULKHAUL_FAULT_", "BULKHAUL_DRIFT_", "BULKHAUL_SLOWNESS",
+      "BULKHAUL_DEMO_",    "BULKHAUL_UPDATE_"};
   std::vector<std::string> known = {"BULKHAUL_SOURCE", "BULKHAUL_DESTINATION", "BULKHAUL_LIBDUCKDB",
                                     "BULKHAUL_DUCKDB_EXTENSIONS"};
   for (const auto& option : OptionTable()) known.push_back(EnvironmentNameOf(option.name));

@@ -19,8 +19,8 @@ namespace bulkhaul {
 // What was seen of one column's values.
 struct ColumnProfile {
   int64_t nulls = 0;
-  int64_t length_max = -1;                    // bytes of text
-  std::shared_ptr<arrow::Scalar> min, max;    // of types that have an order; null without values
+  int64_t length_max = -1;                  // bytes of text
+  std::shared_ptr<arrow::Scalar> min, max;  // of types that have an order; null without values
 };
 
 struct TableProfile {

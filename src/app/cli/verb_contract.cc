@@ -8,8 +8,8 @@
 #include <arrow/memory_pool.h>
 #include <arrow/table.h>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <parquet/arrow/reader.h>
+#include <nlohmann/json.hpp>
 
 #include "app/cli/scan_sink.h"
 #include "app/cli/stop_signals.h"
@@ -94,8 +94,8 @@ Contract ContractOf(const TableProfile& table, bool whole) {
       const auto& seen = table.columns[static_cast<size_t>(i)];
       if (whole && table.rows > 0 && seen.nulls == 0) column.nullable = false;
       if (seen.min != nullptr && seen.max != nullptr) {
-        column.note = fmt::format("seen: min: {}, max: {}", seen.min->ToString(),
-                                  seen.max->ToString());
+        column.note =
+            fmt::format("seen: min: {}, max: {}", seen.min->ToString(), seen.max->ToString());
       } else if (seen.length_max >= 0) {
         column.note = fmt::format("seen: max_length: {} bytes", seen.length_max);
       }
@@ -133,8 +133,7 @@ Result<int> Init(const ContractRequest& request) {
 // The first rejected rows, a line each.
 Result<std::string> RejectsText(const std::string& path) {
   ARROW_ASSIGN_OR_RAISE(const auto file, arrow::io::ReadableFile::Open(path));
-  ARROW_ASSIGN_OR_RAISE(auto reader,
-                        parquet::arrow::OpenFile(file, arrow::default_memory_pool()));
+  ARROW_ASSIGN_OR_RAISE(auto reader, parquet::arrow::OpenFile(file, arrow::default_memory_pool()));
   std::shared_ptr<arrow::Table> table;
   ARROW_RETURN_NOT_OK(reader->ReadTable(&table));
   std::vector<std::vector<std::string>> rows;
@@ -147,8 +146,8 @@ Result<std::string> RejectsText(const std::string& path) {
     }
     rows.push_back(std::move(cells));
   }
-  std::string text =
-      AlignedTable({{"file"}, {"line", true}, {"row", true}, {"column"}, {"rule"}, {"value"}}, rows);
+  std::string text = AlignedTable(
+      {{"file"}, {"line", true}, {"row", true}, {"column"}, {"rule"}, {"value"}}, rows);
   if (table->num_rows() > shown) {
     text += fmt::format("… and {} more\n", FormatCount(table->num_rows() - shown));
   }
@@ -244,8 +243,8 @@ Result<int> DiffContracts(const std::string& before_path, const std::string& now
   for (const auto& [name, columns] : before) {
     const auto same = now.find(name);
     if (same == now.end()) {
-      return UserError(fmt::format("'{}' has a contract for '{}', '{}' has none", before_path, name,
-                                   now_path));
+      return UserError(
+          fmt::format("'{}' has a contract for '{}', '{}' has none", before_path, name, now_path));
     }
     tables.emplace_back(name, FindDrift(columns, same->second));
   }
@@ -269,15 +268,17 @@ Result<int> DiffSource(const ContractRequest& request) {
     if (file) {
       const Contract* contract = file->For(dataset.id);
       if (contract == nullptr) {
-        return UserError(fmt::format("the contract '{}' says nothing of {}", request.files[0], name));
+        return UserError(
+            fmt::format("the contract '{}' says nothing of {}", request.files[0], name));
       }
       before = ExpectedColumns(*contract);
     } else {
       const auto seen = LastSchema(state_folder, request.job, dataset);
       if (!seen) {
-        return UserError(fmt::format("no run of {} with these options is known here: name a "
-                                     "contract to compare with",
-                                     name));
+        return UserError(
+            fmt::format("no run of {} with these options is known here: name a "
+                        "contract to compare with",
+                        name));
       }
       before = seen->columns;
     }
