@@ -307,6 +307,7 @@ void EmitValue(YAML::Emitter& out, const std::string& text) {
 void EmitColumn(YAML::Emitter& out, const ContractColumn& column) {
   out << YAML::Key << column.name << YAML::Value << YAML::BeginMap;
   if (!column.type.empty()) out << YAML::Key << "type" << YAML::Value << column.type;
+  if (!column.note.empty()) out << YAML::Comment(column.note);
   if (!column.nullable) out << YAML::Key << "nullable" << YAML::Value << false;
   if (column.unique) out << YAML::Key << "unique" << YAML::Value << true;
   for (const auto& [key, text] : {std::pair("min", &column.min), std::pair("max", &column.max),
@@ -323,7 +324,6 @@ void EmitColumn(YAML::Emitter& out, const ContractColumn& column) {
     out << YAML::EndSeq;
   }
   out << YAML::EndMap;
-  if (!column.note.empty()) out << YAML::Newline << YAML::Comment(column.note);
 }
 
 void EmitTable(YAML::Emitter& out, const Contract& contract) {

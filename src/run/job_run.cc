@@ -13,6 +13,7 @@
 #include "run/contract_plan.h"
 #include "run/transforms.h"
 #include "run/unit_worker.h"
+#include "store/folders.h"
 
 namespace bulkhaul {
 namespace {
@@ -255,7 +256,11 @@ Status JobRun::PlanCapacity() {
   }
   run_.transform_resources.bytes_max = run_.memory.transform_bytes;
   run_.transform_resources.spill_folder = SpillFolder(entry_.workspace);
-  run_.transform_resources.job_folder = entry_.folder;
+  run_.transform_resources.job_folder = TransformFolder();
+  if (std::any_of(tables_.begin(), tables_.end(),
+                  [](const auto& table) { return !table->record.dataset.contract.empty(); })) {
+    ARROW_RETURN_NOT_OK(MakeFolders(TransformFolder()));
+  }
   for (const auto& note : run_.parallelism.notes) progress_.Warn(note);
   for (const auto& note : run_.memory.notes) progress_.Warn(note);
   for (const auto& table : tables_) {

@@ -15,6 +15,7 @@
 #include "run/job_run.h"
 #include "run/unit_cache.h"
 #include "run/unit_worker.h"
+#include "store/folders.h"
 
 namespace bulkhaul {
 namespace {
@@ -215,7 +216,8 @@ void JobRun::End(JobReport& report, const Status& status) {
   const bool done = status.ok() && report.state == JobState::kDone;
   if (done && !spec_.options.GetBool("keep_workspace")) {
     CrashPoint("job.before_ledger_removed");
-    const Status removed = ledger_->Remove();
+    Status removed = ledger_->Remove();
+    if (removed.ok()) removed = RemoveTree(TransformFolder());
     if (written.ok()) written = removed;
   }
   if (!written.ok()) {

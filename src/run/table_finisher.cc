@@ -11,7 +11,7 @@
 #include "run/contract_plan.h"
 #include "run/transforms.h"
 #include "run/unit_worker.h"
-#include "transform/contract.h"
+#include "transform/transform.h"
 
 namespace bulkhaul {
 namespace {

@@ -154,7 +154,7 @@ Status ContractTransform::BindTableRules(const arrow::Schema& schema) {
   for (const auto& column : contract_.columns) {
     const int index = schema.GetFieldIndex(column.name);
     if (!column.unique || index < 0) continue;
-    ARROW_RETURN_NOT_OK(UniqueKeys::CheckType(*schema.field(index)->type(), column.name));
+    ARROW_RETURN_NOT_OK(UniqueKeys::CheckType(schema.field(index)->type(), column.name));
     unique_columns_.push_back(index);
   }
   if (contract_.freshness_ms < 0) return Status::OK();

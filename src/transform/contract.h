@@ -78,8 +78,4 @@ class ContractTransform : public Transform {
   std::vector<std::unique_ptr<UniqueKeys>> keys_;  // one a unique column
 };
 
-// Writes what the units of the read stage have put aside. Rows written; 0: no file. kBug when they
-// are not those that the units count.
-Result<int64_t> WriteQuarantine(std::span<const StagedResult> units, const std::string& path);
-
 }  // namespace bulkhaul

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <arrow/api.h>
+#include <arrow/compute/api_vector.h>
 #include <arrow/io/file.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -288,6 +289,19 @@ TEST_F(ContractTest, UniqueHoldsOverAllUnitsAndRuns) {
   EXPECT_THAT(MessageOf(Make(contract, schema)->Conclude(units).status()),
               HasSubstr("column 'name' is unique, but 1 of its values comes more than once: the "
                         "first in row 8 of unit 0.0 and row 1 of unit"));
+}
+
+TEST_F(ContractTest, UniqueLooksAtTheValuesOfDictionaries) {
+  const auto rows = [](const Texts& texts) {
+    const auto plain = ArrayOf(arrow::StringBuilder(), texts);
+    const auto encoded = arrow::compute::DictionaryEncode(plain).ValueOrDie().make_array();
+    return arrow::RecordBatch::Make(arrow::schema({arrow::field("v", encoded->type())}),
+                                    encoded->length(), {encoded});
+  };
+  const std::string contract = "columns: {v: {unique: true, max_length: 3}}";
+  EXPECT_EQ(Refusal(contract, {rows({"a", "b"}), rows({"c"})}), "accepted");
+  EXPECT_THAT(Refusal(contract, {rows({"a", "b"}), rows({"b"})}), HasSubstr("more than once"));
+  EXPECT_THAT(Refusal(contract, {rows({"long"})}), HasSubstr("max_length: 3"));
 }
 
 TEST_F(ContractTest, LostKeysAreAnErrorAndNoPass) {

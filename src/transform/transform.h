@@ -90,6 +90,10 @@ class Transform {
 // naming, cast, contract, group_by, shrink. Empty when none. kUser on options that contradict each
 // other.
 Result<std::vector<std::unique_ptr<Transform>>> MakeTransforms(const Dataset& dataset);
+// Writes the rows that the units of the read stage have put aside into a Parquet file, durable when
+// it returns; replaces one of the same name. Rows written; 0: no file. kBug when they are not those
+// that the units count.
+Result<int64_t> WriteQuarantine(std::span<const StagedResult> units, const std::string& path);
 // The schema that the contract sees: what select to cast make of the dataset's.
 Result<std::shared_ptr<arrow::Schema>> SchemaForContract(const Dataset& dataset);
 

@@ -14,6 +14,7 @@
 #include <arrow/array/array_binary.h>
 #include <arrow/array/data.h>
 #include <arrow/buffer.h>
+#include <arrow/compute/cast.h>
 #include <arrow/type_traits.h>
 #include <arrow/util/bit_util.h>
 #include <fcntl.h>
@@ -100,6 +101,12 @@ class RunReader {
   size_t at_ = 0;
 };
 
+// A dictionary's indices mean other values in each batch.
+const std::shared_ptr<arrow::DataType>& ValueType(const std::shared_ptr<arrow::DataType>& type) {
+  if (type->id() != arrow::Type::DICTIONARY) return type;
+  return static_cast<const arrow::DictionaryType&>(*type).value_type();
+}
+
 int ByteWidth(const arrow::DataType& type) {
   return arrow::is_fixed_width(type.id())
              ? static_cast<const arrow::FixedWidthType&>(type).bit_width() / 8
@@ -142,7 +149,9 @@ UniqueKeys::~UniqueKeys() {
   if (!finished_ && !runs_.path.empty()) unlink(path_.c_str());
 }
 
-Status UniqueKeys::CheckType(const arrow::DataType& type, const std::string& column) {
+Status UniqueKeys::CheckType(const std::shared_ptr<arrow::DataType>& stored,
+                             const std::string& column) {
+  const arrow::DataType& type = *ValueType(stored);
   const int bytes = ByteWidth(type);
   if (arrow::is_base_binary_like(type.id()) || type.id() == arrow::Type::DECIMAL256 || bytes == 1 ||
       bytes == 2 || bytes == 4 || bytes == 8 || bytes == 16) {
@@ -156,6 +165,10 @@ Status UniqueKeys::CheckType(const arrow::DataType& type, const std::string& col
 
 Status UniqueKeys::Add(const arrow::Array& array, const RowMarks& marks, int64_t first_row,
                        int64_t unit_row) {
+  if (const auto& type = ValueType(array.type()); type != array.type()) {
+    ARROW_ASSIGN_OR_RAISE(const auto plain, arrow::compute::Cast(array, type));
+    return Add(*plain, marks, first_row, unit_row);
+  }
   const auto add = [&](auto key_of) {
     return AddRows(
         array, marks, first_row, unit_row, keys_max_, &keys_, [this] { return Flush(); }, key_of);
@@ -268,7 +281,8 @@ Result<std::optional<Duplicate>> FindDuplicate(std::span<const KeyRuns> units, i
   return found;
 }
 
-std::string ValueOfKey(const Hash128& key, const std::shared_ptr<arrow::DataType>& type) {
+std::string ValueOfKey(const Hash128& key, const std::shared_ptr<arrow::DataType>& stored) {
+  const auto& type = ValueType(stored);
   const int width = ByteWidth(*type);
   if (width == 0 || width > 16) return {};
   char bytes[16] = {};

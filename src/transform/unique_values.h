@@ -38,7 +38,7 @@ class UniqueKeys {
 
   // kUser for a type whose values cannot be compared. Rows that are marked are left out; row i of
   // the array is row first_row + i of the marks and unit_row + i of the unit.
-  static Status CheckType(const arrow::DataType& type, const std::string& column);
+  static Status CheckType(const std::shared_ptr<arrow::DataType>& type, const std::string& column);
   Status Add(const arrow::Array& array, const RowMarks& marks, int64_t first_row, int64_t unit_row);
   // On the disk when it returns.
   Result<KeyRuns> Finish();

@@ -49,6 +49,7 @@ def test_rows_that_keep_the_contract_load(tmp_path, run, orders):
     assert report["tables"][0]["rows"] == 2000
     assert report["tables"][0]["rows_rejected"] == 0
     assert not (tmp_path / "out" / "_quarantine").exists()
+    assert not list((tmp_path / "state").rglob("*.keys"))
 
 
 def test_a_broken_rule_stops_the_load_and_names_the_line(tmp_path, run, orders):
