@@ -1,6 +1,7 @@
 // Checksums of files and rows.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -29,6 +30,12 @@ uint64_t Xxh3Of(std::string_view bytes);
 std::string HashText(uint64_t hash);
 // XXH3 128-bit, as 32 lower-case hexadecimal digits: a name for a content.
 std::string HashName(std::string_view bytes);
+struct Hash128 {
+  uint64_t high = 0, low = 0;
+  auto operator<=>(const Hash128&) const = default;
+};
+// XXH3 128-bit: of any number of contents that fits a disk, no two have the same.
+Hash128 WideHashOf(std::string_view bytes);
 // Reads the whole file in blocks.
 Result<uint64_t> Xxh3OfFile(const std::string& path);
 

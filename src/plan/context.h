@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <stop_token>
+#include <string>
 
 #include <arrow/memory_pool.h>
 
@@ -12,6 +13,12 @@
 #include "plan/values.h"
 
 namespace bulkhaul {
+
+// Where a row comes from, as far as its source knows.
+struct RowPlace {
+  std::string file;
+  int64_t line = -1;  // from 1
+};
 
 // What a session runs in. Constant; outlives the session.
 struct WorkerContext {

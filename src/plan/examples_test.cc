@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "plan/contract.h"
 #include "plan/job_file.h"
 
 namespace bulkhaul {
@@ -31,6 +32,17 @@ TEST(Examples, AreValidJobs) {
     EXPECT_TRUE(CheckJob(*job).ok()) << entry.path();
   }
   EXPECT_GE(files, 5);
+}
+
+TEST(Examples, ContractsAreValid) {
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(std::string(BULKHAUL_SOURCE_DIR) +
+                                                               "/examples/contracts")) {
+    ++files;
+    const auto contract = LoadContract(entry.path().string());
+    EXPECT_TRUE(contract.ok()) << contract.status();
+  }
+  EXPECT_GE(files, 1);
 }
 
 }  // namespace

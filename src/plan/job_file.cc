@@ -385,11 +385,8 @@ class JobReader {
         status = SetList(spec, node, options);
         break;
       case Kind::kMap:
-        if (std::string_view(spec.name) == "query") {
-          status = SetJson(spec, node, options);
-          break;
-        }
-        status = SetPairs(spec, node, options);
+        status = std::string_view(spec.name) == "query" ? SetJson(spec, node, options)
+                                                        : SetPairs(spec, node, options);
         break;
     }
     if (status.ok() || status.message().starts_with(context_.file_name + ":")) return status;
@@ -424,6 +421,9 @@ class JobReader {
     if (std::string_view(spec.name) == "where" && IsFileReference(*text)) {
       text = ReadFileReference(*text, context_.folder);
       if (!text.ok()) return WithContext(text.status(), spec.name);
+    }
+    if (std::string_view(spec.name) == "contract") {  // a path from the job file on
+      text = (std::filesystem::path(context_.folder) / *text).lexically_normal().string();
     }
     return options->SetFromText(spec.name, *text);
   }

@@ -254,6 +254,26 @@ constexpr OptionSpec kOptions[] = {
      "Narrowest types that hold every value, decided once a table."},
     {"shrink_float_tolerance", kDouble, "0", kBoth, "Transforms",
      "Largest relative error that shrink may make in a floating-point value; 0: exact."},
+    // Contract.
+    {"contract", kString, "", kBoth, "Contract",
+     "YAML file that says what columns and values must be (docs/contracts.md)."},
+    {"reject", kEnum, "fail", kBoth, "Contract",
+     "Rows that break a rule of the contract: fail, or quarantine: put aside in a Parquet file.",
+     "fail|quarantine"},
+    {"max_rejects", kInt, "1000", kBoth, "Contract",
+     "Most rows of a table that reject: quarantine puts aside; one more fails the table.", "", 0,
+     100'000},
+    {"quarantine", kString, "", kBoth, "Contract",
+     "Folder for rows that were put aside; _quarantine in the destination's folder, or beside it. "
+     "Needed when the destination is no folder."},
+    {"sample", kDouble, "1", kBoth, "Contract",
+     "Fraction of the rows that the contract's rules look at, for development; the report says "
+     "so."},
+    {"drift", kPairs, "", kBoth, "Contract",
+     "What a changed schema does: added, removed, retyped, reordered, or all: fail (default with a "
+     "contract), warn (default without) or evolve."},
+    {"on_drift", kList, "", kJobScope, "Contract",
+     "Program, with its arguments, that is run when a schema has changed; no shell is involved."},
     // Output.
     {"format", kEnum, "auto", kJobScope, "Output",
      "File format; auto: by the destination's extension, else parquet.",

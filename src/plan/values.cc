@@ -210,6 +210,7 @@ std::string Dataset::ToJson() const {
                {"comment", Text(comment)},
                {"options", Parse(options.ToJson())},
                {"source_state", Text(source_state)},
+               {"contract", Text(contract)},
                {"warnings", Texts(warnings)}});
 }
 
@@ -225,6 +226,7 @@ Result<Dataset> Dataset::FromJson(std::string_view text) {
   fields.Read("estimated_memory_bytes", &dataset.estimated_memory_bytes);
   fields.Read("comment", &dataset.comment);
   fields.Read("source_state", &dataset.source_state);
+  fields.Read("contract", &dataset.contract);
   fields.Read("warnings", &dataset.warnings);
   ARROW_RETURN_NOT_OK(fields.status());
   if (const auto* schema = fields.Find("schema"); schema != nullptr && !schema->is_null()) {

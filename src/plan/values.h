@@ -46,6 +46,7 @@ struct Dataset {
   std::string comment;
   Options options;           // the job's settings with this dataset's overrides laid on top
   std::string source_state;  // JSON that only the source reads: oids, leaves, select lists
+  std::string contract;      // YAML of the table's contract (plan/contract.h), "" when it has none
   std::vector<std::string> warnings;  // what is not carried, said in plan and report
 
   std::string ToJson() const;

@@ -158,8 +158,10 @@ Status DescribeAgain(RunContext& run, std::vector<TableRun*>& tables) {
     }
     // Sizes and what the source keeps for itself are those of today; the options are the job's.
     Options options = before.options;
+    std::string contract = before.contract;
     before = std::move(*now->second);
     before.options = std::move(options);
+    before.contract = std::move(contract);
     table->estimated_rows = before.estimated_rows;
     if (unknown) {
       ARROW_RETURN_NOT_OK(BindTransforms(table->record));
@@ -423,6 +425,8 @@ void FindTwins(const RunContext& run, std::span<const std::unique_ptr<TableRun>>
   for (const auto& table : tables) {
     const Dataset& dataset = table->record.dataset;
     if (table->record.state != DatasetState::kPlanned || table->limit_rows > 0) continue;
+    // What a contract saw of the rows belongs to one table.
+    if (!dataset.contract.empty()) continue;
     auto options = nlohmann::json::parse(dataset.options.ToJson(), nullptr, false);
     if (dataset.source_state.empty() || !options.is_object()) continue;
     options.erase("output_name");

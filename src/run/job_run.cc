@@ -10,8 +10,10 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/units.h"
+#include "run/contract_plan.h"
 #include "run/transforms.h"
 #include "run/unit_worker.h"
+#include "store/folders.h"
 
 namespace bulkhaul {
 namespace {
@@ -56,6 +58,11 @@ std::string SpillFolder(const std::string& workspace) {
   std::error_code error;
   if (std::filesystem::is_directory(workspace, error)) return workspace;
   return std::filesystem::temp_directory_path(error).string();
+}
+
+// Of <state>/jobs/<job>.
+std::string StateFolderOf(const std::string& job_folder) {
+  return std::filesystem::path(job_folder).parent_path().parent_path().string();
 }
 
 JobEntry MakeEntry(const JobSpec& spec, const RunOptions& options, const std::string& folder) {
@@ -118,6 +125,7 @@ JobRun::JobRun(const JobSpec& spec, Source& source, Sink& sink, const RunOptions
   run_.continue_on_error = spec.options.GetString("on_error") == "continue";
   run_.commit_job = spec.options.GetString("commit") == "job";
   run_.publish_now = !run_.commit_job;
+  run_.state_folder = StateFolderOf(entry_.folder);
 }
 
 JobRun::~JobRun() = default;
@@ -199,6 +207,7 @@ Status JobRun::DiscoverTables() {
     return Status::OK();
   }));
   if (datasets.empty()) return UserError("no table of the source is selected", "nothing_selected");
+  ARROW_RETURN_NOT_OK(ApplyContracts(spec_, {run_.state_folder, run_.job, true}, &datasets));
   ARROW_ASSIGN_OR_RAISE(auto records, MakeRecords(spec_, std::move(datasets)));
   ARROW_RETURN_NOT_OK(ledger_->SaveDatasets(records));
   for (auto& record : records) {
@@ -260,6 +269,11 @@ Status JobRun::PlanCapacity() {
   }
   run_.transform_resources.bytes_max = run_.memory.transform_bytes;
   run_.transform_resources.spill_folder = SpillFolder(entry_.workspace);
+  run_.transform_resources.job_folder = TransformFolder();
+  if (std::any_of(tables_.begin(), tables_.end(),
+                  [](const auto& table) { return !table->record.dataset.contract.empty(); })) {
+    ARROW_RETURN_NOT_OK(MakeFolders(TransformFolder()));
+  }
   for (const auto& note : run_.parallelism.notes) progress_.Warn(note);
   for (const auto& note : run_.memory.notes) progress_.Warn(note);
   for (const auto& table : tables_) {

@@ -61,6 +61,8 @@ class JobRun {
   void WatchMemory(std::stop_token stop);
   void Tick(std::stop_token stop);
 
+  // What transforms keep from unit to unit; goes with the job's success.
+  std::string TransformFolder() const { return entry_.folder + "/transforms"; }
   JobReport Report(const Status& status);
   void AddTableReport(JobReport& report, const TableRun& table);
   Status WriteEntry(const JobReport& report);

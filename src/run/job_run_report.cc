@@ -15,6 +15,7 @@
 #include "run/job_run.h"
 #include "run/unit_cache.h"
 #include "run/unit_worker.h"
+#include "store/folders.h"
 
 namespace bulkhaul {
 namespace {
@@ -55,6 +56,7 @@ void JobRun::AddTableReport(JobReport& report, const TableRun& table) {
   entry.epoch = record.epoch;
   entry.earlier_run = table.published_before;
   entry.explanations = table.explanations;
+  entry.rejected_to = table.rejected_to;
   if (table.epoch) entry.snapshot = table.epoch->snapshot.description;
   if (table.started_ms >= 0) {
     const int64_t end = table.finished_ms >= 0 ? table.finished_ms.load() : progress_.elapsed_ms();
@@ -222,7 +224,8 @@ void JobRun::End(JobReport& report, const Status& status) {
   const bool done = status.ok() && report.state == JobState::kDone;
   if (done && !spec_.options.GetBool("keep_workspace")) {
     CrashPoint("job.before_ledger_removed");
-    const Status removed = ledger_->Remove();
+    Status removed = ledger_->Remove();
+    if (removed.ok()) removed = RemoveTree(TransformFolder());
     if (written.ok()) written = removed;
   }
   if (!written.ok()) {

@@ -8,9 +8,11 @@
 #include "base/memory_budget.h"
 #include "base/secret.h"
 #include "base/units.h"
+#include "commit/job_index.h"
 #include "plan/memory_plan.h"
 #include "plan/parallelism.h"
 #include "plan/splitting.h"
+#include "run/contract_plan.h"
 #include "run/job_planner.h"
 #include "run/transforms.h"
 
@@ -86,6 +88,8 @@ Result<JobPlan> PlanWithoutRunning(const JobSpec& spec, const JobId& job, Source
   ARROW_ASSIGN_OR_RAISE(auto datasets, source.Discover(Selector::FromJob(spec)));
   source_traits = source.Traits();
   if (datasets.empty()) return UserError("no table of the source is selected", "nothing_selected");
+  const ContractContext contracts{StateFolder().ValueOr(""), job, false};
+  ARROW_RETURN_NOT_OK(ApplyContracts(spec, contracts, &datasets));
   ARROW_ASSIGN_OR_RAISE(auto records, MakeRecords(spec, std::move(datasets)));
   bool holds_rows = false;
   std::vector<int64_t> sizes;

@@ -32,6 +32,7 @@ json Json(const TableReport& table) {
                 {"rows", table.rows},
                 {"rows_filtered", table.rows_filtered},
                 {"rows_rejected", table.rows_rejected},
+                {"rejected_to", table.rejected_to},
                 {"rows_merged", table.rows_merged},
                 {"source_bytes", table.source_bytes},
                 {"stored_bytes", table.stored_bytes},
@@ -67,6 +68,7 @@ TableReport TableFromJson(const json& value) {
   table.rows = value.value("rows", int64_t{0});
   table.rows_filtered = value.value("rows_filtered", int64_t{0});
   table.rows_rejected = value.value("rows_rejected", int64_t{0});
+  table.rejected_to = value.value("rejected_to", "");
   table.rows_merged = value.value("rows_merged", int64_t{0});
   table.source_bytes = value.value("source_bytes", int64_t{0});
   table.stored_bytes = value.value("stored_bytes", int64_t{0});
@@ -140,6 +142,10 @@ std::string TableLine(const TableReport& table) {
   if (table.rows_merged != 0) {
     line += fmt::format("    grouped: {} rows read, {} groups written\n",
                         FormatCount(RowsHandled(table)), FormatCount(table.rows));
+  }
+  if (table.rows_rejected > 0) {
+    line += fmt::format("    rejected: {} rows, in {}\n", FormatCount(table.rows_rejected),
+                        table.rejected_to.empty() ? "no file yet" : table.rejected_to);
   }
   for (const auto& explanation : table.explanations) line += "    " + explanation + "\n";
   if (table.bytes_before_transform > 0) {

@@ -33,6 +33,7 @@ struct TableReport {
   int64_t rows = 0;
   int64_t rows_filtered = 0;
   int64_t rows_rejected = 0;
+  std::string rejected_to;  // the file that they were put into
   int64_t rows_merged = 0;  // into groups: rows read less groups written
   int64_t source_bytes = 0;
   int64_t stored_bytes = 0;

@@ -76,6 +76,7 @@ struct RunContext {
   bool commit_job = false;                      // all tables are published at the end
   std::atomic<bool> publish_now{true};          // false while commit_job holds them back
   TransformResources transform_resources = {};  // of one unit
+  std::string state_folder = {};                // of the user
   // Lowered while workers run when memory shrinks.
   std::atomic<Strategy> strategy{Strategy::kStreaming};
 

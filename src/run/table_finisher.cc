@@ -10,9 +10,11 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "plan/splitting.h"
+#include "run/contract_plan.h"
 #include "run/transforms.h"
 #include "run/unit_cache.h"
 #include "run/unit_worker.h"
+#include "transform/transform.h"
 
 namespace bulkhaul {
 namespace {
@@ -75,8 +77,7 @@ Status Stage(RunContext& run, TableRun& table) {
   if (!discarded.ok()) run.progress.Warn(MessageOf(discarded));
   ARROW_ASSIGN_OR_RAISE(auto chain, TransformChain::ForAssembling(record.dataset, record.decision,
                                                                   record.output_schema));
-  const auto lines = chain.Explain();
-  table.explanations.insert(table.explanations.end(), lines.begin(), lines.end());
+  for (auto& line : chain.Explain()) table.explanations.push_back(std::move(line));
   return Status::OK();
 }
 
@@ -181,11 +182,35 @@ void GiveToTwins(RunContext& run, TableRun& table, const std::function<void(Tabl
                                    ", which was read once for both");
     } else {
       run.progress.Warn(fmt::format("{} is read by itself, though {} asks for the same rows: {}",
-                                    twin->record.dataset.id.ToString(), table.record.dataset.id.ToString(), MessageOf(status)));
+                                    twin->record.dataset.id.ToString(),
+                                    table.record.dataset.id.ToString(), MessageOf(status)));
     }
     twin->twin_of = nullptr;
     add(twin);
   }
+}
+
+// What rows as a whole must be, before any of them is published.
+Status Conclude(RunContext& run, TableRun& table) {
+  DatasetRecord& record = table.record;
+  if (record.dataset.contract.empty()) return Status::OK();
+  ARROW_ASSIGN_OR_RAISE(const auto units, run.ledger.Staged(record.index, UnitStage::kRead));
+  return TransformChain::Conclude(record.dataset, run.transform_resources, units)
+      .Value(&table.explanations);
+}
+
+// Rows that were put aside are on the disk before the others are published.
+Status WriteRejects(RunContext& run, TableRun& table) {
+  const DatasetRecord& record = table.record;
+  if (record.dataset.contract.empty()) return Status::OK();
+  ARROW_ASSIGN_OR_RAISE(const auto units, run.ledger.Staged(record.index, UnitStage::kRead));
+  const auto path = QuarantineFile(run.spec, record.dataset, record.output_name, run.job);
+  ARROW_ASSIGN_OR_RAISE(const int64_t rows, WriteQuarantine(units, path));
+  if (rows == 0) return Status::OK();
+  table.rejected_to = path;
+  run.progress.Warn(fmt::format("{}: {} rows that break the contract were put into {}",
+                                record.dataset.id.ToString(), FormatCount(rows), path));
+  return Status::OK();
 }
 
 }  // namespace
@@ -206,6 +231,7 @@ Result<bool> FinishStage(RunContext& run, TableRun& table,
       ARROW_RETURN_NOT_OK(run.source.CheckPin(table.epoch->snapshot));
     }
     ARROW_RETURN_NOT_OK(CheckRows(run, table));
+    ARROW_RETURN_NOT_OK(Conclude(run, table));
     GiveToTwins(run, table, add_twin);
     if (record.intermediate) {
       ARROW_RETURN_NOT_OK(PlanAssembly(run, table));
@@ -216,7 +242,9 @@ Result<bool> FinishStage(RunContext& run, TableRun& table,
     ARROW_RETURN_NOT_OK(Stage(run, table));
   }
   if (!run.publish_now) return false;
+  ARROW_RETURN_NOT_OK(WriteRejects(run, table));
   ARROW_RETURN_NOT_OK(PublishTable(run, table));
+  RememberSchema(run, record.dataset);
   return false;
 }
 

@@ -43,12 +43,14 @@ struct TableRun {
   DatasetId id;  // constant
   std::atomic<int64_t> estimated_rows{-1};
   std::atomic<int64_t> units{0}, units_done{0}, units_running{0};
-  std::atomic<int64_t> rows{0};         // of finished and running attempts
-  std::atomic<int64_t> limit_taken{0};  // rows of the limit that attempts have taken
+  std::atomic<int64_t> rows{0};           // of finished and running attempts
+  std::atomic<int64_t> limit_taken{0};    // rows of the limit that attempts have taken
+  std::atomic<int64_t> rows_rejected{0};  // of attempts that this run finished
   std::atomic<int64_t> retries{0};
   std::atomic<int64_t> started_ms{-1};  // since the run began
   std::atomic<int64_t> finished_ms{-1};
   bool published_before = false;          // by an earlier run; constant while workers run
+  std::string rejected_to;                // where rejected rows were written, as below
   std::vector<std::string> explanations;  // written by the finishing task, read after the workers
 };
 

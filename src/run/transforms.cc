@@ -57,11 +57,24 @@ Result<std::string> TransformChain::Decide(const Dataset& dataset,
   return decisions.dump();
 }
 
+Result<std::vector<std::string>> TransformChain::Conclude(const Dataset& dataset,
+                                                          const TransformResources& resources,
+                                                          const std::vector<StagedResult>& units) {
+  ARROW_ASSIGN_OR_RAISE(TransformChain chain, ForReading(dataset, resources));
+  std::vector<std::string> lines;
+  for (auto& transform : chain.transforms_) {
+    ARROW_ASSIGN_OR_RAISE(auto own, transform->Conclude(units));
+    lines.insert(lines.end(), own.begin(), own.end());
+  }
+  return lines;
+}
+
 Result<TransformChain::Outlook> TransformChain::Foresee(const Dataset& dataset) {
   ARROW_ASSIGN_OR_RAISE(const TransformChain chain, ForReading(dataset));
   Outlook outlook;
   outlook.planned_schema = chain.schema_;
   for (const auto& transform : chain.transforms_) {
+    outlook.holds_rows = outlook.holds_rows || transform->holds_rows();
     if (transform->scope() != Transform::Scope::kJob) continue;
     outlook.intermediate = true;
     outlook.one_assembly = outlook.one_assembly || transform->one_assembly();
@@ -72,7 +85,17 @@ Result<TransformChain::Outlook> TransformChain::Foresee(const Dataset& dataset) 
 
 bool HoldsRows(const Dataset& dataset) {
   const auto outlook = TransformChain::Foresee(dataset);
-  return outlook.ok() && outlook->one_assembly;
+  return outlook.ok() && outlook->holds_rows;
+}
+
+void TransformChain::Locate(const RowLocator& locator) {
+  for (auto& transform : transforms_) transform->Locate(locator);
+}
+
+int64_t TransformChain::rows_rejected() const {
+  int64_t rows = 0;
+  for (const auto& transform : transforms_) rows += transform->rows_rejected();
+  return rows;
 }
 
 Status TransformChain::Pass(size_t first, std::shared_ptr<arrow::RecordBatch> batch,

@@ -28,10 +28,17 @@ class TransformChain {
   // The decisions of the job-wide transforms, as JSON by name, from the states of all units.
   static Result<std::string> Decide(const Dataset& dataset, const std::vector<StagedResult>& units);
 
+  // What they say of the table before it is published, from the units of the read stage: an error,
+  // or lines for the report.
+  static Result<std::vector<std::string>> Conclude(const Dataset& dataset,
+                                                   const TransformResources& resources,
+                                                   const std::vector<StagedResult>& units);
+
   // What the dataset's staged rows need, before anything runs.
   struct Outlook {
     bool intermediate = false;  // rows must be staged before their final form is known
     bool one_assembly = false;  // and put together by one unit
+    bool holds_rows = false;    // a transform wants memory of its own
     std::shared_ptr<arrow::Schema> planned_schema;  // of the published rows, as far as it is known
   };
   static Result<Outlook> Foresee(const Dataset& dataset);
@@ -42,7 +49,9 @@ class TransformChain {
                const Taker& take);
   // After the last batch.
   Status End(arrow::MemoryPool* pool, const Taker& take);
+  void Locate(const RowLocator& locator);
   Result<std::map<std::string, std::string>> FinishUnit();
+  int64_t rows_rejected() const;
   int64_t rows_merged() const;
   std::vector<std::string> Explain() const;
 

@@ -19,7 +19,7 @@
 namespace bulkhaul {
 
 // Counters of a StagedResult by which the report knows what the cache did.
-inline constexpr char kCacheCounters[] = "bulkhaul.cache_";      // how all begin
+inline constexpr char kCacheCounters[] = "bulkhaul.cache_";  // how all begin
 inline constexpr char kCacheHits[] = "bulkhaul.cache_hits";  // units
 inline constexpr char kCacheMisses[] =
     "bulkhaul.cache_misses";  // units that were read and may be kept

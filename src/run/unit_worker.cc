@@ -227,8 +227,8 @@ Status UnitWorker::FinishAttempt(const Task& task, Attempt& attempt, StagedResul
   // A table of one unit is staged with it, in one transaction instead of two: of thousands of small
   // tables that is a good part of the cost.
   TableRun& table = attempt.table;
-  const bool only_unit =
-      table.units == 1 && !table.record.intermediate && !run_.source_traits.checks_rows;
+  const bool only_unit = table.units == 1 && !table.record.intermediate &&
+                         !run_.source_traits.checks_rows && table.record.dataset.contract.empty();
   if (only_unit && table.epoch->snapshot.consistent) {
     ARROW_RETURN_NOT_OK(run_.source.CheckPin(table.epoch->snapshot));
   }
@@ -246,6 +246,13 @@ Status UnitWorker::FinishAttempt(const Task& task, Attempt& attempt, StagedResul
   attempt.limit.Keep();
   if (only_unit) table.record.state = DatasetState::kStaged;
   if (task.unit.stage == UnitStage::kRead) ++table.units_done;
+  const int64_t rejected = table.rows_rejected += result.rows_rejected;
+  if (const int64_t most = table.record.dataset.options.GetInt("max_rejects"); rejected > most) {
+    // The same as at the end of the table, only sooner.
+    return UserError(fmt::format("contract: more than {} rows of {} break rules (max_rejects)",
+                                 FormatCount(most), table.record.dataset.id.ToString()),
+                     "contract_rows");
+  }
   run_.progress.stored_bytes += result.stored_bytes;
   ProgressEvent event;
   event.kind = ProgressKind::kUnitDone;
@@ -273,8 +280,9 @@ Result<StagedResult> UnitWorker::Read(const Task& task, Attempt& attempt) {
     return result;
   }
   ARROW_RETURN_NOT_OK(Connect(table.epoch));
-  ARROW_ASSIGN_OR_RAISE(auto chain,
-                        TransformChain::ForReading(table.record.dataset, run_.transform_resources));
+  TransformResources resources = run_.transform_resources;
+  resources.attempt = attempt.record.id;
+  ARROW_ASSIGN_OR_RAISE(auto chain, TransformChain::ForReading(table.record.dataset, resources));
   ARROW_ASSIGN_OR_RAISE(auto reading, OpenReading(task, attempt));
   ARROW_RETURN_NOT_OK(CheckSchema(table.record.dataset, *reading.reader->schema()));
   const WriteStage stage{table.record.intermediate};
@@ -350,6 +358,7 @@ Status UnitWorker::ReadRows(const Task& task, Attempt& attempt, Reading& reading
     rows_passed += rows->num_rows();
     return writer.Write(*rows);
   };
+  chain.Locate([&](int64_t row) { return reader.PlaceOf(row); });
   std::shared_ptr<arrow::RecordBatch> batch;
   for (;;) {
     if (attempt.context.stop.stop_requested()) return CancelledError();
@@ -390,7 +399,12 @@ Status UnitWorker::ReadRows(const Task& task, Attempt& attempt, Reading& reading
   result.ranges = {planned};
   result.rows_read = rows_read;
   result.rows_merged = chain.rows_merged();
-  result.rows_filtered = rows_read - rows_passed - result.rows_merged;
+  result.rows_rejected = chain.rows_rejected();
+  // No transform leaves rows out: what is neither written, rejected nor merged is lost.
+  if (rows_read != rows_passed + result.rows_rejected + result.rows_merged) {
+    return BugError(fmt::format("{} rows were read, but {} passed on, {} rejected and {} merged",
+                                rows_read, rows_passed, result.rows_rejected, result.rows_merged));
+  }
   result.source_bytes = reader.bytes_read();
   Merge(result.counters, reader.counters());
   Merge(result.counters, reading.counters);

@@ -2,6 +2,7 @@
 
 #include "plan/grouping.h"
 #include "transform/cast.h"
+#include "transform/contract.h"
 #include "transform/drop.h"
 #include "transform/group_by.h"
 #include "transform/naming.h"
@@ -11,7 +12,10 @@
 
 namespace bulkhaul {
 
-Result<std::vector<std::unique_ptr<Transform>>> MakeTransforms(const Dataset& dataset) {
+namespace {
+
+// Those that make other columns of a row, and none that need more than the row.
+std::vector<std::unique_ptr<Transform>> MakeColumnTransforms(const Dataset& dataset) {
   const Options& options = dataset.options;
   std::vector<std::unique_ptr<Transform>> transforms;
   const StringList& columns = options.GetList("columns");
@@ -33,6 +37,26 @@ Result<std::vector<std::unique_ptr<Transform>>> MakeTransforms(const Dataset& da
   }
   if (!options.GetPairs("cast").empty()) {
     transforms.push_back(std::make_unique<CastTransform>(options.GetPairs("cast")));
+  }
+  return transforms;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<arrow::Schema>> SchemaForContract(const Dataset& dataset) {
+  auto schema = dataset.schema;
+  for (const auto& transform : MakeColumnTransforms(dataset)) {
+    ARROW_ASSIGN_OR_RAISE(schema, transform->Bind(schema));
+  }
+  return schema;
+}
+
+Result<std::vector<std::unique_ptr<Transform>>> MakeTransforms(const Dataset& dataset) {
+  const Options& options = dataset.options;
+  auto transforms = MakeColumnTransforms(dataset);
+  if (!dataset.contract.empty()) {
+    ARROW_ASSIGN_OR_RAISE(auto contract, ContractTransform::Make(dataset));
+    transforms.push_back(std::move(contract));
   }
   ARROW_ASSIGN_OR_RAISE(auto grouping, GroupingOf(options));
   if (grouping) transforms.push_back(std::make_unique<GroupByTransform>(*std::move(grouping)));

@@ -1,6 +1,8 @@
 // Room 3: what happens to rows between reading and writing. A file a transform.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -11,6 +13,7 @@
 #include <arrow/type.h>
 
 #include "base/error.h"
+#include "plan/context.h"
 #include "plan/values.h"
 
 namespace bulkhaul {
@@ -19,7 +22,12 @@ namespace bulkhaul {
 struct TransformResources {
   int64_t bytes_max = 64 << 20;       // of memory, beside the batch at hand
   std::string spill_folder = "/tmp";  // where nameless files may be made
+  std::string job_folder = "/tmp";    // files that last until the job is done
+  AttemptId attempt;                  // names files there: no two attempts share one
 };
+
+// Where row `row` of the batch that is about to be applied comes from.
+using RowLocator = std::function<RowPlace(int64_t row)>;
 
 // One instance a unit; not thread-safe.
 //
@@ -39,8 +47,12 @@ class Transform {
   virtual Scope scope() const { return Scope::kRow; }
   // Scope kJob: all rows of the table must pass through one instance in the second pass.
   virtual bool one_assembly() const { return false; }
+  // Whether it wants TransformResources::bytes_max.
+  virtual bool holds_rows() const { return one_assembly(); }
   // Before Bind.
   virtual void Use(const TransformResources& resources) {}
+  // Before the first Apply of the read stage; rows must not have been merged before. For messages.
+  virtual void Locate(const RowLocator& locator) {}
   // The schema that Apply gives for this one. kUser when the options do not fit the schema.
   virtual Result<std::shared_ptr<arrow::Schema>> Bind(
       const std::shared_ptr<arrow::Schema>& schema) = 0;
@@ -58,17 +70,31 @@ class Transform {
   }
   // Rows that went in less rows that came out, so far. A total of no rows is a row: -1.
   virtual int64_t rows_merged() const { return 0; }
+  // Rows that went in and were put aside, so far.
+  virtual int64_t rows_rejected() const { return 0; }
   // JSON; "" when there is none.
   virtual Result<std::string> FinishUnit() { return std::string(); }
   // The decision for the dataset from all units' states, as JSON. Pure.
   virtual Result<std::string> Merge(std::span<const std::string> states) { return std::string(); }
+  // The last word before rows are published, from the results of all units of the read stage. An
+  // error: nothing is published. Else lines for the report. Whatever the scope; after Bind.
+  virtual Result<std::vector<std::string>> Conclude(std::span<const StagedResult> units) {
+    return std::vector<std::string>();
+  }
   virtual Status Decide(const std::string& decision) { return Status::OK(); }
   // For the report, after Decide: lines such as "l_quantity: decimal(15,2) → int16, 48 % smaller".
   virtual std::vector<std::string> Explain() const { return {}; }
 };
 
 // The transforms that a dataset's options ask for, in the order they run: select, drop, rename,
-// naming, cast, group_by, shrink. Empty when none. kUser on options that contradict each other.
+// naming, cast, contract, group_by, shrink. Empty when none. kUser on options that contradict each
+// other.
 Result<std::vector<std::unique_ptr<Transform>>> MakeTransforms(const Dataset& dataset);
+// Writes the rows that the units of the read stage have put aside into a Parquet file, durable when
+// it returns; replaces one of the same name. Rows written; 0: no file. kBug when they are not those
+// that the units count.
+Result<int64_t> WriteQuarantine(std::span<const StagedResult> units, const std::string& path);
+// The schema that the contract sees: what select to cast make of the dataset's.
+Result<std::shared_ptr<arrow::Schema>> SchemaForContract(const Dataset& dataset);
 
 }  // namespace bulkhaul

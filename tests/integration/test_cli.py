@@ -15,7 +15,7 @@ import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 VERBS = ["copy", "run", "plan", "resume", "status", "jobs", "cancel", "clean", "discover",
-         "verify", "stats", "schema", "version", "completion", "cache", "query"]
+         "verify", "stats", "schema", "version", "completion", "cache", "query", "contract"]
 
 
 @pytest.fixture

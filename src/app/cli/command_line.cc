@@ -68,13 +68,14 @@ class Program {
     app_.footer(
         "Each verb has its own help: bulkhaul copy --help\n"
         "Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 finished with failed "
-        "tables,\n130 cancelled and resumable.");
+        "tables,\n4 a schema has changed (drift), 130 cancelled and resumable.");
     AddCopy();
     AddRun();
     AddPlan();
     AddResume();
     AddJobs();
     AddDiscover();
+    AddContract();
     AddVerify();
     AddCache();
     AddQuery();
@@ -298,6 +299,34 @@ class Program {
     SetRun([parsed]() -> Result<int> {
       ARROW_ASSIGN_OR_RAISE(auto job, JobOf(parsed));
       return RunDiscover({std::move(job), parsed->brief});
+    });
+  }
+
+  void AddContract() {
+    auto* parsed =
+        Add("contract",
+            "Writes a contract from data (init), tests data against one without loading (check), "
+            "shows how a schema drifted from a contract or from the last run (diff).",
+            "  bulkhaul contract init ./orders.csv > orders.contract.yaml\n"
+            "  bulkhaul contract check ./orders.csv orders.contract.yaml\n"
+            "  bulkhaul contract diff ./orders.csv orders.contract.yaml");
+    last()
+        ->add_option("action", parsed->word, "init, check or diff.")
+        ->required()
+        ->check(CLI::IsMember({"init", "check", "diff"}));
+    last()
+        ->add_option("source", parsed->job.source, "The source; for diff also a contract.")
+        ->required();
+    last()->add_option("contract", parsed->words, "The contract; for diff the last run without.");
+    AddSelection(parsed);
+    parsed->flags.AddTo(last(), [](const OptionSpec& spec) {
+      const std::string_view group = spec.group, name = spec.name;
+      return AnyOption(spec) && group != "Output" && group != "Format" && group != "Load" &&
+             group != "Cache" && name != "contract" && name != "reject" && name != "quarantine";
+    });
+    SetRun([parsed]() -> Result<int> {
+      ARROW_ASSIGN_OR_RAISE(auto job, JobOf(parsed));
+      return RunContract({parsed->word, std::move(job), parsed->words});
     });
   }
 

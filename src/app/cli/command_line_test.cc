@@ -32,10 +32,10 @@ TEST(Flags, EveryOptionHasOneOfTheSameName) {
 }
 
 TEST(Verbs, AreAllThere) {
-  EXPECT_THAT(VerbNames(),
-              testing::UnorderedElementsAre("copy", "run", "plan", "resume", "status", "jobs",
-                                            "cancel", "clean", "discover", "verify", "stats",
-                                            "schema", "version", "completion", "cache", "query"));
+  EXPECT_THAT(VerbNames(), testing::UnorderedElementsAre(
+                               "copy", "run", "plan", "resume", "status", "jobs", "cancel", "clean",
+                               "discover", "verify", "stats", "schema", "version", "completion",
+                               "cache", "query", "contract"));
 }
 
 TEST(HideSecrets, BlanksThemInPlace) {

@@ -45,6 +45,20 @@ void MakeAbsolute(std::string* uri, bool must_exist) {
   if (!error) *uri = path.string();
 }
 
+// Rows that are put aside go to the same place wherever the job is resumed.
+Status MakeFoldersAbsolute(JobSpec* job) {
+  const auto make = [](Options* options) -> Status {
+    std::string folder = options->GetString("quarantine");
+    if (folder.empty()) return Status::OK();
+    MakeAbsolute(&folder, /*must_exist=*/false);
+    return options->Set("quarantine", std::move(folder));
+  };
+  ARROW_RETURN_NOT_OK(make(&job->options));
+  for (auto& table : job->tables) ARROW_RETURN_NOT_OK(make(&table.options));
+  for (auto& query : job->queries) ARROW_RETURN_NOT_OK(make(&query.options));
+  return Status::OK();
+}
+
 Status AddQueries(const JobArguments& arguments, JobSpec* job) {
   if (arguments.query_names.size() > arguments.queries.size()) {
     return UsageError("there are more --query-name than --query");
@@ -144,6 +158,7 @@ Result<JobSpec> AssembleJob(const JobArguments& arguments, const EnvironmentLook
   ARROW_RETURN_NOT_OK(NameTarget(arguments, &job));
   MakeAbsolute(&job.source_uri, /*must_exist=*/true);
   MakeAbsolute(&job.destination_uri, /*must_exist=*/false);
+  ARROW_RETURN_NOT_OK(MakeFoldersAbsolute(&job));
   return job;
 }
 
@@ -161,9 +176,9 @@ std::vector<std::string> UnknownVariables(const char* const* environment) {
   constexpr std::string_view kPrefix = "BULKHAUL_";
   // Read by tests, fault injection and build scripts.
   constexpr std::string_view kOthers[] = {
-      "BULKHAUL_CRASH_AT", "BULKHAUL_TEST_", "BULKHAUL_BENCH_",
-      "BULKHAUL_FUZZ_",    "BULKHAUL_BIN",   "BULKHAUL_FAULT_",
-      "BULKHAUL_SLOWNESS", "BULKHAUL_DEMO_", "BULKHAUL_UPDATE_"};
+      "BULKHAUL_CRASH_AT", "BULKHAUL_TEST_",  "BULKHAUL_BENCH_", "BULKHAUL_FUZZ_",
+      "BULKHAUL_BIN",      "BULKHAUL_FAULT_", "BULKHAUL_DRIFT_", "BULKHAUL_SLOWNESS",
+      "BULKHAUL_DEMO_",    "BULKHAUL_UPDATE_"};
   std::vector<std::string> known = {"BULKHAUL_SOURCE", "BULKHAUL_DESTINATION", "BULKHAUL_LIBDUCKDB",
                                     "BULKHAUL_DUCKDB_EXTENSIONS"};
   for (const auto& option : OptionTable()) known.push_back(EnvironmentNameOf(option.name));

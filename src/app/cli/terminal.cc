@@ -127,6 +127,8 @@ int ExitCodeOfError(const Status& error) {
       return kExitFailed;
   }
   const auto code = CodeOf(error);
+  if (code == "schema_drift") return kExitDrift;
+  if (code == "contract_rows") return kExitFailed;
   if (code == "locked" || code == "no_free_connection") return kExitFailed;
   const bool foreign = !code.empty() && !std::islower(static_cast<unsigned char>(code[0]));
   return foreign ? kExitFailed : kExitUsage;

@@ -13,6 +13,7 @@ namespace bulkhaul {
 inline constexpr int kExitDone = 0;
 inline constexpr int kExitFailed = 1;
 inline constexpr int kExitUsage = 2;
+inline constexpr int kExitDrift = 4;
 inline constexpr int kExitCancelled = 130;
 
 struct TextColumn {
@@ -35,8 +36,8 @@ std::string ErrorText(const Status& error, std::string_view hint);
 
 // kUser about the command line or job: exit code 2 whatever the code would say.
 Status UsageError(std::string message);
-// 2 for usage and configuration, 130 for cancelled, 1 otherwise. An error that the other side named
-// (an SQLSTATE, an errno) is a failure, not a usage error.
+// 2 for usage and configuration, 4 for a schema that drifted, 130 for cancelled, 1 otherwise. An
+// error that the other side named (an SQLSTATE, an errno) is a failure, not a usage error.
 int ExitCodeOfError(const Status& error);
 
 }  // namespace bulkhaul

@@ -62,6 +62,13 @@ struct CacheRequest {
 };
 Result<int> RunCache(const CacheRequest& request);
 
+struct ContractRequest {
+  std::string action;  // "init", "check" or "diff"
+  JobSpec job;         // source and settings
+  std::vector<std::string> files;
+};
+Result<int> RunContract(ContractRequest request);
+
 Result<int> RunVerify(const std::string& folder, OutputForm form);
 struct QueryRequest {
   std::string sql;

@@ -80,7 +80,8 @@ std::string Commit::KeyList() const {
 // must be what it was when the load was planned.
 Status Commit::LockTarget() {
   const IfExists mode = plan_.options.if_exists;
-  const bool alone = mode == IfExists::kReplace || mode == IfExists::kTruncate;
+  const bool alone =
+      mode == IfExists::kReplace || mode == IfExists::kTruncate || !plan_.alterations.empty();
   const std::string name = plan_.target.ToString();
   const Status locked = Execute(fmt::format("LOCK TABLE {} IN {} MODE", plan_.target.quoted(),
                                             alone ? "ACCESS EXCLUSIVE" : "ROW EXCLUSIVE"));
@@ -252,6 +253,10 @@ Status Commit::Publish(Committed* done) {
   ARROW_RETURN_NOT_OK(CheckUnits(connection_, plan_, request_.staged, limit_));
   CrashPoint("postgres.checked");
   const IfExists mode = plan_.options.if_exists;
+  if (!plan_.alterations.empty()) {
+    ARROW_RETURN_NOT_OK(Execute(fmt::format("ALTER TABLE {} {}", plan_.target.quoted(),
+                                            fmt::join(plan_.alterations, ", "))));
+  }
   if (mode == IfExists::kUpsert) {
     ARROW_RETURN_NOT_OK(Upsert(done));
     ARROW_RETURN_NOT_OK(DropSide());

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "client/postgres/server_catalog.h"
 #include "client/postgres/sql_text.h"
+#include "plan/drift.h"
 #include "sink/postgres/column_types.h"
 
 namespace bulkhaul::postgres {
@@ -55,26 +56,32 @@ Status CheckNames(const arrow::Schema& schema, const TableName& target) {
   return Status::OK();
 }
 
+// A column that the table does not have yet: its type comes from the rows.
+Result<LoadColumn> NewColumn(TypeChooser& chooser, const arrow::Field& field, int index,
+                             LoadPlan* plan) {
+  ARROW_ASSIGN_OR_RAISE(auto chosen, chooser.Choose(field));
+  LoadColumn column;
+  column.name = field.name();
+  column.source = index;
+  column.as_json = chosen.as_json;
+  column.target_type = chosen.spec.source_type;
+  column.side = chosen.text_cast ? TextSpec(field.name(), *field.type()) : chosen.spec;
+  column.side_type = column.side.source_type;
+  column.not_null = !field.nullable();
+  column.comment = CommentOf(field);
+  if (chosen.text_cast) {
+    plan->notes.push_back(fmt::format("column \"{}\" comes as text; the server casts it to {}",
+                                      column.name, column.target_type));
+  }
+  return column;
+}
+
 // The table does not exist: its columns come from the rows.
 Status PlanNewTable(Connection& connection, const DatasetPlan& dataset, const WaitLimit& limit,
                     LoadPlan* plan) {
   TypeChooser chooser(connection, limit);
   for (int i = 0; i < dataset.schema->num_fields(); ++i) {
-    const auto& field = *dataset.schema->field(i);
-    ARROW_ASSIGN_OR_RAISE(auto chosen, chooser.Choose(field));
-    LoadColumn column;
-    column.name = field.name();
-    column.source = i;
-    column.as_json = chosen.as_json;
-    column.target_type = chosen.spec.source_type;
-    column.side = chosen.text_cast ? TextSpec(field.name(), *field.type()) : chosen.spec;
-    column.side_type = column.side.source_type;
-    column.not_null = !field.nullable();
-    column.comment = CommentOf(field);
-    if (chosen.text_cast) {
-      plan->notes.push_back(fmt::format("column \"{}\" comes as text; the server casts it to {}",
-                                        column.name, column.target_type));
-    }
+    ARROW_ASSIGN_OR_RAISE(auto column, NewColumn(chooser, *dataset.schema->field(i), i, plan));
     plan->columns.push_back(std::move(column));
   }
   plan->comment = dataset.dataset.comment;
@@ -88,10 +95,68 @@ Status PlanNewTable(Connection& connection, const DatasetPlan& dataset, const Wa
   return Status::OK();
 }
 
+// A column that the table gets with the rows: only added, and only to a wider type.
+class Evolution {
+ public:
+  Evolution(Connection& connection, const WaitLimit& limit, const DriftPolicy& policy,
+            LoadPlan* plan)
+      : chooser_(connection, limit), policy_(policy), plan_(plan) {}
+
+  // Rows that are published with their units, or swapped in, have no transaction for it.
+  bool Allows(DriftKind kind) const {
+    const IfExists mode = plan_->options.if_exists;
+    const DriftChange change{.kind = kind, .column = "", .before = "", .after = "", .widens = true};
+    return policy_.For(change) == DriftAction::kEvolve && !plan_->direct() &&
+           mode != IfExists::kReplace && plan_->existing->is_owner;
+  }
+  Result<LoadColumn> Add(const arrow::Field& field, int index) {
+    ARROW_ASSIGN_OR_RAISE(auto column, NewColumn(chooser_, field, index, plan_));
+    plan_->alterations.push_back(
+        fmt::format("ADD COLUMN {} {}", QuoteIdentifier(column.name), column.target_type));
+    plan_->notes.push_back(fmt::format("column \"{}\" {} is added to {}", column.name,
+                                       column.target_type, plan_->existing->name.ToString()));
+    return column;
+  }
+  // nullopt when the table's type is wide enough, or the rows' type does not widen it.
+  Result<std::optional<LoadColumn>> Widen(const arrow::Field& field, int index,
+                                          const std::string& type) {
+    if (!Allows(DriftKind::kRetyped)) return std::nullopt;
+    ARROW_ASSIGN_OR_RAISE(auto column, NewColumn(chooser_, field, index, plan_));
+    const std::string before = NumberType(type), after = NumberType(column.target_type);
+    if (before.empty() || before == after || !Widens(before, after)) return std::nullopt;
+    plan_->alterations.push_back(
+        fmt::format("ALTER COLUMN {} TYPE {}", QuoteIdentifier(column.name), column.target_type));
+    plan_->notes.push_back(fmt::format("column \"{}\" of {} becomes {}: it was {}", column.name,
+                                       plan_->existing->name.ToString(), column.target_type, type));
+    return column;
+  }
+
+ private:
+  // As plan/type_name.h writes it; "" for types that have no wider one.
+  static std::string NumberType(const std::string& type) {
+    if (type == "smallint") return "int16";
+    if (type == "integer") return "int32";
+    if (type == "bigint") return "int64";
+    if (type == "real") return "float";
+    if (type == "double precision") return "double";
+    return type.starts_with("numeric(") ? "decimal" + type.substr(7) : std::string();
+  }
+
+  TypeChooser chooser_;
+  const DriftPolicy& policy_;
+  LoadPlan* plan_;
+};
+
 // What one field becomes in a table that exists; a sentence when it cannot.
-std::string FitColumn(const arrow::Field& field, int index, LoadPlan* plan) {
+Result<std::string> FitColumn(const arrow::Field& field, int index, Evolution& evolution,
+                              LoadPlan* plan) {
   const TargetTable& table = *plan->existing;
   const TargetColumn* target = table.Find(field.name());
+  if (target == nullptr && evolution.Allows(DriftKind::kAdded)) {
+    ARROW_ASSIGN_OR_RAISE(auto added, evolution.Add(field, index));
+    plan->columns.push_back(std::move(added));
+    return std::string();
+  }
   if (target == nullptr) {
     std::vector<std::string> names;
     for (const auto& column : table.columns) names.push_back(column.spec.name);
@@ -102,7 +167,13 @@ std::string FitColumn(const arrow::Field& field, int index, LoadPlan* plan) {
   if (target->generated) {
     plan->notes.push_back(
         fmt::format("column \"{}\" is left out: the table computes it", field.name()));
-    return {};
+    return std::string();
+  }
+  ARROW_ASSIGN_OR_RAISE(auto wider, evolution.Widen(field, index, target->spec.source_type));
+  if (wider) {
+    plan->overriding = plan->overriding || target->identity == 'a';
+    plan->columns.push_back(*std::move(wider));
+    return std::string();
   }
   LoadColumn column;
   column.name = field.name();
@@ -120,14 +191,18 @@ std::string FitColumn(const arrow::Field& field, int index, LoadPlan* plan) {
   }
   plan->overriding = plan->overriding || target->identity == 'a';
   plan->columns.push_back(std::move(column));
-  return {};
+  return std::string();
 }
 
-Status PlanExisting(const DatasetPlan& dataset, LoadPlan* plan) {
+Status PlanExisting(Connection& connection, const DatasetPlan& dataset, const WaitLimit& limit,
+                    LoadPlan* plan) {
   const TargetTable& table = *plan->existing;
+  ARROW_ASSIGN_OR_RAISE(const auto policy, DriftPolicy::From(dataset.dataset.options,
+                                                             !dataset.dataset.contract.empty()));
+  Evolution evolution(connection, limit, policy, plan);
   std::vector<std::string> problems;
   for (int i = 0; i < dataset.schema->num_fields(); ++i) {
-    auto problem = FitColumn(*dataset.schema->field(i), i, plan);
+    ARROW_ASSIGN_OR_RAISE(auto problem, FitColumn(*dataset.schema->field(i), i, evolution, plan));
     if (!problem.empty()) problems.push_back(std::move(problem));
   }
   for (const auto& column : table.columns) {
@@ -335,7 +410,7 @@ Result<LoadPlan> PlanLoad(Connection& connection, const DatasetPlan& dataset,
   ARROW_ASSIGN_OR_RAISE(plan.existing, FindTarget(connection, plan.target, limit));
   if (plan.existing) {
     ARROW_RETURN_NOT_OK(CheckTarget(*plan.existing, &plan));
-    ARROW_RETURN_NOT_OK(PlanExisting(dataset, &plan));
+    ARROW_RETURN_NOT_OK(PlanExisting(connection, dataset, limit, &plan));
   } else {
     ARROW_RETURN_NOT_OK(PlanNewTable(connection, dataset, limit, &plan));
   }

@@ -51,6 +51,8 @@ struct LoadPlan {
   std::vector<std::string> primary_key;  // of a table that is made
   std::string comment;
   bool overriding = false;  // a column GENERATED ALWAYS AS IDENTITY is among the loaded
+  // "ADD COLUMN …", "ALTER COLUMN … TYPE …": of drift: evolve, in the transaction that publishes.
+  std::vector<std::string> alterations;
   std::vector<std::string> notes;
   int32_t money_scale = 2;
 

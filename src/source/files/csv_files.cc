@@ -117,6 +117,7 @@ class CsvPartReader : public PartReader {
     const int64_t count = std::min(context_.batch_rows_max, decoder_->rows() - row_);
     auto batch = decoder_->Decode(row_, count);
     if (!batch.ok()) return WithContext(batch.status(), file_.path);
+    batch_first_ = row_;
     row_ += count;
     if (plan_->file_schema->num_fields() == (*batch)->num_columns()) {
       return arrow::RecordBatch::Make(plan_->file_schema, count, (*batch)->columns());
@@ -124,6 +125,7 @@ class CsvPartReader : public PartReader {
     return Conform(*plan_, file_, **batch, context_.pool);
   }
 
+  int64_t LineOf(int64_t row) const override { return decoder_->LineOf(batch_first_ + row); }
   int64_t bytes_read() const override { return chunks_->bytes_read(); }
   std::map<std::string, int64_t> counters() const override {
     return decoder_ == nullptr ? std::map<std::string, int64_t>() : decoder_->counters();
@@ -158,6 +160,7 @@ class CsvPartReader : public PartReader {
   char row_end_ = '\n';
   size_t used_ = 0;  // bytes of the rows that are indexed
   int64_t row_ = 0;
+  int64_t batch_first_ = 0;  // of the rows that are indexed
 };
 
 // A file's columns and what their values have in common.

@@ -36,6 +36,8 @@ class PartReader {
   // The next rows, or null at the end; columns and types are those of ReadPlan::file_schema. A
   // batch is near UnitContext::batch_bytes_max and at most batch_rows_max rows.
   virtual Result<std::shared_ptr<arrow::RecordBatch>> Next() = 0;
+  // In the file, of a row of the batch that Next() gave last; -1: not known.
+  virtual int64_t LineOf(int64_t row) const { return -1; }
   // Of the file, as stored.
   virtual int64_t bytes_read() const = 0;
   virtual std::map<std::string, int64_t> counters() const { return {}; }

@@ -54,6 +54,12 @@ class FilesReader : public UnitReader {
     return counters;
   }
 
+  RowPlace PlaceOf(int64_t row) const override {
+    if (next_ == 0 || reader_ == nullptr) return {};
+    // Of rows that `where` has chosen nobody knows which they were.
+    return {path(), plan_->where ? -1 : reader_->LineOf(row)};
+  }
+
   Status ReadNext(std::shared_ptr<arrow::RecordBatch>* out) override {
     out->reset();
     while (next_ < parts_.size() || reader_ != nullptr) {

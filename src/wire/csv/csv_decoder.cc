@@ -32,6 +32,8 @@ class CsvDecoder::Impl {
        std::vector<std::unique_ptr<ColumnDecoder>> columns)
       : reading_(std::move(reading)), schema_(std::move(schema)), columns_(std::move(columns)) {}
 
+  int64_t LineOf(int64_t row) const { return rows_.LineOf(row, reading_); }
+
   Result<size_t> Index(std::string_view text, bool last, int64_t line) {
     if (text.size() >= kMissingField) return BugError("more than 4 GiB of CSV at once");
     rows_.text = text;
@@ -204,6 +206,7 @@ int64_t CsvDecoder::rows() const { return impl_->rows(); }
 Result<std::shared_ptr<arrow::RecordBatch>> CsvDecoder::Decode(int64_t first, int64_t count) {
   return impl_->Decode(first, count);
 }
+int64_t CsvDecoder::LineOf(int64_t row) const { return impl_->LineOf(row); }
 const std::shared_ptr<arrow::Schema>& CsvDecoder::schema() const { return impl_->schema(); }
 std::map<std::string, int64_t> CsvDecoder::counters() const { return impl_->counters(); }
 

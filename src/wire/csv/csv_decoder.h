@@ -56,6 +56,7 @@ class CsvDecoder {
   int64_t rows() const;
   // Rows [first, first + count) of those indexed. Errors name line and column.
   Result<std::shared_ptr<arrow::RecordBatch>> Decode(int64_t first, int64_t count);
+  int64_t LineOf(int64_t row) const;  // of those indexed
   const std::shared_ptr<arrow::Schema>& schema() const;
   // "type_mismatch_null", "ragged_padded", "ragged_skipped", "invalid_utf8_…".
   std::map<std::string, int64_t> counters() const;

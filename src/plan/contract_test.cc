@@ -1,0 +1,188 @@
+#include "plan/contract.h"
+
+#include <arrow/scalar.h>
+#include <arrow/type.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "plan/drift.h"
+
+namespace bulkhaul {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr char kOrders[] = R"(columns:
+  id: {type: int64, nullable: false, unique: true}
+  amount: {type: 'decimal(15,2)', min: 0, max: 99.5}
+  email:
+    type: string
+    min_length: 3
+    max_length: 200
+    pattern: '[^@]+@[^@]+'
+  status: {type: string, allowed: [new, paid, 'on hold']}
+  updated: timestamptz
+  tags: {type: 'list<item: string>'}
+  anything:
+rows: {min: 1, max: 1_000_000}
+freshness: {column: updated, max_age: 24h}
+)";
+
+std::string Refusal(const std::string& text) {
+  const auto file = ParseContract(text, "c.yaml");
+  if (file.ok()) return "accepted";
+  EXPECT_EQ(KindOf(file.status()), ErrorKind::kUser);
+  return MessageOf(file.status());
+}
+
+TEST(Contract, IsReadAndWrittenWithoutLoss) {
+  const auto file = ParseContract(kOrders, "c.yaml").ValueOrDie();
+  const Contract& contract = *file.For({"public", "orders"});
+  ASSERT_EQ(contract.columns.size(), 7U);
+  const auto& id = contract.columns[0];
+  EXPECT_TRUE(id.unique && !id.nullable && id.type == "int64");
+  EXPECT_EQ(contract.columns[1].max, "99.5");
+  EXPECT_THAT(contract.columns[3].allowed, ElementsAre("new", "paid", "on hold"));
+  EXPECT_EQ(contract.columns[6].type, "");
+  EXPECT_EQ(contract.rows_max, 1'000'000);
+  EXPECT_EQ(contract.freshness_ms, 24 * 3'600'000);
+  const auto again = ParseContract(contract.ToYaml(), "again.yaml").ValueOrDie();
+  EXPECT_EQ(again.tables[0].second, contract) << contract.ToYaml();
+}
+
+TEST(Contract, TextThatLooksLikeSomethingElseIsKept) {
+  Contract contract;
+  ContractColumn column;
+  column.name = "yes: no #1";
+  column.type = "string";
+  column.pattern = "^'.*' # \\d{2}: \"$";
+  column.allowed = {"a, b", "true", " ", "[x]"};
+  contract.columns = {column};
+  EXPECT_EQ(ParseContract(contract.ToYaml(), "c.yaml").ValueOrDie().tables[0].second, contract)
+      << contract.ToYaml();
+}
+
+TEST(Contract, SeveralTablesByPattern) {
+  const auto file = ParseContract(
+                        "tables:\n  public.orders: {columns: {id: int64}}\n"
+                        "  'log_*': {columns: {at: timestamp}}\n",
+                        "c.yaml")
+                        .ValueOrDie();
+  EXPECT_EQ(file.For({"public", "orders"})->columns[0].name, "id");
+  EXPECT_EQ(file.For({"x", "log_2024"})->columns[0].name, "at");
+  EXPECT_EQ(file.For({"public", "customers"}), nullptr);
+  EXPECT_EQ(ParseContract(file.ToYaml(), "c.yaml").ValueOrDie().tables, file.tables);
+}
+
+TEST(Contract, ErrorsNameLineColumnAndTheNearestKey) {
+  EXPECT_EQ(Refusal("columns:\n  id: {type: int64, nulable: false}\n"),
+            "c.yaml:2:21: unknown key 'nulable' of column id; did you mean 'nullable'?");
+  EXPECT_THAT(Refusal("colums: {}\n"), HasSubstr("c.yaml:1:1: unknown key 'colums'"));
+  EXPECT_THAT(Refusal("columns: {id: int46}\n"), HasSubstr("c.yaml:1:15: 'int46' is not a type"));
+  EXPECT_THAT(Refusal("columns:\n  id: int64\n  id: int32\n"), HasSubstr("c.yaml:3:3"));
+  EXPECT_THAT(Refusal("rows: {min: 1}\n"), HasSubstr("needs columns"));
+  EXPECT_THAT(Refusal("columns: {a: int64}\nrows: {min: 5, max: 2}\n"), HasSubstr("above max"));
+  EXPECT_THAT(Refusal("columns: {a: int64}\nfreshness: {column: a, max_age: 1h}\n"),
+              HasSubstr("c.yaml:2:1: freshness: 'a' is no column of type timestamp"));
+}
+
+TEST(Contract, RulesThatCannotFitTheTypeAreRefused) {
+  EXPECT_THAT(Refusal("columns: {a: {type: int8, max: 300}}\n"),
+              HasSubstr("c.yaml:1:32: '300' is no value of type int8"));
+  EXPECT_THAT(Refusal("columns: {a: {type: string, min: 3}}\n"),
+              HasSubstr("column a is string, which has no smallest or largest value"));
+  EXPECT_THAT(Refusal("columns: {a: {type: int8, max_length: 3}}\n"), HasSubstr("has no length"));
+  EXPECT_THAT(Refusal("columns: {a: {type: int8, pattern: x}}\n"), HasSubstr("has no text"));
+  EXPECT_THAT(Refusal("columns: {a: {type: string, pattern: '(x'}}\n"),
+              HasSubstr("c.yaml:1:38: pattern: "));
+  EXPECT_THAT(Refusal("columns: {a: {type: date, min: 2024-02-30}}\n"),
+              HasSubstr("'2024-02-30' is no value of type date"));
+  EXPECT_THAT(Refusal("columns: {a: {type: 'decimal(5,2)', min: 0.125}}\n"),
+              HasSubstr("no value of type decimal(5,2)"));
+  EXPECT_THAT(Refusal("columns: {a: {type: string, nullable: 'yes'}}\n"),
+              HasSubstr("nullable must be true or false"));
+}
+
+TEST(Contract, ValuesOfEveryOrderedType) {
+  const auto text = [](const std::shared_ptr<arrow::DataType>& type, const char* written) {
+    return ParseContractValue(type, written).ValueOrDie()->ToString();
+  };
+  EXPECT_EQ(text(arrow::decimal128(5, 2), "-1.5"), "-1.50");
+  EXPECT_EQ(text(arrow::decimal256(50, 1), "-3"), "-3.0");
+  EXPECT_EQ(text(arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"), "2024-01-02T03:04:05Z"),
+            text(arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"), "2024-01-02 03:04:05"));
+  EXPECT_EQ(text(arrow::time64(arrow::TimeUnit::MICRO), "12:30:00"), "12:30:00.000000");
+}
+
+TEST(Contract, AMissingFileSaysWhich) {
+  const auto file = LoadContract("/nowhere/orders.yaml");
+  EXPECT_THAT(MessageOf(file.status()),
+              HasSubstr("cannot read the contract '/nowhere/orders.yaml'"));
+}
+
+using Columns = std::vector<ExpectedColumn>;
+
+std::vector<std::string> Drift(const Columns& before, const Columns& now) {
+  std::vector<std::string> sentences;
+  for (const auto& change : FindDrift(before, now)) sentences.push_back(change.ToString());
+  return sentences;
+}
+
+TEST(Drift, EachKindIsFound) {
+  const Columns before = {{"a", "int32"}, {"b", "string"}, {"c", "date"}};
+  EXPECT_THAT(Drift(before, before), IsEmpty());
+  EXPECT_THAT(Drift(before, {{"a", "int64"}, {"c", "date"}, {"d", "bool"}}),
+              ElementsAre("column 'd' (bool) was added", "column 'b' (string) was removed",
+                          "column 'a' was int32, is int64"));
+  EXPECT_THAT(Drift(before, {{"b", "string"}, {"a", "int32"}, {"c", "date"}}),
+              ElementsAre("columns are in another order: 'b' now stands where 'a' stood"));
+  // A column in front of the others is added; the others keep their order.
+  EXPECT_THAT(Drift(before, {{"x", "int8"}, {"a", "int32"}, {"b", "string"}, {"c", "date"}}),
+              ElementsAre("column 'x' (int8) was added"));
+  EXPECT_THAT(Drift({{"a", ""}}, {{"a", "int8"}}), IsEmpty()) << "any type";
+}
+
+TEST(Drift, OnlyTypesThatHoldEveryValueWiden) {
+  EXPECT_TRUE(Widens("int16", "int32"));
+  EXPECT_TRUE(Widens("uint32", "int64"));
+  EXPECT_TRUE(Widens("int32", "double"));
+  EXPECT_TRUE(Widens("int64", "decimal(19,0)"));
+  EXPECT_TRUE(Widens("decimal(5,2)", "decimal(7,3)"));
+  EXPECT_TRUE(Widens("float", "double"));
+  EXPECT_TRUE(Widens("timestamp(s)", "timestamp(us)"));
+  EXPECT_FALSE(Widens("int64", "double"));
+  EXPECT_FALSE(Widens("uint64", "int64"));
+  EXPECT_FALSE(Widens("int64", "decimal(18,0)"));
+  EXPECT_FALSE(Widens("decimal(5,2)", "decimal(6,4)"));
+  EXPECT_FALSE(Widens("int64", "int32"));
+  EXPECT_FALSE(Widens("string", "int32"));
+  EXPECT_FALSE(Widens("timestamp", "timestamptz"));
+  EXPECT_FALSE(Widens("timestamp(ms)", "timestamp(ns)"));
+}
+
+TEST(Drift, PolicyPerKind) {
+  Options options;
+  const auto policy = [&](bool contract) {
+    return DriftPolicy::From(options, contract).ValueOrDie();
+  };
+  const DriftChange added{DriftKind::kAdded, "a", "", "int8", false};
+  DriftChange retyped{DriftKind::kRetyped, "a", "int8", "int16", true};
+  EXPECT_EQ(policy(true).For(added), DriftAction::kFail);
+  EXPECT_EQ(policy(false).For(added), DriftAction::kWarn);
+  ASSERT_TRUE(options.Set("drift", StringPairs{{"all", "warn"}, {"retyped", "evolve"}}).ok());
+  EXPECT_EQ(policy(true).For(added), DriftAction::kWarn);
+  EXPECT_EQ(policy(true).For(retyped), DriftAction::kEvolve);
+  retyped.widens = false;
+  EXPECT_EQ(policy(true).For(retyped), DriftAction::kFail);
+  ASSERT_TRUE(options.Set("drift", StringPairs{{"aded", "warn"}}).ok());
+  EXPECT_THAT(MessageOf(DriftPolicy::From(options, true).status()),
+              HasSubstr("did you mean 'added'?"));
+  ASSERT_TRUE(options.Set("drift", StringPairs{{"added", "ignore"}}).ok());
+  EXPECT_THAT(MessageOf(DriftPolicy::From(options, true).status()),
+              HasSubstr("'ignore' is no action"));
+}
+
+}  // namespace
+}  // namespace bulkhaul

@@ -1,0 +1,423 @@
+#include "transform/contract.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include <arrow/array/array_base.h>
+#include <arrow/array/builder_primitive.h>
+#include <arrow/compute/api_vector.h>
+#include <arrow/compute/exec.h>
+#include <arrow/datum.h>
+#include <arrow/scalar.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/units.h"
+
+namespace bulkhaul {
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t kSampleBlockRows = 1024;
+constexpr size_t kShownBytesMax = 80;
+constexpr int64_t kKeyBytes = 24;
+
+std::string Shown(const std::shared_ptr<arrow::Array>& column, int64_t row) {
+  const auto value = column->GetScalar(row);
+  std::string text = value.ok() ? (*value)->ToString() : "?";
+  if (text.size() > kShownBytesMax) {
+    size_t end = kShownBytesMax;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+    text = text.substr(0, end) + "…";
+  }
+  return text;
+}
+
+// Whole blocks, spread evenly, the first one always: the same rows for the same units.
+bool InSample(int64_t block, double fraction) {
+  const auto before = static_cast<int64_t>(static_cast<double>(block) * fraction);
+  const auto after = static_cast<int64_t>(static_cast<double>(block + 1) * fraction);
+  return block == 0 || after > before;
+}
+
+int64_t InMilliseconds(int64_t value, const arrow::DataType& type) {
+  if (type.id() == arrow::Type::DATE32) return value * 86'400'000;
+  switch (static_cast<const arrow::TimestampType&>(type).unit()) {
+    case arrow::TimeUnit::SECOND:
+      return value * 1000;
+    case arrow::TimeUnit::MILLI:
+      return value;
+    case arrow::TimeUnit::MICRO:
+      return value / 1000;
+    case arrow::TimeUnit::NANO:
+      return value / 1'000'000;
+  }
+  return value;
+}
+
+template <typename T>
+void Youngest(const arrow::Array& column, std::optional<int64_t>* youngest) {
+  const T* values = column.data()->GetValues<T>(1);
+  for (int64_t i = 0; i < column.length(); ++i) {
+    if (column.IsNull(i) || (*youngest && values[i] <= **youngest)) continue;
+    *youngest = values[i];
+  }
+}
+
+}  // namespace
+
+// What a unit of the read stage leaves, as JSON.
+struct ContractTransform::UnitState {
+  int64_t rows = 0, checked = 0, rejected = 0;
+  std::string rejects;  // serialized
+  std::map<std::string, int64_t> breaches;
+  std::optional<int64_t> youngest;
+  std::vector<KeyRuns> keys;
+
+  std::string ToJson() const {
+    json value = {{"rows", rows}, {"checked", checked}, {"rejected", rejected}};
+    if (!rejects.empty()) value["rejects"] = rejects;
+    if (!breaches.empty()) value["breaches"] = breaches;
+    if (youngest) value["youngest"] = *youngest;
+    for (const auto& runs : keys) {
+      value["keys"].push_back({{"path", runs.path}, {"lengths", runs.lengths}});
+    }
+    return value.dump(-1, ' ', false, json::error_handler_t::replace);
+  }
+
+  static Result<UnitState> Of(const StagedResult& unit) {
+    UnitState state;
+    const auto text = unit.transform_states.find(kName);
+    // A unit that a limit left unread.
+    if (text == unit.transform_states.end()) return state;
+    const auto value = json::parse(text->second, nullptr, false);
+    if (!value.is_object()) return BugError("the contract's state of a unit is not JSON");
+    state.rows = value.value("rows", int64_t{0});
+    state.checked = value.value("checked", int64_t{0});
+    state.rejected = value.value("rejected", int64_t{0});
+    state.rejects = value.value("rejects", "");
+    state.breaches = value.value("breaches", std::map<std::string, int64_t>());
+    if (value.contains("youngest")) state.youngest = value["youngest"].get<int64_t>();
+    for (const auto& runs : value.value("keys", json::array())) {
+      state.keys.push_back({runs.value("path", ""), runs.value("lengths", std::vector<int64_t>())});
+    }
+    return state;
+  }
+};
+
+Result<std::unique_ptr<ContractTransform>> ContractTransform::Make(const Dataset& dataset) {
+  const Options& options = dataset.options;
+  ARROW_ASSIGN_OR_RAISE(auto file,
+                        ParseContract(dataset.contract, "contract of " + dataset.id.ToString()));
+  std::unique_ptr<ContractTransform> transform(
+      new ContractTransform(std::move(file.tables.front().second)));
+  transform->quarantine_ = options.GetString("reject") == "quarantine";
+  transform->max_rejects_ = options.GetInt("max_rejects");
+  transform->sample_ = options.GetDouble("sample");
+  if (!(transform->sample_ > 0 && transform->sample_ <= 1)) {
+    return UserError("sample is a fraction of the rows: above 0, at most 1");
+  }
+  return transform;
+}
+
+bool ContractTransform::holds_rows() const {
+  return std::any_of(contract_.columns.begin(), contract_.columns.end(),
+                     [](const ContractColumn& column) { return column.unique; });
+}
+
+Result<std::shared_ptr<arrow::Schema>> ContractTransform::Bind(
+    const std::shared_ptr<arrow::Schema>& schema) {
+  in_schema_ = schema;
+  rules_.clear();
+  rule_names_.clear();
+  auto fields = schema->fields();
+  for (const auto& column : contract_.columns) {
+    const int index = schema->GetFieldIndex(column.name);
+    if (index < 0) continue;
+    auto& field = fields[static_cast<size_t>(index)];
+    ARROW_ASSIGN_OR_RAISE(auto rules,
+                          ColumnRules::Make(column, index, field->type(), &rule_names_));
+    if (!rules.empty()) rules_.push_back(std::move(rules));
+    if (!column.nullable && sample_ == 1) field = field->WithNullable(false);
+  }
+  out_schema_ = arrow::schema(std::move(fields), schema->metadata());
+  rejected_ = std::make_unique<RejectedRows>(schema);
+  ARROW_RETURN_NOT_OK(BindTableRules(*schema));
+  return out_schema_;
+}
+
+Status ContractTransform::BindTableRules(const arrow::Schema& schema) {
+  unique_columns_.clear();
+  freshness_column_ = -1;
+  for (const auto& column : contract_.columns) {
+    const int index = schema.GetFieldIndex(column.name);
+    if (!column.unique || index < 0) continue;
+    ARROW_RETURN_NOT_OK(UniqueKeys::CheckType(schema.field(index)->type(), column.name));
+    unique_columns_.push_back(index);
+  }
+  if (contract_.freshness_ms < 0) return Status::OK();
+  freshness_column_ = schema.GetFieldIndex(contract_.freshness_column);
+  if (freshness_column_ < 0) {
+    return UserError(
+        fmt::format("contract: there is no column '{}' for freshness", contract_.freshness_column),
+        "contract");
+  }
+  const auto type = schema.field(freshness_column_)->type()->id();
+  if (type == arrow::Type::TIMESTAMP || type == arrow::Type::DATE32) return Status::OK();
+  return UserError(
+      fmt::format("contract: column '{}' is {}, freshness needs a timestamp or a date",
+                  contract_.freshness_column, schema.field(freshness_column_)->type()->ToString()),
+      "contract");
+}
+
+Status ContractTransform::Mark(const arrow::RecordBatch& batch, arrow::MemoryPool* pool) {
+  marks_.Reset(batch.num_rows());
+  const auto check = [&](int64_t first, int64_t count) -> Status {
+    rows_checked_ += count;
+    for (const auto& rules : rules_) {
+      auto column = batch.column(rules.index());
+      if (count < batch.num_rows()) column = column->Slice(first, count);
+      ARROW_RETURN_NOT_OK(rules.Check(column, first, pool, &marks_));
+    }
+    return Status::OK();
+  };
+  if (sample_ == 1) return check(0, batch.num_rows());
+  for (int64_t first = 0; first < batch.num_rows();) {
+    const int64_t block = (rows_seen_ + first) / kSampleBlockRows;
+    const int64_t count =
+        std::min((block + 1) * kSampleBlockRows - (rows_seen_ + first), batch.num_rows() - first);
+    if (InSample(block, sample_)) ARROW_RETURN_NOT_OK(check(first, count));
+    first += count;
+  }
+  return Status::OK();
+}
+
+void ContractTransform::NoteYoungest(const arrow::Array& column) {
+  if (column.type_id() == arrow::Type::DATE32) return Youngest<int32_t>(column, &youngest_);
+  Youngest<int64_t>(column, &youngest_);
+}
+
+Status ContractTransform::NoteKeys(const arrow::RecordBatch& batch) {
+  if (keys_.empty()) {
+    const int64_t keys_max = resources_.bytes_max / kKeyBytes /
+                             std::max<int64_t>(1, static_cast<int64_t>(unique_columns_.size()));
+    for (size_t i = 0; i < unique_columns_.size(); ++i) {
+      keys_.push_back(std::make_unique<UniqueKeys>(
+          fmt::format("{}/{}.{}.keys", resources_.job_folder, resources_.attempt, i), keys_max));
+    }
+  }
+  for (size_t i = 0; i < unique_columns_.size(); ++i) {
+    ARROW_RETURN_NOT_OK(keys_[i]->Add(*batch.column(unique_columns_[i]), marks_, 0, rows_seen_));
+  }
+  return Status::OK();
+}
+
+Reject ContractTransform::Describe(const arrow::RecordBatch& batch, int64_t row) const {
+  const RuleName& rule = rule_names_[static_cast<size_t>(marks_.RuleOf(row))];
+  Reject reject;
+  if (locator_) reject.place = locator_(row);
+  reject.unit_row = rows_seen_ + row + 1;
+  reject.column = batch.schema()->field(rule.column)->name();
+  reject.rule = rule.text;
+  reject.value = Shown(batch.column(rule.column), row);
+  return reject;
+}
+
+Status ContractTransform::Refusal(const Reject& reject) const {
+  std::string place;
+  if (!reject.place.file.empty()) place = reject.place.file + ", ";
+  place += reject.place.line >= 0 ? fmt::format("line {}", reject.place.line)
+                                  : fmt::format("row {} of the unit", reject.unit_row);
+  return UserError(fmt::format("contract: {}: column '{}' holds {}, which breaks the rule {}. Mend "
+                               "the data or the contract, or set reject: quarantine to put such "
+                               "rows aside",
+                               place, reject.column, reject.value, reject.rule),
+                   "contract_rows");
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> ContractTransform::Apply(
+    const std::shared_ptr<arrow::RecordBatch>& batch, arrow::MemoryPool* pool) {
+  ARROW_RETURN_NOT_OK(Mark(*batch, pool));
+  if (!unique_columns_.empty()) ARROW_RETURN_NOT_OK(NoteKeys(*batch));
+  auto passed = batch;
+  if (marks_.count() > 0) {
+    ARROW_ASSIGN_OR_RAISE(passed, PutAside(batch, pool));
+  }
+  if (freshness_column_ >= 0) NoteYoungest(*passed->column(freshness_column_));
+  rows_seen_ += batch->num_rows();
+  return arrow::RecordBatch::Make(out_schema_, passed->num_rows(), passed->columns());
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> ContractTransform::PutAside(
+    const std::shared_ptr<arrow::RecordBatch>& batch, arrow::MemoryPool* pool) {
+  std::vector<Reject> rejects;
+  arrow::Int64Builder bad(pool), good(pool);
+  for (int64_t row = 0; row < batch->num_rows(); ++row) {
+    if (marks_.RuleOf(row) < 0) {
+      ARROW_RETURN_NOT_OK(good.Append(row));
+      continue;
+    }
+    auto reject = Describe(*batch, row);
+    if (!quarantine_) return Refusal(reject);
+    ++breaches_[fmt::format("{}, {}", reject.column, reject.rule)];
+    rejects.push_back(std::move(reject));
+    ARROW_RETURN_NOT_OK(bad.Append(row));
+    ++rejected_count_;
+    ARROW_RETURN_NOT_OK(CheckCount(rejected_count_));
+  }
+  arrow::compute::ExecContext context(pool);
+  context.set_use_threads(false);
+  const auto options = arrow::compute::TakeOptions::NoBoundsCheck();
+  const auto take = [&](arrow::Int64Builder& rows) -> Result<std::shared_ptr<arrow::RecordBatch>> {
+    ARROW_ASSIGN_OR_RAISE(const auto indices, rows.Finish());
+    ARROW_ASSIGN_OR_RAISE(const auto taken,
+                          arrow::compute::Take(batch, indices, options, &context));
+    return taken.record_batch();
+  };
+  ARROW_ASSIGN_OR_RAISE(const auto refused, take(bad));
+  ARROW_RETURN_NOT_OK(rejected_->Add(rejects, *refused, pool));
+  if (rejected_->bytes() > kRejectBytesMax) {
+    return UserError(fmt::format("contract: the rejected rows of one unit take more than {}; mend "
+                                 "the data, or make smaller units with unit_rows",
+                                 FormatBytes(kRejectBytesMax)),
+                     "contract_rows");
+  }
+  return take(good);
+}
+
+Status ContractTransform::CheckCount(int64_t rows) const {
+  if (rows <= max_rejects_) return Status::OK();
+  std::string rules;
+  for (const auto& [rule, count] : breaches_) {
+    rules += fmt::format("{}{}: {}", rules.empty() ? "" : "; ", rule, FormatCount(count));
+  }
+  return UserError(fmt::format("contract: more than {} rows break rules (max_rejects): {}",
+                               FormatCount(max_rejects_), rules),
+                   "contract_rows");
+}
+
+Result<std::string> ContractTransform::FinishUnit() {
+  UnitState state;
+  state.rows = rows_seen_;
+  state.checked = rows_checked_;
+  state.rejected = rejected_count_;
+  ARROW_ASSIGN_OR_RAISE(state.rejects, rejected_->Serialize(arrow::default_memory_pool()));
+  state.breaches = breaches_;
+  state.youngest = youngest_;
+  for (const auto& keys : keys_) {
+    ARROW_ASSIGN_OR_RAISE(auto runs, keys->Finish());
+    state.keys.push_back(std::move(runs));
+  }
+  return state.ToJson();
+}
+
+Result<std::vector<std::string>> ContractTransform::Conclude(std::span<const StagedResult> units) {
+  std::vector<UnitState> states;
+  UnitState sum;
+  for (const auto& unit : units) {
+    ARROW_ASSIGN_OR_RAISE(auto state, UnitState::Of(unit));
+    if (state.rejected != unit.rows_rejected) {
+      return BugError(fmt::format("unit {} counts {} rejected rows, its contract {}", unit.unit_id,
+                                  unit.rows_rejected, state.rejected));
+    }
+    sum.rows += state.rows;
+    sum.checked += state.checked;
+    sum.rejected += state.rejected;
+    for (const auto& [rule, count] : state.breaches) breaches_[rule] += count;
+    if (state.youngest && (!sum.youngest || *state.youngest > *sum.youngest)) {
+      sum.youngest = state.youngest;
+    }
+    state.rejects.clear();
+    states.push_back(std::move(state));
+  }
+  ARROW_RETURN_NOT_OK(CheckCount(sum.rejected));
+  const int64_t rows = sum.rows - sum.rejected;
+  if (contract_.rows_min > rows || (contract_.rows_max >= 0 && rows > contract_.rows_max)) {
+    return UserError(
+        fmt::format(
+            "contract: the table has {} rows; the contract asks for {}{}", FormatCount(rows),
+            contract_.rows_min > rows ? "at least " : "at most ",
+            FormatCount(contract_.rows_min > rows ? contract_.rows_min : contract_.rows_max)),
+        "contract_rows");
+  }
+  ARROW_RETURN_NOT_OK(CheckFreshness(sum.youngest));
+  ARROW_RETURN_NOT_OK(CheckUnique(units, states));
+  std::vector<std::string> lines;
+  if (sample_ < 1) {
+    lines.push_back(fmt::format("contract: only {} of {} rows were looked at (sample: {})",
+                                FormatCount(sum.checked), FormatCount(sum.rows), sample_));
+  }
+  for (const auto& [rule, count] : breaches_) {
+    lines.push_back(fmt::format("contract: {} rows rejected: {}", FormatCount(count), rule));
+  }
+  return lines;
+}
+
+Status ContractTransform::CheckFreshness(std::optional<int64_t> youngest) const {
+  if (freshness_column_ < 0) return Status::OK();
+  const auto refuse = [&](const std::string& what) {
+    return UserError(
+        fmt::format("contract: {} in column '{}'; the contract asks for one that is "
+                    "younger than {}",
+                    what, contract_.freshness_column, FormatDurationMs(contract_.freshness_ms)),
+        "contract_rows");
+  };
+  if (!youngest) return refuse("there is no value");
+  const auto then = std::chrono::milliseconds(
+      InMilliseconds(*youngest, *in_schema_->field(freshness_column_)->type()));
+  const auto now = std::chrono::system_clock::now();
+  const auto age =
+      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()) - then;
+  if (age.count() <= contract_.freshness_ms) return Status::OK();
+  return refuse(fmt::format("the youngest value is {}, {} old",
+                            FormatUtc(std::chrono::system_clock::time_point(then)),
+                            FormatDurationMs(age.count())));
+}
+
+Status ContractTransform::CheckUnique(std::span<const StagedResult> units,
+                                      std::span<const UnitState> states) const {
+  for (size_t column = 0; column < unique_columns_.size(); ++column) {
+    std::vector<KeyRuns> runs;
+    for (const auto& state : states) {
+      runs.push_back(column < state.keys.size() ? state.keys[column] : KeyRuns());
+    }
+    ARROW_ASSIGN_OR_RAISE(const auto found, FindDuplicate(runs, resources_.bytes_max));
+    if (!found) continue;
+    const auto& field = *in_schema_->field(unique_columns_[column]);
+    const auto place = [&](size_t unit, int64_t row) {
+      const auto& ranges = units[unit].ranges;
+      const std::string axis = ranges.empty() ? "" : ranges.front().axis;
+      return fmt::format("row {} of unit {}{}", row + 1, units[unit].unit_id,
+                         axis.empty() ? "" : " (" + axis + ")");
+    };
+    const std::string value = ValueOfKey(found->key, field.type());
+    return UserError(
+        fmt::format("contract: column '{}' is unique, but {} of its values {} more than once: {}{} "
+                    "and {}",
+                    field.name(), FormatCount(found->values), found->values == 1 ? "comes" : "come",
+                    value.empty() ? "the first in " : value + " in ",
+                    place(found->unit, found->row), place(found->other_unit, found->other_row)),
+        "contract_rows");
+  }
+  return Status::OK();
+}
+
+Result<int64_t> WriteQuarantine(std::span<const StagedResult> units, const std::string& path) {
+  std::vector<std::string> serialized;
+  int64_t counted = 0;
+  for (const auto& unit : units) {
+    counted += unit.rows_rejected;
+    const auto state = unit.transform_states.find(ContractTransform::kName);
+    if (unit.rows_rejected == 0 || state == unit.transform_states.end()) continue;
+    const auto value = json::parse(state->second, nullptr, false);
+    if (value.is_object()) serialized.push_back(value.value("rejects", ""));
+  }
+  ARROW_ASSIGN_OR_RAISE(const int64_t written, WriteRejectedRows(serialized, path));
+  if (written == counted) return written;
+  return BugError(
+      fmt::format("{} rows were rejected, but {} written to '{}'", counted, written, path));
+}
+
+}  // namespace bulkhaul
