@@ -9,6 +9,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -150,6 +151,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.server.note_contexts(line, body, status, text)
         if fault is None:
             self._answer(status, kind, text)
+        elif fault == "slow":  # a network of less than 2 MB/s
+            self._answer(status, kind, text, pause=0.05)
         elif fault == "cut":
             self._answer(status, kind, text[:len(text) // 2])
         else:
@@ -168,13 +171,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         finally:
             connection.close()
 
-    def _answer(self, status: int, kind: str, text: bytes) -> None:
+    def _answer(self, status: int, kind: str, text: bytes, pause: float = 0) -> None:
         self.server.statuses.append(status)
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
-        self.wfile.write(text)
+        for begin in range(0, len(text), 1 << 16):
+            self.wfile.write(text[begin:begin + (1 << 16)])
+            if pause:
+                self.wfile.flush()
+                time.sleep(pause)
 
     def _error(self, status: int, kind: str, reason: str) -> None:
         error = {"type": kind, "reason": reason}

@@ -26,6 +26,9 @@ enum class Authentication {
   kAwsSigV4,
 };
 
+// kAuto: asked for from then on when an answer of 256 KiB or more came at less than 4 MB/s.
+enum class Compress { kOff, kOn, kAuto };
+
 // Constant after it is made.
 struct ConnectionSettings {
   bool tls = false;
@@ -53,8 +56,8 @@ struct ConnectionSettings {
   std::string fingerprint;
   bool verify_certificate = true;
 
-  Secret proxy;           // "http://user:password@host:port", "socks5h://…"; empty: none at all
-  bool compress = false;  // ask for gzip
+  Secret proxy;  // "http://user:password@host:port", "socks5h://…"; empty: none at all
+  Compress compress = Compress::kOff;  // ask for gzip
 
   int64_t connect_timeout_ms = 30'000;
   int64_t request_timeout_ms = 300'000;  // for one whole answer

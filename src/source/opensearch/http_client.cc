@@ -24,6 +24,9 @@ using Clock = std::chrono::steady_clock;
 constexpr int kPollMs = 1000;
 constexpr long kSocketReadBytes = 512 << 10;
 // What a buffer keeps from one answer to the next.
+constexpr auto kAtOnce = std::chrono::milliseconds(5);
+constexpr curl_off_t kSpeedBytesMin = 256 << 10;
+constexpr double kSlowMegabytesASecond = 4;
 constexpr size_t kKeptBufferBytes = 8 << 20;
 
 struct CurlFree {
@@ -78,6 +81,7 @@ class HttpClient::Impl {
   std::optional<size_t> NextHost() const;
   // Whether the transfer ended; sets outcome_.
   bool Advance();
+  void LearnSpeed();
   Status Drive(std::stop_token stop, Clock::time_point deadline);
   Status FailureOf(CURLcode code) const;
   bool MayGoElsewhere(CURLcode code) const;
@@ -106,7 +110,8 @@ class HttpClient::Impl {
   bool resent_ = false;
   bool too_large_ = false, out_of_memory_ = false;
   std::optional<CURLcode> outcome_;
-  Clock::time_point started_at_, last_byte_at_;
+  Clock::time_point started_at_, driven_at_, last_byte_at_;
+  bool compresses_ = false;  // kAuto: it has been found worth while
   ResponseBuffer buffers_[3] = {ResponseBuffer(kBodyPaddingBytes),
                                 ResponseBuffer(kBodyPaddingBytes),
                                 ResponseBuffer(kBodyPaddingBytes)};
@@ -142,7 +147,7 @@ Status HttpClient::Impl::Configure() {
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                    static_cast<long>(settings_.connect_timeout_ms));
   curl_easy_setopt(easy, CURLOPT_PROXY, settings_.proxy.Reveal().c_str());
-  if (settings_.compress) curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
+  if (settings_.compress == Compress::kOn) curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
   ConfigureLogin();
   ConfigureTls();
   return Status::OK();
@@ -321,6 +326,27 @@ void HttpClient::Impl::Send(size_t host) {
   curl_multi_add_handle(multi_.get(), easy);
 }
 
+// Asks for gzip from now on when the answer came slowly. Only of an answer that was waited for all
+// the time: of one that was left lying in the socket the time says nothing.
+void HttpClient::Impl::LearnSpeed() {
+  if (settings_.compress != Compress::kAuto || compresses_ || driven_at_ - started_at_ > kAtOnce) {
+    return;
+  }
+  curl_off_t bytes = 0, total_us = 0, first_byte_us = 0;
+  curl_easy_getinfo(easy_.get(), CURLINFO_SIZE_DOWNLOAD_T, &bytes);
+  curl_easy_getinfo(easy_.get(), CURLINFO_TOTAL_TIME_T, &total_us);
+  curl_easy_getinfo(easy_.get(), CURLINFO_STARTTRANSFER_TIME_T, &first_byte_us);
+  if (bytes < kSpeedBytesMin) return;
+  const double megabytes_a_second =
+      static_cast<double>(bytes) /
+      static_cast<double>(std::max<curl_off_t>(1, total_us - first_byte_us));
+  if (megabytes_a_second >= kSlowMegabytesASecond) return;
+  compresses_ = true;
+  curl_easy_setopt(easy_.get(), CURLOPT_ACCEPT_ENCODING, "gzip");
+  Log(LogLevel::kDetailed, fmt::format("answers come at {:.1f} MB/s: they are asked for compressed",
+                                       megabytes_a_second));
+}
+
 bool HttpClient::Impl::Advance() {
   if (outcome_) return true;
   int running = 0;
@@ -330,6 +356,7 @@ bool HttpClient::Impl::Advance() {
     if (message->msg == CURLMSG_DONE) outcome_ = message->data.result;
   }
   if (!outcome_) return false;
+  if (*outcome_ == CURLE_OK) LearnSpeed();
   curl_multi_remove_handle(multi_.get(), easy_.get());
   long opened = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_NUM_CONNECTS, &opened);
@@ -339,7 +366,7 @@ bool HttpClient::Impl::Advance() {
 
 Status HttpClient::Impl::Drive(std::stop_token stop, Clock::time_point deadline) {
   const std::stop_callback wake(stop, [this] { curl_multi_wakeup(multi_.get()); });
-  last_byte_at_ = Clock::now();
+  last_byte_at_ = driven_at_ = Clock::now();
   while (!Advance()) {
     if (stop.stop_requested()) return CancelledError();
     const ResponseBuffer& buffer = buffers_[buffer_];

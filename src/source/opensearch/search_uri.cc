@@ -100,7 +100,12 @@ Result<bool> SetConnection(const std::string& name, const std::string& value,
     }
   }
   if (name == "compress") {
-    ARROW_ASSIGN_OR_RAISE(connection->compress, ParseBool(name, value));
+    if (value == "auto") {
+      connection->compress = Compress::kAuto;
+      return true;
+    }
+    ARROW_ASSIGN_OR_RAISE(const bool on, ParseBool(name, value));
+    connection->compress = on ? Compress::kOn : Compress::kOff;
     return true;
   }
   if (name == "verify_certificate") {

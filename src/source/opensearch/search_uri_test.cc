@@ -78,6 +78,7 @@ TEST(ParseSearchUri, RefusesWhatItDoesNotKnow) {
   EXPECT_FALSE(Parse("opensearch://h:99999/i").ok());
   EXPECT_FALSE(Parse("opensearch://[::1/i").ok());
   EXPECT_FALSE(Parse("opensearch://h/i?compress=perhaps").ok());
+  EXPECT_TRUE(Parse("opensearch://h/i?compress=auto").ok());
   EXPECT_FALSE(Parse("opensearch://h/i?objects=heap").ok());
 }
 
