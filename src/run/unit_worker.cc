@@ -345,11 +345,13 @@ Status UnitWorker::ReadRows(const Task& task, Attempt& attempt, Reading& reading
   UnitReader& reader = *reading.reader;
   int64_t rows_read = 0, rows_passed = 0;
   bool complete = false;
-  // With a limit nobody knows how much is wanted; of a unit of one batch nothing is ahead.
+  // With a limit nobody knows how much is wanted; of a unit of one batch nothing is ahead; and a
+  // contract asks the reader where rows of the batch at hand came from.
   std::optional<ReadAhead> ahead;
   const int64_t unit_bytes = UnitMemoryBytes(attempt.table.record.dataset, task.unit.unit);
   const bool several = unit_bytes < 0 || unit_bytes > attempt.context.batch_bytes_max;
-  if (several && run_.ReadAheadBytes() > 0 && !attempt.limit.limited()) {
+  if (several && run_.ReadAheadBytes() > 0 && !attempt.limit.limited() &&
+      attempt.table.record.dataset.contract.empty()) {
     ahead.emplace(
         reader, [this] { return run_.ReadAheadBytes(); },
         [&attempt](int64_t rows, int64_t bytes) { attempt.Show(rows, bytes); });
