@@ -8,6 +8,7 @@
 #include <arrow/json/options.h>
 #include <arrow/json/reader.h>
 #include <arrow/table.h>
+#include <arrow/type_traits.h>
 #include <arrow/util/byte_size.h>
 #include <fmt/format.h>
 
@@ -39,7 +40,7 @@ std::shared_ptr<arrow::DataType> Settled(const std::shared_ptr<arrow::DataType>&
       arrow::FieldVector fields;
       for (const auto& field : type->fields())
         fields.push_back(field->WithType(Settled(field->type())));
-      return arrow::struct_(std::move(fields));
+      return arrow::struct_(fields);
     }
     default:
       return type;

@@ -87,7 +87,7 @@ Result<std::shared_ptr<arrow::Array>> AsTimes(const std::shared_ptr<arrow::Array
                                   list ? path : path + "." + type->field(i)->name(), pool));
     child = converted->data();
   }
-  return arrow::MakeArray(std::move(data));
+  return arrow::MakeArray(data);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include <algorithm>
 
 #include <arrow/io/file.h>
+#include <arrow/scalar.h>
+#include <arrow/type_traits.h>
 #include <arrow/util/byte_size.h>
 #include <fmt/format.h>
 #include <parquet/arrow/reader.h>
