@@ -189,3 +189,16 @@ def test_a_destination_as_libpq_writes_it(bulkhaul, database, load, sql):
     sql("DELETE FROM target")
     bulkhaul("resume", "again")
     assert sql("SELECT count(*) FROM target") == [(ROWS,)]
+
+
+def test_units_are_smaller_where_they_leave_no_trace(bulkhaul, database, tmp_path):
+    path = tmp_path / "rows.csv"
+    with open(path, "w") as file:
+        file.write("id,text\n")
+        file.writelines(f"{i},{'x' * 1000}\n" for i in range(40_000))
+
+    def units(destination):
+        return bulkhaul("plan", path, destination, "--output", "json").json["tables"][0]["units"]
+
+    assert units(tmp_path / "out") == 1  # of 64 MiB
+    assert units(database) == 3  # of 16 MiB

@@ -89,8 +89,10 @@ void SelectTables(const JobArguments& arguments, JobSpec* job) {
 
 // One file, or one glob of files, into a database: --table can only mean the table there.
 Status NameTarget(const JobArguments& arguments, JobSpec* job) {
-  if (arguments.tables.size() != 1 || job->tables.size() != 1 || job->options.Has("target_table") ||
-      !IsPostgres(job->destination_uri) || !IsOneTableOfFiles(job->source_uri)) {
+  if (arguments.tables.size() != 1 ||
+      arguments.tables[0].find_first_of("*?[") != std::string::npos || job->tables.size() != 1 ||
+      job->options.Has("target_table") || !IsPostgres(job->destination_uri) ||
+      !IsOneTableOfFiles(job->source_uri)) {
     return Status::OK();
   }
   job->tables.clear();
