@@ -217,8 +217,7 @@ TEST_F(ContractTest, RejectedRowsKeepTheirPlaceAndAllColumns) {
   EXPECT_EQ(WriteQuarantine(units, path).ValueOrDie(), 3);
   const auto file = arrow::io::ReadableFile::Open(path).ValueOrDie();
   auto reader = parquet::arrow::OpenFile(file, arrow::default_memory_pool()).ValueOrDie();
-  std::shared_ptr<arrow::Table> table;
-  ASSERT_TRUE(reader->ReadTable(&table).ok());
+  const auto table = reader->ReadTable().ValueOrDie();
   EXPECT_THAT(table->schema()->field_names(),
               ElementsAre("_file", "_line", "_row", "_column", "_rule", "_value", "id", "name"));
   const auto cell = [&](const char* column, int64_t row) {

@@ -3,12 +3,14 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <initializer_list>
 #include <utility>
 
 #include <arrow/io/memory.h>
 #include <arrow/ipc/options.h>
 #include <arrow/ipc/reader.h>
 #include <arrow/ipc/writer.h>
+#include <arrow/table.h>
 #include <arrow/util/base64.h>
 #include <arrow/util/byte_size.h>
 #include <arrow/util/compression.h>
@@ -41,11 +43,12 @@ Status WriteParquet(std::span<const std::string> serialized,
   for (const auto& text : serialized) {
     ARROW_ASSIGN_OR_RAISE(const auto reader, OpenSerialized(text));
     if (writer == nullptr) {
-      auto properties = parquet::WriterProperties::Builder().compression(arrow::Compression::ZSTD);
-      ARROW_ASSIGN_OR_RAISE(
-          writer, parquet::arrow::FileWriter::Open(
-                      *reader->schema(), arrow::default_memory_pool(), file, properties->build(),
-                      parquet::ArrowWriterProperties::Builder().store_schema()->build()));
+      const auto properties =
+          parquet::WriterProperties::Builder().compression(arrow::Compression::ZSTD)->build();
+      ARROW_ASSIGN_OR_RAISE(writer,
+                            parquet::arrow::FileWriter::Open(
+                                *reader->schema(), arrow::default_memory_pool(), file, properties,
+                                parquet::ArrowWriterProperties::Builder().store_schema()->build()));
     }
     ARROW_ASSIGN_OR_RAISE(const auto table, reader->ToTable());
     ARROW_RETURN_NOT_OK(writer->WriteTable(*table, kRowGroupRows));

@@ -245,7 +245,7 @@ def test_completion_script_is_valid_bash(bulkhaul, tmp_path):
         ["bash", "-c", f"source {script}; COMP_WORDS=(bulkhaul co); COMP_CWORD=1; _bulkhaul; "
          "echo ${COMPREPLY[*]}; COMP_WORDS=(bulkhaul copy --infinity c); COMP_CWORD=3; _bulkhaul; "
          "echo ${COMPREPLY[*]}"], capture_output=True, text=True, check=True)
-    assert done.stdout.split("\n")[:2] == ["copy completion", "clamp"]
+    assert done.stdout.split("\n")[:2] == ["copy contract completion", "clamp"]
 
 
 SLOW = "generator:preset=orders&rows=500000000"

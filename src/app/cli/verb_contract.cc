@@ -1,8 +1,14 @@
 // contract init, check, diff.
+#include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
 
 #include <arrow/io/file.h>
 #include <arrow/memory_pool.h>
@@ -134,8 +140,7 @@ Result<int> Init(const ContractRequest& request) {
 Result<std::string> RejectsText(const std::string& path) {
   ARROW_ASSIGN_OR_RAISE(const auto file, arrow::io::ReadableFile::Open(path));
   ARROW_ASSIGN_OR_RAISE(auto reader, parquet::arrow::OpenFile(file, arrow::default_memory_pool()));
-  std::shared_ptr<arrow::Table> table;
-  ARROW_RETURN_NOT_OK(reader->ReadTable(&table));
+  ARROW_ASSIGN_OR_RAISE(const auto table, reader->ReadTable());
   std::vector<std::vector<std::string>> rows;
   const auto shown = std::min<int64_t>(table->num_rows(), kRejectsShownMax);
   for (int64_t row = 0; row < shown; ++row) {
