@@ -326,7 +326,9 @@ Result<Dataset> DescribeDataset(const DatasetId& id, const std::string& pattern,
   for (const auto& file : list.files) dataset.estimated_bytes += file.bytes;
   ARROW_ASSIGN_OR_RAISE(auto plan, ReadPlan::Make(state, options));
   dataset.estimated_memory_bytes = MemoryBytes(description, *plan, dataset);
-  state.group_ends = GroupEnds(list.files, UnitBytesOf(dataset, options), options);
+  state.group_ends = GroupEnds(
+      list.files, UnitBytesOf(dataset, options.GetBytes("unit_bytes"), options.GetInt("units_max")),
+      options);
   state.files = std::move(list.files);
   dataset.source_state = state.ToJson();
   dataset.schema = plan->schema;

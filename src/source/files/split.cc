@@ -78,8 +78,8 @@ Result<std::vector<Cut>> CutsOf(const TableState& state, const DataFile& file, i
 
 }  // namespace
 
-int64_t UnitBytesOf(const Dataset& dataset, const Options& options) {
-  int64_t unit_bytes = options.GetBytes("unit_bytes");
+int64_t UnitBytesOf(const Dataset& dataset, int64_t wished, int64_t units_max) {
+  int64_t unit_bytes = wished;
   if (unit_bytes == 0 && dataset.estimated_memory_bytes > dataset.estimated_bytes) {
     const double expansion = static_cast<double>(dataset.estimated_memory_bytes) /
                              static_cast<double>(std::max<int64_t>(1, dataset.estimated_bytes));
@@ -87,7 +87,7 @@ int64_t UnitBytesOf(const Dataset& dataset, const Options& options) {
         std::clamp<int64_t>(static_cast<int64_t>(static_cast<double>(kUnitMemoryBytes) / expansion),
                             1, kUnitBytesDefault);
   }
-  return UnitBytesFor(dataset.estimated_bytes, unit_bytes, options.GetInt("units_max"));
+  return UnitBytesFor(dataset.estimated_bytes, unit_bytes, units_max);
 }
 
 Result<std::vector<WorkUnit>> SplitFiles(const Dataset& dataset, const TableState& state,
@@ -96,7 +96,7 @@ Result<std::vector<WorkUnit>> SplitFiles(const Dataset& dataset, const TableStat
   const int64_t total = std::max<int64_t>(1, dataset.estimated_bytes);
   const double row_bytes = static_cast<double>(total) /
                            static_cast<double>(std::max<int64_t>(1, dataset.estimated_rows));
-  const int64_t unit_bytes = UnitBytesOf(dataset, options);
+  const int64_t unit_bytes = UnitBytesOf(dataset, hint.unit_bytes, hint.units_max);
   const int64_t unit_rows =
       hint.unit_rows == 0
           ? 0

@@ -11,9 +11,9 @@
 
 namespace bulkhaul::files {
 
-// The size of a unit as stored: the option unit_bytes, else what is 64 MiB as stored or 48 MiB in
-// memory, whichever is less. Larger where the table would make more than units_max units. Pure.
-int64_t UnitBytesOf(const Dataset& dataset, const Options& options);
+// The size of a unit as stored: `wished`, or where that is 0 what is 64 MiB as stored or 48 MiB in
+// memory, whichever is less. Larger where the table would make more than `units_max` units. Pure.
+int64_t UnitBytesOf(const Dataset& dataset, int64_t wished, int64_t units_max);
 
 // One unit a group of files, several for a large file that can be cut.
 Result<std::vector<WorkUnit>> SplitFiles(const Dataset& dataset, const TableState& state,
