@@ -49,13 +49,14 @@ void MemoryMonitor::Run(std::stop_token stop) {
 }
 
 void MemoryMonitor::Check() {
+  // Around the sample too: an old one may not undo what a newer one has found.
+  std::lock_guard lock(check_mutex_);
   const int64_t resident = sample_();
   resident_bytes_ = resident;
   Raise(peak_bytes_, resident);
   for (int i = 0; i < kMemoryStages; ++i) {
     if (active_[i] > 0) Raise(stage_peaks_[i], resident);
   }
-  std::lock_guard lock(check_mutex_);
   const double share = static_cast<double>(resident) / static_cast<double>(limit_bytes_);
   if (share >= 0.8 && !warned_) {
     warned_ = true;
