@@ -140,14 +140,16 @@ json OptionsToJson(const Options& options) { return json::parse(options.ToJson()
 }  // namespace
 
 std::string WithoutSecrets(std::string_view uri) {
+  // Each made once: two threads that make a std::regex write to the same tables of the locale.
   static const std::regex masked_userinfo(R"(:\*\*\*@)");
   static const std::regex masked_parameter(R"(([?&])[A-Za-z_-]+=\*\*\*(?=&|$))");
   static const std::regex masked_keyword(R"(\s*[A-Za-z_-]+\s*=\s*\*\*\*)");
+  static const std::regex first_separators(R"(\?&+)"), separators("&&+");
   std::string text = std::regex_replace(Redact(uri), masked_userinfo, "@");
   text = std::regex_replace(text, masked_parameter, "$1");
   // What is left between the removed ones: "?&a=1&&b=2&" is "?a=1&b=2".
-  text = std::regex_replace(text, std::regex(R"(\?&+)"), "?");
-  if (text.find('?') != std::string::npos) text = std::regex_replace(text, std::regex("&&+"), "&");
+  text = std::regex_replace(text, first_separators, "?");
+  if (text.find('?') != std::string::npos) text = std::regex_replace(text, separators, "&");
   if (text != uri) {
     while (!text.empty() && (text.back() == '&' || text.back() == '?')) text.pop_back();
   }
