@@ -25,8 +25,8 @@ uint64_t Xxh3Of(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes
 std::string HashText(uint64_t hash) { return fmt::format("{:016x}", hash); }
 
 std::string HashName(std::string_view bytes) {
-  const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
-  return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
+  const Hash128 hash = WideHashOf(bytes);
+  return HashText(hash.high) + HashText(hash.low);
 }
 
 Hash128 WideHashOf(std::string_view bytes) {

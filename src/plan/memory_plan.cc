@@ -12,6 +12,29 @@ namespace {
 // Of a unit of a source that does not know its size, when eager is forced.
 constexpr int64_t kReadAheadBytesUnknown = 64 << 20;
 
+// What a job so planned holds at its height when its units, of `rows_bytes` together, are read
+// ahead whole; -1: not known.
+MemoryNeed NeedOf(const MemoryWishes& wishes, const MemoryPlan& plan, int64_t rows_bytes) {
+  MemoryNeed need;
+  need.fixed_bytes = wishes.fixed_bytes;
+  need.rows_bytes = rows_bytes;
+  need.buffer_bytes = plan.workers * plan.worker_bytes;
+  return need;
+}
+
+// MemoryWishes::read_ahead_bytes, for a largest unit of `unit_bytes` (-1: not known).
+int64_t ReadAheadWish(Strategy strategy, const MemoryPlan& plan, int64_t unit_bytes) {
+  switch (strategy) {
+    case Strategy::kEager:
+      return unit_bytes < 0 ? kReadAheadBytesUnknown : unit_bytes;
+    case Strategy::kLazy:
+      return kLazyBatches * plan.batch_bytes;
+    case Strategy::kStreaming:
+      return 0;
+  }
+  return 0;
+}
+
 }  // namespace
 
 int64_t ResolveMemoryBudget(const Options& options, int64_t available_bytes) {
@@ -79,24 +102,18 @@ Result<MemoryPlan> PlanMemory(const MemoryWishes& wishes) {
   return plan;
 }
 
-MemoryNeed NeedOf(const MemoryWishes& wishes, const MemoryPlan& plan, int64_t rows_bytes) {
-  MemoryNeed need;
-  need.fixed_bytes = wishes.fixed_bytes;
-  need.rows_bytes = rows_bytes;
-  need.buffer_bytes = plan.workers * plan.worker_bytes;
-  return need;
-}
-
-int64_t ReadAheadWish(Strategy strategy, const MemoryPlan& plan, int64_t unit_bytes) {
-  switch (strategy) {
-    case Strategy::kEager:
-      return unit_bytes < 0 ? kReadAheadBytesUnknown : unit_bytes;
-    case Strategy::kLazy:
-      return kLazyBatches * plan.batch_bytes;
-    case Strategy::kStreaming:
-      return 0;
-  }
-  return 0;
+Result<MemoryChoice> ChooseMemory(const Options& options, MemoryWishes wishes,
+                                  std::span<const int64_t> unit_bytes, int64_t machine_bytes) {
+  MemoryChoice choice;
+  ARROW_ASSIGN_OR_RAISE(choice.plan, PlanMemory(wishes));
+  const int64_t rows_bytes = LargestTogether(unit_bytes, choice.plan.workers);
+  ARROW_ASSIGN_OR_RAISE(choice.decision,
+                        DecideMemory(options, NeedOf(wishes, choice.plan, rows_bytes).total_bytes(),
+                                     MemoryForRows(options, machine_bytes)));
+  wishes.read_ahead_bytes =
+      ReadAheadWish(choice.decision.strategy, choice.plan, LargestTogether(unit_bytes, 1));
+  ARROW_ASSIGN_OR_RAISE(choice.plan, PlanMemory(wishes));
+  return choice;
 }
 
 }  // namespace bulkhaul

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -53,11 +54,13 @@ inline constexpr int64_t kTransformBytesMax = 256 << 20;
 // kUser with the least budget that works when one worker with the smallest batches does not. Pure.
 Result<MemoryPlan> PlanMemory(const MemoryWishes& wishes);
 
-// What a job so planned holds at its height when its units, of `rows_bytes` together, are read
-// ahead whole; -1: not known. Pure.
-MemoryNeed NeedOf(const MemoryWishes& wishes, const MemoryPlan& plan, int64_t rows_bytes);
-// MemoryWishes::read_ahead_bytes of the strategy, for a largest unit of `unit_bytes` (-1: not
-// known). Pure.
-int64_t ReadAheadWish(Strategy strategy, const MemoryPlan& plan, int64_t unit_bytes);
+struct MemoryChoice {
+  MemoryPlan plan;
+  MemoryDecision decision;
+};
+// The plan with the strategy that it allows and what that reads ahead: of units whose rows need
+// `unit_bytes` each (-1: not known), with `machine_bytes` as MemoryForRows() takes them. Pure.
+Result<MemoryChoice> ChooseMemory(const Options& options, MemoryWishes wishes,
+                                  std::span<const int64_t> unit_bytes, int64_t machine_bytes);
 
 }  // namespace bulkhaul

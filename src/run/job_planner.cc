@@ -426,12 +426,12 @@ void FindTwins(const RunContext& run, std::span<const std::unique_ptr<TableRun>>
     const Dataset& dataset = table->record.dataset;
     if (table->record.state != DatasetState::kPlanned || table->limit_rows > 0) continue;
     // What a contract saw of the rows belongs to one table.
-    if (!dataset.contract.empty()) continue;
-    auto options = nlohmann::json::parse(dataset.options.ToJson(), nullptr, false);
-    if (dataset.source_state.empty() || !options.is_object()) continue;
-    options.erase("output_name");
-    const std::string key = fmt::format("{}\n{}\n{}\n{}", planned.contains(table.get()),
-                                        table->record.epoch, options.dump(), dataset.source_state);
+    if (!dataset.contract.empty() || dataset.source_state.empty()) continue;
+    Options options = dataset.options;
+    (void)options.Set("output_name", std::string());
+    const std::string key =
+        fmt::format("{}\n{}\n{}\n{}", planned.contains(table.get()), table->record.epoch,
+                    options.ToJson(), dataset.source_state);
     const auto [place, added] = first.try_emplace(key, table.get());
     if (added) continue;
     table->twin_of = place->second;

@@ -250,17 +250,12 @@ Status JobRun::PlanCapacity() {
   }
   // A batch is compressed once more on its way into the cache.
   if (cache_) wishes.writer_bytes += wishes.batch_bytes;
-  ARROW_ASSIGN_OR_RAISE(run_.memory, PlanMemory(wishes));
   ARROW_ASSIGN_OR_RAISE(const auto sizes, UnitSizes());
-  const int64_t rows_bytes = LargestTogether(sizes, run_.memory.workers);
-  ARROW_ASSIGN_OR_RAISE(
-      decision_,
-      DecideMemory(spec_.options, NeedOf(wishes, run_.memory, rows_bytes).total_bytes(),
-                   MemoryForRows(spec_.options, AvailableMemoryBytes() + ResidentBytes())));
+  ARROW_ASSIGN_OR_RAISE(auto memory, ChooseMemory(spec_.options, wishes, sizes,
+                                                  AvailableMemoryBytes() + ResidentBytes()));
+  run_.memory = std::move(memory.plan);
+  decision_ = std::move(memory.decision);
   run_.strategy = decision_.strategy;
-  wishes.read_ahead_bytes =
-      ReadAheadWish(decision_.strategy, run_.memory, LargestTogether(sizes, 1));
-  ARROW_ASSIGN_OR_RAISE(run_.memory, PlanMemory(wishes));
   if (run_.parallelism.workers_start > 0 && run_.memory.workers > run_.parallelism.workers_start) {
     ConcurrencySettings settings;
     settings.start = run_.parallelism.workers_start;

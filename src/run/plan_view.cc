@@ -117,15 +117,10 @@ Result<JobPlan> PlanWithoutRunning(const JobSpec& spec, const JobId& job, Source
     wishes.transform_bytes_min = kTransformBytesMin;
     wishes.transform_bytes_max = kTransformBytesMax;
   }
-  ARROW_ASSIGN_OR_RAISE(MemoryPlan memory, PlanMemory(wishes));
-  const int64_t rows_bytes = LargestTogether(sizes, memory.workers);
-  ARROW_ASSIGN_OR_RAISE(
-      plan.decision,
-      DecideMemory(spec.options, NeedOf(wishes, memory, rows_bytes).total_bytes(),
-                   MemoryForRows(spec.options, AvailableMemoryBytes() + ResidentBytes())));
-  wishes.read_ahead_bytes =
-      ReadAheadWish(plan.decision.strategy, memory, LargestTogether(sizes, 1));
-  ARROW_ASSIGN_OR_RAISE(memory, PlanMemory(wishes));
+  ARROW_ASSIGN_OR_RAISE(auto choice, ChooseMemory(spec.options, wishes, sizes,
+                                                  AvailableMemoryBytes() + ResidentBytes()));
+  plan.decision = std::move(choice.decision);
+  const MemoryPlan& memory = choice.plan;
   plan.workers = memory.workers;
   plan.parallel_tables = std::min(parallelism.parallel_tables, memory.workers);
   plan.workers_per_table = std::min(parallelism.workers_per_table, memory.workers);

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/log.h"
 #include "base/secret.h"
 #include "base/units.h"
 
@@ -80,6 +81,11 @@ std::string AlignedTable(const std::vector<TextColumn>& columns,
   add_line([&](size_t i) { return columns[i].title; });
   for (const auto& row : rows) add_line([&](size_t i) { return row[i]; });
   return text;
+}
+
+Status StartLog(const Options& options, bool to_stderr) {
+  ARROW_ASSIGN_OR_RAISE(const auto level, LogLevelFromName(options.GetString("log_level")));
+  return InitLog(level, options.GetString("log_file"), to_stderr);
 }
 
 std::string CountOrUnknown(int64_t count) { return count < 0 ? "?" : FormatCount(count); }

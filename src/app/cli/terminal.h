@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "plan/options.h"
 
 namespace bulkhaul {
 
@@ -24,6 +25,9 @@ struct TextColumn {
 // the ends of lines; control characters are shown as '?'. Ends with a newline.
 std::string AlignedTable(const std::vector<TextColumn>& columns,
                          const std::vector<std::vector<std::string>>& rows);
+
+// As log_level and log_file say.
+Status StartLog(const Options& options, bool to_stderr);
 
 // -1 is "?".
 std::string CountOrUnknown(int64_t count);

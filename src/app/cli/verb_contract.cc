@@ -22,7 +22,6 @@
 #include "app/cli/terminal.h"
 #include "app/cli/verbs.h"
 #include "app/registry.h"
-#include "base/log.h"
 #include "base/secret.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -62,11 +61,6 @@ class ScratchFolder {
   explicit ScratchFolder(std::string path) : path_(std::move(path)) {}
   const std::string path_;
 };
-
-Status StartLog(const Options& options) {
-  ARROW_ASSIGN_OR_RAISE(const auto level, LogLevelFromName(options.GetString("log_level")));
-  return InitLog(level, options.GetString("log_file"), /*to_stderr=*/true);
-}
 
 // Reads everything once, as a job would, and keeps nothing.
 Result<JobReport> Scan(JobSpec spec, const std::string& state_folder, ScanSink& sink) {
@@ -299,7 +293,7 @@ bool IsContractFile(const std::string& word) {
 }  // namespace
 
 Result<int> RunContract(ContractRequest request) {
-  ARROW_RETURN_NOT_OK(StartLog(request.job.options));
+  ARROW_RETURN_NOT_OK(StartLog(request.job.options, /*to_stderr=*/true));
   if (request.files.size() > 1) return UsageError("contract takes a source and one contract");
   if (request.action == "init") return Init(request);
   if (request.action == "check") return Check(request);

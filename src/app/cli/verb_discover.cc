@@ -7,7 +7,6 @@
 #include "app/cli/terminal.h"
 #include "app/cli/verbs.h"
 #include "app/registry.h"
-#include "base/log.h"
 #include "base/secret.h"
 #include "base/units.h"
 
@@ -91,8 +90,7 @@ std::string ColumnsText(const Dataset& dataset) {
 
 Result<int> RunDiscover(const DiscoverRequest& request) {
   const auto& options = request.job.options;
-  ARROW_ASSIGN_OR_RAISE(const auto level, LogLevelFromName(options.GetString("log_level")));
-  ARROW_RETURN_NOT_OK(InitLog(level, options.GetString("log_file"), /*to_stderr=*/true));
+  ARROW_RETURN_NOT_OK(StartLog(options, /*to_stderr=*/true));
   ARROW_ASSIGN_OR_RAISE(auto source, MakeSource(request.job, "discover"));
   ARROW_ASSIGN_OR_RAISE(const auto datasets, source->Discover(Selector::FromJob(request.job)));
   if (OutputFormOf(options) == OutputForm::kJson) {

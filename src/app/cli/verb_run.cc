@@ -10,7 +10,6 @@
 #include "app/cli/terminal.h"
 #include "app/cli/verbs.h"
 #include "app/registry.h"
-#include "base/log.h"
 #include "commit/job_index.h"
 #include "run/runner.h"
 
@@ -27,11 +26,6 @@ Result<Ends> MakeEnds(const JobSpec& spec, const JobId& job) {
   ARROW_ASSIGN_OR_RAISE(ends.source, MakeSource(spec, job));
   ARROW_ASSIGN_OR_RAISE(ends.sink, MakeSink(spec, job));
   return ends;
-}
-
-Status StartLog(const Options& options, const ProgressView& view) {
-  ARROW_ASSIGN_OR_RAISE(const auto level, LogLevelFromName(options.GetString("log_level")));
-  return InitLog(level, options.GetString("log_file"), view.log_to_stderr);
 }
 
 Status WriteReport(const JobReport& report, const std::string& path) {
@@ -78,7 +72,7 @@ Result<int> RunJob(JobSpec spec, JobId job_id, bool resume) {
   ARROW_RETURN_NOT_OK(CheckJob(spec));
   const Options options = spec.options;
   const ProgressView view = MakeProgressView(options);
-  ARROW_RETURN_NOT_OK(StartLog(options, view));
+  ARROW_RETURN_NOT_OK(StartLog(options, view.log_to_stderr));
   StopSignals signals([&] { view.Say("stopping; once more to stop at once", ""); });
   ARROW_ASSIGN_OR_RAISE(auto ends, MakeEnds(spec, job_id));
   RunOptions run;
@@ -114,8 +108,7 @@ Result<int> RunCopy(JobSpec job) {
 Result<int> RunPlan(JobSpec job) {
   if (job.destination_uri.empty()) job.destination_uri = "exports";
   ARROW_RETURN_NOT_OK(CheckJob(job));
-  ARROW_ASSIGN_OR_RAISE(const auto level, LogLevelFromName(job.options.GetString("log_level")));
-  ARROW_RETURN_NOT_OK(InitLog(level, job.options.GetString("log_file"), /*to_stderr=*/true));
+  ARROW_RETURN_NOT_OK(StartLog(job.options, /*to_stderr=*/true));
   ARROW_ASSIGN_OR_RAISE(const auto job_id, NewJobId(job));
   ARROW_ASSIGN_OR_RAISE(auto ends, MakeEnds(job, job_id));
   const auto form = OutputFormOf(job.options);
