@@ -29,6 +29,13 @@ constexpr char kProperties[] = R"({
   "x":{"type":"nested","properties":{"a":{"type":"long"},"t":{"type":"date"},
        "y":{"type":"nested","properties":{"k":{"type":"keyword"}}}}}})";
 
+// Those whose doc values are what the documents have.
+constexpr char kDocValueProperties[] = R"({
+  "i8":{"type":"byte"},"i64":{"type":"long"},"u64":{"type":"unsigned_long"},"d":{"type":"double"},
+  "b":{"type":"boolean"},"k":{"type":"keyword"},"n":{"type":"date_nanos"},
+  "t":{"type":"date","format":"strict_date_optional_time||epoch_second||dd/MMM/yyyy[:HH:mm:ss[ Z]]"},
+  "o":{"properties":{"a":{"type":"long"},"p":{"properties":{"q":{"type":"keyword"}}}}}})";
+
 [[noreturn]] void Die(const std::string& why) {
   std::fprintf(stderr, "%s\n", why.c_str());
   std::abort();
@@ -36,14 +43,18 @@ constexpr char kProperties[] = R"({
 
 PageLayout PickLayout(uint8_t choice) {
   LayoutOptions options;
-  if (choice & 1) options.array_fields = {"i64", "k", "g", "o.a", "t", "b", "bin", "x.a"};
-  if (choice & 2) options.arrays = ArrayForm::kFirst;
+  options.doc_values = choice & 64;
+  if (!options.doc_values) {
+    if (choice & 1) options.array_fields = {"i64", "k", "g", "o.a", "t", "b", "bin", "x.a"};
+    if (choice & 2) options.arrays = ArrayForm::kFirst;
+    options.extra = choice & 8;
+  }
   if (choice & 4) options.misfit = OnMisfitValue::kNull;
-  if (choice & 8) options.extra = options.id = options.index = options.routing = true;
+  options.id = options.index = options.routing = choice & 8;
   if (choice & 16) options.objects = ObjectForm::kStruct;
   if (choice & 32) options.excess_digits = OnExcessDigits::kTruncate;
-  if (choice & 64) options.doc_values = true;
-  return search::testing::LayoutOf(kProperties, options).ValueOrDie();
+  return search::testing::LayoutOf(options.doc_values ? kDocValueProperties : kProperties, options)
+      .ValueOrDie();
 }
 
 std::shared_ptr<arrow::RecordBatch> Decode(SearchPageDecoder* decoder, std::string_view page,
