@@ -26,6 +26,7 @@ namespace opensearch {
 namespace {
 
 constexpr int64_t kUnitDocumentsOfAuto = 500'000;
+constexpr int64_t kPagesLeast = 20;  // of a unit
 constexpr int64_t kIntervalsMax = 100'000;
 
 std::optional<std::string> Environment(const std::string& name) {
@@ -202,7 +203,12 @@ class OpenSearchSource : public Source {
     // asked for only where what a unit reads outweighs the filter that cutting costs the server.
     const int64_t workers = job_options_.GetInt("workers");
     wishes.units_wanted = 2 * (workers > 0 ? workers : kWorkersMax);
-    if (workers == 0) wishes.unit_documents_least = kUnitDocumentsOfAuto;
+    if (workers == 0) {
+      wishes.unit_documents_least = kUnitDocumentsOfAuto;
+    } else if (const int64_t page = options.GetInt("page_documents"); page > 0) {
+      // Small pages are many waits for the server, which more units have at the same time.
+      wishes.unit_documents_least = std::min(wishes.unit_documents_least, kPagesLeast * page);
+    }
     const std::string& slice = options.GetString("slice");
     wishes.cut_by_time =
         slice != "none" && options.GetString("split") != "none" && options.GetInt("limit") == 0;

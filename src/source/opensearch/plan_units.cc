@@ -151,17 +151,26 @@ std::vector<TimeRange> CutByBuckets(const std::vector<TimeRange>& ranges,
                                     std::span<const TimeBucket> buckets, int64_t documents) {
   std::vector<TimeRange> cut;
   for (TimeRange range : ranges) {
-    int64_t gathered = 0;
+    int64_t total = 0;
     for (const auto& bucket : buckets) {
-      if (bucket.begin_ms >= range.end_ms) break;
-      // The cut is before the bucket that would make the unit too large.
-      if (gathered > 0 && gathered + bucket.documents > documents &&
-          bucket.begin_ms > range.begin_ms) {
+      if (range.Contains(bucket.begin_ms)) total += bucket.documents;
+    }
+    // Units alike, and not full ones with a small rest: that would be a worker's last one.
+    const int64_t units = std::max<int64_t>(1, (total + documents / 2) / documents);
+    int64_t before = 0, cuts = 0;
+    for (const auto& bucket : buckets) {
+      if (!range.Contains(bucket.begin_ms)) continue;
+      // The next cut belongs at the share of `cuts` + 1 units: here is nearer than behind.
+      if (cuts + 1 < units && before > 0 &&
+          static_cast<double>(before) + static_cast<double>(bucket.documents) / 2 >=
+              static_cast<double>(total) * static_cast<double>(cuts + 1) /
+                  static_cast<double>(units)) {
         cut.push_back({range.begin_ms, bucket.begin_ms});
         range.begin_ms = bucket.begin_ms;
-        gathered = 0;
+        // A bucket may hold several shares.
+        cuts = std::max(cuts + 1, before * units / total);
       }
-      if (bucket.begin_ms >= range.begin_ms) gathered += bucket.documents;
+      before += bucket.documents;
     }
     cut.push_back(range);
   }

@@ -26,11 +26,15 @@ TEST(ParseSlice, KnowsNamesAndDurations) {
   EXPECT_FALSE(ParseSlice("0").ok());
 }
 
-TEST(CutByBuckets, CutsBeforeTheBucketThatIsTooMuch) {
+TEST(CutByBuckets, MakesUnitsAlike) {
   const std::vector<TimeBucket> buckets = {{0, 60}, {10, 30}, {20, 30}, {30, 200}, {40, 1}};
-  EXPECT_THAT(
-      CutByBuckets({{0, 50}}, buckets, 100),
-      ElementsAre(TimeRange{0, 20}, TimeRange{20, 30}, TimeRange{30, 40}, TimeRange{40, 50}));
+  EXPECT_THAT(CutByBuckets({{0, 50}}, buckets, 100),
+              ElementsAre(TimeRange{0, 30}, TimeRange{30, 40}, TimeRange{40, 50}));
+  std::vector<TimeBucket> even;
+  for (int64_t begin = 0; begin < 66; ++begin) even.push_back({begin, 10});
+  EXPECT_THAT(CutByBuckets({{0, 66}}, even, 100),
+              ElementsAre(TimeRange{0, 9}, TimeRange{9, 19}, TimeRange{19, 28}, TimeRange{28, 38},
+                          TimeRange{38, 47}, TimeRange{47, 57}, TimeRange{57, 66}));
   EXPECT_THAT(CutByBuckets({{0, 50}}, buckets, 1000), ElementsAre(TimeRange{0, 50}));
 }
 

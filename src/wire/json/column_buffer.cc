@@ -1,6 +1,6 @@
 #include "wire/json/column_buffer.h"
 
-#include <limits>
+#include <algorithm>
 
 #include <arrow/type.h>
 
@@ -193,6 +193,7 @@ void ListRows::Clear() {
 
 ColumnBuffer::ColumnBuffer(const ColumnSpec& spec, arrow::MemoryPool* pool)
     : spec_(&spec),
+      kind_(spec.kind),
       type_(PageLayout().TypeOf(spec)),
       is_list_(type_->id() == arrow::Type::LIST),
       values_(spec.kind, ElementType(spec), pool),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -29,6 +30,32 @@ class ValueBuffer {
   }
   Status AppendBool(bool value);
   Status AppendBytes(std::string_view bytes);
+
+  // The same where there is room already: false, and nothing appended, where there is none. What a
+  // decoder calls for nearly all values; the functions above then make room.
+  template <typename T>
+  bool TryAppendFixed(T value) {
+    if (values_.capacity() - values_.length() < static_cast<int64_t>(sizeof(T))) return false;
+    if (!MarkedValid()) return false;
+    values_.UnsafeAppend(&value, sizeof(T));
+    return true;
+  }
+  bool TryAppendBool(bool value) {
+    if (bits_.capacity() <= bits_.length() || !MarkedValid()) return false;
+    bits_.UnsafeAppend(value);
+    return true;
+  }
+  bool TryAppendBytes(std::string_view bytes) {
+    const auto size = static_cast<int64_t>(bytes.size());
+    const int64_t begin = values_.length();
+    if (values_.capacity() - begin < size || offsets_.capacity() <= offsets_.length() ||
+        begin > std::numeric_limits<int32_t>::max() || !MarkedValid()) {
+      return false;
+    }
+    offsets_.UnsafeAppend(static_cast<int32_t>(begin));
+    values_.UnsafeAppend(bytes.data(), size);
+    return true;
+  }
   Status AppendPoint(double latitude, double longitude);
   Status AppendNulls(int64_t count);
 
@@ -55,6 +82,14 @@ class ValueBuffer {
   Status MarkValid() {
     ++length_;
     return null_count_ == 0 ? Status::OK() : validity_.Append(true);
+  }
+  bool MarkedValid() {
+    if (null_count_ > 0) {
+      if (validity_.capacity() <= validity_.length()) return false;
+      validity_.UnsafeAppend(true);
+    }
+    ++length_;
+    return true;
   }
   Status AppendOffset();
 
@@ -103,10 +138,13 @@ class ColumnBuffer {
                                                     arrow::MemoryPool* pool);
 
   const ColumnSpec& spec() const { return *spec_; }
+  ColumnKind kind() const { return kind_; }
   const DateFormat& date_format() const { return *date_format_; }  // kTimestamp only
   bool is_list() const { return is_list_; }
   // Whether row `row` has a value.
   bool occupied(int64_t row) const { return rows_ > row; }
+  // Whether values() takes the value of `row` next, without BeginRow().
+  bool is_at(int64_t row) const { return rows_ == row && !is_list_; }
   // Before the value of `row` is appended to values(); not where it is occupied.
   Status BeginRow(int64_t row) {
     if (rows_ < row) ARROW_RETURN_NOT_OK(AppendNullRows(row - rows_));
@@ -133,6 +171,7 @@ class ColumnBuffer {
   void ForgetRows();
 
   const ColumnSpec* spec_;
+  ColumnKind kind_;
   std::optional<DateFormat> date_format_;
   std::shared_ptr<arrow::DataType> type_;
   bool is_list_;

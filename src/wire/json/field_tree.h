@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <string>
@@ -30,6 +31,8 @@ class FieldNode {
   bool is_nested_list = false;
   bool skipped = false;  // nothing here is wanted: mapped, but no column here or below
   bool is_object() const { return !children_.empty(); }
+  // Whether column `column` takes scalars: not a list of nested objects.
+  bool is_column() const { return column >= 0 && !is_nested_list; }
 
   // The place of `path` below this node, made where it is missing.
   FieldNode* Make(std::string_view path);
@@ -40,6 +43,15 @@ class FieldNode {
 
   // Before the keys of one object.
   void Rewind() { expected_ = 0; }
+  // The node of a key that stands where it stood before; nullptr where it does not, or no mapping
+  // has it.
+  FieldNode* FindExpected(std::string_view raw_key) {
+    if (expected_ >= learned_.size()) return nullptr;
+    const Learned& guess = learned_[expected_];
+    if (guess.node == nullptr || !SameText(guess.raw_key, raw_key)) return nullptr;
+    ++expected_;
+    return guess.node;
+  }
   // The node of a key as the document writes it, "a.b" included; nullptr when no mapping has it.
   // False when the key's escapes are none.
   bool Find(std::string_view raw_key, FieldNode** node);
@@ -50,6 +62,23 @@ class FieldNode {
     FieldNode* node;
   };
   FieldNode* Resolve(std::string_view key);
+  // Keys are short: comparing them here costs less than calling memcmp.
+  static bool SameText(std::string_view a, std::string_view b) {
+    const size_t size = a.size();
+    if (size != b.size()) return false;
+    if (size > 16) return a == b;
+    const auto same = [&]<typename Word>(Word) {
+      Word first_a, first_b, last_a, last_b;
+      std::memcpy(&first_a, a.data(), sizeof(Word));
+      std::memcpy(&first_b, b.data(), sizeof(Word));
+      std::memcpy(&last_a, a.data() + size - sizeof(Word), sizeof(Word));
+      std::memcpy(&last_b, b.data() + size - sizeof(Word), sizeof(Word));
+      return ((first_a ^ first_b) | (last_a ^ last_b)) == 0;
+    };
+    if (size >= 8) return same(uint64_t{});
+    if (size >= 4) return same(uint32_t{});
+    return size == 0 || (a[0] == b[0] && a[size / 2] == b[size / 2] && a[size - 1] == b[size - 1]);
+  }
 
   std::map<std::string, std::unique_ptr<FieldNode>, std::less<>> children_;
   std::vector<Learned> learned_;  // in the order of their first appearance

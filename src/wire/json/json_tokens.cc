@@ -127,6 +127,14 @@ Status TokenCursor::Error(const char* expected) const {
   return BrokenJson(fmt::format("{} should stand", expected), position());
 }
 
+Status TokenCursor::KeyError() {
+  if (peek() != '"') return Error("a key");
+  const std::string_view token = TokenAt(next_);
+  if (token.size() < 2 || token.back() != '"') return Error("a key");
+  ++next_;
+  return Error("':'");
+}
+
 Status TokenCursor::TakeScalar(std::string_view* token) {
   if (next_ >= count_) return Error("a value");
   const std::string_view text = TokenAt(next_);
@@ -195,7 +203,7 @@ Status TokenCursor::CopyCompact(std::string* out) {
       if (peek() != (first == '{' ? '}' : ']')) {
         if (first == '[') continue;
         std::string_view key;
-        ARROW_RETURN_NOT_OK(TakeKey(&key));
+        if (!TakeKey(&key)) return KeyError();
         if (!EscapesAreValid(key)) return Error("a key");
         out->append("\"").append(key).append("\":");
         continue;
@@ -220,7 +228,7 @@ Status TokenCursor::CopyCompact(std::string* out) {
     ++next_;
     if (open.back() == '{') {
       std::string_view key;
-      ARROW_RETURN_NOT_OK(TakeKey(&key));
+      if (!TakeKey(&key)) return KeyError();
       if (!EscapesAreValid(key)) return Error("a key");
       out->append("\"").append(key).append("\":");
     }

@@ -57,7 +57,9 @@ class TokenCursor {
   // A place to come back to.
   uint32_t mark() const { return next_; }
   void ReturnTo(uint32_t mark) { next_ = mark; }
-  // The token here without the white space behind it, and past it. Not at the end.
+  // The token here without the white space behind it. Not at the end.
+  std::string_view Token() const { return TokenAt(next_); }
+  // The same, and past it.
   std::string_view Take() {
     const std::string_view token = TokenAt(next_);
     ++next_;
@@ -66,6 +68,15 @@ class TokenCursor {
   Status Error(const char* expected) const;
   // A scalar that may stand here: a string with its quotes, a number, true, false, null.
   Status TakeScalar(std::string_view* token);
+  // The string that stands here, with its quotes; false, and nothing done, where none does.
+  bool TryTakeString(std::string_view* token) {
+    if (peek() != '"') return false;
+    const std::string_view text = TokenAt(next_);
+    if (text.size() < 2 || text.back() != '"') return false;
+    *token = text;
+    ++next_;
+    return true;
+  }
   // Past the value here, of any kind. Its inside is checked for balance only.
   Status Skip();
   // The text of the value here, and past it.
@@ -77,17 +88,23 @@ class TokenCursor {
   // must go past the value.
   template <typename Member>
   Status ForEachMember(const Member& member) {
+    return ForEachMember([](std::string_view) { return false; }, member);
+  }
+  // The same, where `try_member` is asked first: true when it went past the value, false when
+  // nothing was done. A Status costs more than many a value.
+  template <typename TryMember, typename Member>
+  Status ForEachMember(const TryMember& try_member, const Member& member) {
     if (peek() != '{') return Error("an object");
     ++next_;
     if (peek() == '}') return ++next_, Status::OK();
     for (;;) {
       std::string_view key;
-      ARROW_RETURN_NOT_OK(TakeKey(&key));
-      ARROW_RETURN_NOT_OK(member(key));
-      const char behind = peek();
+      if (!TakeKey(&key)) return KeyError();
+      if (!try_member(key)) ARROW_RETURN_NOT_OK(member(key));
+      if (TakeComma()) continue;
+      if (peek() != '}') return Error("',' or '}'");
       ++next_;
-      if (behind == '}') return Status::OK();
-      if (behind != ',') return --next_, Error("',' or '}'");
+      return Status::OK();
     }
   }
   template <typename Element>
@@ -105,22 +122,29 @@ class TokenCursor {
   }
 
  private:
-  std::string_view TokenAt(uint32_t token) const {
+  [[gnu::always_inline]] std::string_view TokenAt(uint32_t token) const {
     const uint32_t begin = positions_[token];
     size_t end = token + 1 < count_ ? positions_[token + 1] : text_.size();
     while (end > begin + 1 && static_cast<unsigned char>(text_[end - 1]) <= ' ') --end;
     return text_.substr(begin, end - begin);
   }
-  // The key here and the ':' behind it.
-  [[gnu::always_inline]] Status TakeKey(std::string_view* key) {
-    if (peek() != '"') return Error("a key");
-    const std::string_view token = TokenAt(next_);
-    if (token.size() < 2 || token.back() != '"') return Error("a key");
-    *key = token.substr(1, token.size() - 2);
+  // The key here and the ':' behind it. False, and KeyError() says why, where they do not stand
+  // here: a Status for each key costs more than reading it.
+  [[gnu::always_inline]] bool TakeKey(std::string_view* key) {
+    if (next_ + 1 >= count_ || text_[positions_[next_ + 1]] != ':') return false;
+    const char* const token = text_.data() + positions_[next_];
+    size_t size = positions_[next_ + 1] - positions_[next_];
+    while (size > 1 && static_cast<unsigned char>(token[size - 1]) <= ' ') --size;
+    if (size < 2 || token[0] != '"' || token[size - 1] != '"') return false;
+    *key = std::string_view(token + 1, size - 2);
+    next_ += 2;
+    return true;
+  }
+  Status KeyError();
+  [[gnu::always_inline]] bool TakeComma() {
+    if (next_ >= count_ || text_[positions_[next_]] != ',') return false;
     ++next_;
-    if (peek() != ':') return Error("':'");
-    ++next_;
-    return Status::OK();
+    return true;
   }
 
   std::string_view text_;

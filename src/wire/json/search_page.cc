@@ -158,7 +158,11 @@ Status SearchPageDecoder::Impl::DecodeHits(TokenCursor* cursor, PageSummary* sum
 Status SearchPageDecoder::Impl::DecodeHit(TokenCursor* cursor, std::string_view* sort) {
   hit_ = Hit();
   extra_.clear();
-  ARROW_RETURN_NOT_OK(cursor->ForEachMember([&](std::string_view key) -> Status {
+  const auto try_member = [&](std::string_view key) {
+    return (key == "_id" && cursor->TryTakeString(&hit_.id)) ||
+           (key == "_index" && cursor->TryTakeString(&hit_.index));
+  };
+  ARROW_RETURN_NOT_OK(cursor->ForEachMember(try_member, [&](std::string_view key) -> Status {
     if (key == "_source") {
       hit_.has_document = true;
       if (layout_.doc_values) return cursor->Skip();
@@ -283,9 +287,16 @@ Status SearchPageDecoder::Impl::DecodeObject(FieldNode* node, TokenCursor* curso
     return BrokenJson("objects at 1000 levels", cursor->position());
   }
   node->Rewind();
-  return cursor->ForEachMember([&](std::string_view raw_key) -> Status {
-    FieldNode* child;
-    if (!node->Find(raw_key, &child)) return cursor->Error("a key with valid escapes before this");
+  FieldNode* child = nullptr;
+  const auto try_member = [&](std::string_view raw_key) {
+    child = node->FindExpected(raw_key);
+    return child != nullptr && child->is_column() && child->nested_in == nested_ &&
+           values_.TryAppend(level_->rows(), &level_->column(child->column), cursor);
+  };
+  return cursor->ForEachMember(try_member, [&](std::string_view raw_key) -> Status {
+    if (child == nullptr && !node->Find(raw_key, &child)) {
+      return cursor->Error("a key with valid escapes before this");
+    }
     if (child == nullptr) return DecodeUnmapped(*node, raw_key, cursor);
     return DecodeNode(child, cursor, depth);
   });

@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -30,12 +31,90 @@ int64_t UnitsASecond(DateUnit unit) {
   return unit == DateUnit::kMilli ? 1'000 : unit == DateUnit::kMicro ? 1'000'000 : 1'000'000'000;
 }
 
+// The inside of a string without escapes.
+bool IsPlainString(std::string_view token, std::string_view* text) {
+  if (token.size() < 2 || token.front() != '"' || token.back() != '"') return false;
+  *text = token.substr(1, token.size() - 2);
+  return std::memchr(text->data(), '\\', text->size()) == nullptr;
+}
+
+template <typename Integer>
+bool TryAppendInteger(std::string_view token, ValueBuffer* values) {
+  int64_t value;
+  return ParsePlainInteger(token, &value) && std::in_range<Integer>(value) &&
+         values->TryAppendFixed(static_cast<Integer>(value));
+}
+
+template <typename Real>
+bool TryAppendReal(std::string_view token, ValueBuffer* values) {
+  Real value;
+  return ParsePlainReal(token, &value) && values->TryAppendFixed(value);
+}
+
+// False for what AppendTimestamp() has something to say about.
+bool TryTimestamp(std::string_view text, const ColumnBuffer& column, int64_t* value) {
+  const auto instant = column.date_format().Parse(text);
+  if (!instant) return false;
+  const int64_t units = UnitsASecond(column.spec().unit);
+  const auto nanos_a_unit = static_cast<int32_t>(1'000'000'000 / units);
+  return instant->nanos % nanos_a_unit == 0 &&
+         !__builtin_mul_overflow(instant->seconds, units, value) &&
+         !__builtin_add_overflow(*value, instant->nanos / nanos_a_unit, value);
+}
+
 }  // namespace
 
 Status ValueError(std::string message) { return UserError(std::move(message), kValueCode); }
 bool IsValueError(const Status& status) {
   const std::string code = CodeOf(status);
   return code == kValueCode || code == kSurplusCode;
+}
+
+[[gnu::flatten]] bool ValueDecoder::TryAppend(int64_t row, ColumnBuffer* column,
+                                              TokenCursor* cursor) {
+  if (!column->is_at(row) || cursor->at_end()) return false;
+  const std::string_view token = cursor->Token();
+  ValueBuffer& values = column->values();
+  std::string_view text;
+  bool appended = false;
+  switch (column->kind()) {
+    case ColumnKind::kText:
+      appended = IsPlainString(token, &text) && values.TryAppendBytes(text);
+      break;
+    case ColumnKind::kInt8:
+      appended = TryAppendInteger<int8_t>(token, &values);
+      break;
+    case ColumnKind::kInt16:
+      appended = TryAppendInteger<int16_t>(token, &values);
+      break;
+    case ColumnKind::kInt32:
+      appended = TryAppendInteger<int32_t>(token, &values);
+      break;
+    case ColumnKind::kInt64:
+      appended = TryAppendInteger<int64_t>(token, &values);
+      break;
+    case ColumnKind::kFloat:
+      appended = TryAppendReal<float>(token, &values);
+      break;
+    case ColumnKind::kDouble:
+      appended = TryAppendReal<double>(token, &values);
+      break;
+    case ColumnKind::kBool:
+      appended = (token == "true" || token == "false") && values.TryAppendBool(token[0] == 't');
+      break;
+    case ColumnKind::kTimestamp: {
+      int64_t value;
+      appended = IsPlainString(token, &text) && TryTimestamp(text, *column, &value) &&
+                 values.TryAppendFixed(value);
+      break;
+    }
+    default:
+      break;
+  }
+  if (!appended) return false;
+  column->EndRow();
+  cursor->Advance();
+  return true;
 }
 
 Status ValueDecoder::AppendValue(int64_t row, ColumnBuffer* column, TokenCursor* cursor) {
@@ -53,27 +132,11 @@ Status ValueDecoder::AppendValue(int64_t row, ColumnBuffer* column, TokenCursor*
     std::string_view token;
     return cursor->TakeScalar(&token);  // the row is null unless another value follows
   }
-  if (!column->is_list() && first != '[' && first != '{' && !column->occupied(row)) {
-    return AppendSingle();
-  }
   if (column->is_list()) {
     ARROW_RETURN_NOT_OK(column->OpenList(row));
     return first == '[' && kind != ColumnKind::kGeoPoint ? AppendElements(0) : AppendOne(0);
   }
   return AppendOne(0);
-}
-
-// What nearly all values are: AppendOne() without what arrays and objects need.
-Status ValueDecoder::AppendSingle() {
-  const uint32_t begin = cursor_->mark();
-  ARROW_RETURN_NOT_OK(column_->BeginRow(row_));
-  std::string_view token;
-  ARROW_RETURN_NOT_OK(cursor_->TakeScalar(&token));
-  const int64_t before = column_->values().length();
-  Status status = AppendScalar(token);
-  if (!status.ok()) ARROW_RETURN_NOT_OK(OrNull(std::move(status), begin));
-  if (column_->values().length() > before) column_->EndRow();
-  return Status::OK();
 }
 
 Status ValueDecoder::OrNull(Status status, uint32_t begin) {

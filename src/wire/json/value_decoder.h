@@ -29,6 +29,10 @@ class ValueDecoder {
  public:
   explicit ValueDecoder(const PageLayout& layout) : layout_(layout) {}
 
+  // The fast way for what nearly all values are: the first of its row, a scalar as the servers
+  // write them. False, and nothing done, for all others: AppendValue() takes them.
+  bool TryAppend(int64_t row, ColumnBuffer* column, TokenCursor* cursor);
+
   // The value at the cursor, which goes past it. Several calls for one row add up: objects in
   // arrays, "a.b" beside {"a": {"b"}}. Errors of values say neither document nor field: the caller
   // does, for IsValueError().
@@ -63,7 +67,6 @@ class ValueDecoder {
   // A value in a place of its own: the row, or an element of its list.
   Status AppendOne(int depth);
   Status AppendAtom();
-  Status AppendSingle();
   // Another value for a row that has one.
   Status AppendSurplus();
   Status DecodeText(std::string_view token, std::string_view* text);
