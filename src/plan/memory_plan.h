@@ -27,6 +27,8 @@ struct MemoryWishes {
   int64_t transform_bytes_min = 0, transform_bytes_max = 0;
   // Rows of one unit that are read ahead of its writer: so many, or what is left. 0: none.
   int64_t read_ahead_bytes = 0;
+  // AvailableCores(). A thread that reads ahead wants one that no worker has. 0: as many as needed.
+  int cores = 0;
 };
 
 struct MemoryPlan {

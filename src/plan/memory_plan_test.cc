@@ -58,6 +58,27 @@ TEST(MemoryPlan, ReadsAheadInWhatIsLeft) {
   EXPECT_EQ(plan.worker_bytes, 40 * kMiB);
 }
 
+TEST(ChooseMemory, ReadsAheadOnlyWithACoreThatNoWorkerHas) {
+  const std::vector<int64_t> units(8, 40 * kMiB);
+  Options options;
+  const auto ahead = [&](int workers, int cores, std::span<const int64_t> of) {
+    const auto choice =
+        ChooseMemory(options, {.budget_bytes = 4096 * kMiB, .workers = workers, .cores = cores}, of,
+                     8192 * kMiB);
+    EXPECT_EQ(choice->decision.strategy, Strategy::kEager);
+    EXPECT_EQ(choice->plan.read_ahead_bytes == 0,
+              choice->decision.reason.find("have every core") != std::string::npos);
+    return choice->plan.read_ahead_bytes;
+  };
+  EXPECT_EQ(ahead(2, 4, units), 40 * kMiB);
+  EXPECT_EQ(ahead(4, 4, units), 0);
+  EXPECT_EQ(ahead(2, 0, units), 40 * kMiB);
+  // Of one unit there is one worker.
+  EXPECT_EQ(ahead(2, 2, std::span(units).first(1)), 40 * kMiB);
+  ASSERT_TRUE(options.Set("strategy", std::string("eager")).ok());
+  EXPECT_EQ(ahead(4, 4, units), 40 * kMiB);
+}
+
 TEST(MemoryPlan, RefusesABudgetThatNothingFits) {
   const auto plan = PlanMemory({.budget_bytes = 8 * kMiB, .workers = 2, .writer_bytes = 16 * kMiB});
   EXPECT_EQ(KindOf(plan.status()), ErrorKind::kUser);

@@ -241,6 +241,7 @@ Status JobRun::PlanCapacity() {
   wishes.fixed_bytes = memory_limit_bytes_ - budget_.limit_bytes();
   wishes.workers = run_.parallelism.workers;
   wishes.workers_least = run_.parallelism.workers_start;
+  wishes.cores = limits.cores;
   wishes.batch_bytes = spec_.options.GetBytes("batch_bytes");
   wishes.writer_bytes = run_.sink_traits.writer_bytes;
   if (std::any_of(tables_.begin(), tables_.end(),

@@ -111,6 +111,7 @@ Result<JobPlan> PlanWithoutRunning(const JobSpec& spec, const JobId& job, Source
   wishes.fixed_bytes = ResidentBytes();
   wishes.workers = parallelism.workers;
   wishes.workers_least = parallelism.workers_start;
+  wishes.cores = limits.cores;
   wishes.batch_bytes = spec.options.GetBytes("batch_bytes");
   wishes.writer_bytes = sink_traits.writer_bytes;
   if (holds_rows) {
