@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include <arrow/buffer.h>
 #include <arrow/json/options.h>
 #include <arrow/json/reader.h>
 #include <arrow/table.h>
