@@ -2,8 +2,10 @@
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <string_view>
 
 #include <arrow/array/builder_binary.h>
+#include <arrow/array/builder_primitive.h>
 #include <arrow/type_traits.h>
 #include <arrow/util/decimal.h>
 
@@ -195,7 +197,8 @@ class TextExtreme : public Accumulator {
       if (input.IsNull(row)) continue;
       const std::string_view value = input.GetView(row);
       State& kept = states_[groups[i]];
-      if (kept.seen && !(greatest_ ? kept.value < value : value < kept.value)) continue;
+      const int order = value.compare(kept.value);
+      if (kept.seen && (greatest_ ? order <= 0 : order >= 0)) continue;
       constexpr size_t kInside = 15;  // std::string keeps these in itself
       const auto outside = [](size_t capacity) {
         return capacity > kInside ? static_cast<int64_t>(capacity) + 16 : 0;

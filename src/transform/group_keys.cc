@@ -207,7 +207,13 @@ Status KeyColumn::Encode(const arrow::Array& array, bool truncated, std::span<ui
       continue;
     }
     *at++ = kValue;
-    const uint8_t* from = values == nullptr ? nullptr : values + row * width_;
+    uint8_t bit = 0;
+    const uint8_t* from = &bit;
+    if (values != nullptr) {
+      from = values + row * width_;
+    } else {
+      bit = static_cast<const arrow::BooleanArray&>(array).Value(index) ? 1 : 0;
+    }
     uint8_t cut_value[8];
     if (cut) {
       int64_t time = 0;
@@ -230,7 +236,7 @@ Status KeyColumn::Encode(const arrow::Array& array, bool truncated, std::span<ui
     }
     switch (form_) {
       case Form::kBool:
-        *at = static_cast<const arrow::BooleanArray&>(array).Value(index) ? 1 : 0;
+        *at = bit;
         break;
       case Form::kFloat:
         width_ == 4 ? EncodeFloat<uint32_t>(from, at) : EncodeFloat<uint64_t>(from, at);

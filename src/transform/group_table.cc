@@ -126,7 +126,7 @@ Status GroupTable::Add(const arrow::RecordBatch& batch, arrow::MemoryPool* pool)
 
 Status GroupTable::AddPartial(const arrow::RecordBatch& batch, arrow::MemoryPool* pool) {
   if (batch.num_rows() == 0) return Status::OK();
-  const auto columns = batch.columns();
+  const auto& columns = batch.columns();
   const std::span all(columns);
   ARROW_RETURN_NOT_OK(group_keys_->Encode(all.first(key_columns_.size()), batch.num_rows(),
                                           /*truncated=*/true, pool, &encoded_));

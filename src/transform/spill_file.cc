@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include <arrow/buffer.h>
 #include <arrow/io/memory.h>
 #include <arrow/ipc/dictionary.h>
 #include <arrow/ipc/reader.h>
