@@ -332,9 +332,12 @@ std::string JobReport::ToText() const {
       fmt::format("job {} {}{}\n", job_id, JobStateName(state), error.empty() ? "" : ": " + error);
   text += fmt::format("  {} → {} ({})\n\n", source, destination, format);
   for (const auto& table : tables) text += TableLine(table);
-  text += fmt::format("\n  {} of {} tables, {} rows, {} received, {} in {} files, {}\n",
-                      tables_published, tables.size(), FormatCount(rows), FormatBytes(source_bytes),
-                      FormatBytes(stored_bytes), files, FormatDurationMs(wall_ms));
+  // A database has no files.
+  text += fmt::format("\n  {} of {} tables, {} rows, {} received, {} {}, {}\n", tables_published,
+                      tables.size(), FormatCount(rows), FormatBytes(source_bytes),
+                      FormatBytes(stored_bytes),
+                      files > 0 ? fmt::format("in {} files", files) : std::string("written"),
+                      FormatDurationMs(wall_ms));
   text += fmt::format("  {} rows/s, {:.1f} MB/s, {:.0f} tables/min, {:.0f} units/min\n",
                       FormatCount(static_cast<int64_t>(RowsPerSecond())), MegabytesPerSecond(),
                       TablesPerMinute(), UnitsPerMinute());
