@@ -56,6 +56,18 @@ TEST(Text, IdsDiffer) {
   EXPECT_EQ(ids.begin()->size(), 12u);
 }
 
+TEST(Text, CountsABytesOccurrences) {
+  EXPECT_EQ(CountByte("", 'a'), 0u);
+  EXPECT_EQ(CountByte(std::string(100'000, 'a'), 'a'), 100'000u);
+  EXPECT_TRUE(rc::check("as std::count does", [] {
+    const auto text = *rc::gen::container<std::string>(rc::gen::element('a', 'b', '\0', '\xff'));
+    const auto from = *rc::gen::inRange<size_t>(0, text.size() + 1);
+    const auto tail = std::string_view(text).substr(from);
+    RC_ASSERT(CountByte(tail, '\xff') ==
+              static_cast<size_t>(std::count(tail.begin(), tail.end(), '\xff')));
+  }));
+}
+
 TEST(Text, Utf8) {
   EXPECT_TRUE(IsValidUtf8("größe"));
   EXPECT_FALSE(IsValidUtf8("\xff"));

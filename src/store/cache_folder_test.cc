@@ -124,8 +124,8 @@ TEST_F(CacheFolderTest, OldEntriesAreNotGivenOut) {
   auto folder = Open();
   Keep(*folder, "a", "rows");
   const int64_t stored_ms = folder->List().ValueOrDie()[0].stored_ms;
-  while (std::chrono::system_clock::now() <
-         std::chrono::sys_time(std::chrono::milliseconds(stored_ms + 2))) {
+  while (std::chrono::system_clock::now() < std::chrono::sys_time<std::chrono::milliseconds>(
+                                                std::chrono::milliseconds(stored_ms + 2))) {
   }
   auto brief = CacheFolder::Open(root_, {INT64_MAX, 1}).ValueOrDie();
   EXPECT_EQ(Content(*brief, "a"), "-");

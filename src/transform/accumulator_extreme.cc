@@ -4,6 +4,7 @@
 #include <string>
 
 #include <arrow/array/builder_binary.h>
+#include <arrow/type_traits.h>
 #include <arrow/util/decimal.h>
 
 #include "transform/accumulator_kinds.h"

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <limits>
 
+#include <arrow/type_traits.h>
 #include <arrow/util/decimal.h>
 #include <fmt/format.h>
 

@@ -6,6 +6,7 @@
 #include <arrow/compute/cast.h>
 #include <arrow/compute/exec.h>
 #include <arrow/scalar.h>
+#include <arrow/type_traits.h>
 #include <fmt/format.h>
 
 #include "plan/type_name.h"

@@ -48,7 +48,7 @@ void Check(benchmark::State& state, const char* columns) {
   dataset.contract = std::string("columns: {") + columns + "}";
   auto contract = ContractTransform::Make(dataset).ValueOrDie();
   if (!contract->Bind(batch->schema()).ok()) return state.SkipWithError("Bind");
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     if (!contract->Apply(batch, arrow::default_memory_pool()).ok()) {
       return state.SkipWithError("Apply");
     }
@@ -73,7 +73,7 @@ void Unique(benchmark::State& state) {
   const auto batch = Rows();
   RowMarks marks;
   marks.Reset(kRows);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     UniqueKeys keys("/dev/null", kRows + 1);
     benchmark::DoNotOptimize(keys.Add(*batch->column(0), marks, 0, 0));
   }

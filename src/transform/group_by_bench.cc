@@ -42,7 +42,7 @@ void Group(benchmark::State& state, std::vector<const char*> columns, uint64_t d
                          {AggregateFunction::kSum, "price", "sum"},
                          {AggregateFunction::kMean, "tax", "mean"}};
   auto table = GroupTable::Make(grouping, batch->schema()).ValueOrDie();
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     if (!table->Add(*batch, arrow::default_memory_pool()).ok()) state.SkipWithError("Add");
   }
   state.SetItemsProcessed(state.iterations() * kRows);

@@ -10,6 +10,7 @@
 #include <arrow/compute/cast.h>
 #include <arrow/compute/exec.h>
 #include <arrow/extension_type.h>
+#include <arrow/type_traits.h>
 #include <arrow/util/bitmap_builders.h>
 #include <fmt/format.h>
 

@@ -5,6 +5,7 @@
 
 #include <arrow/api.h>
 #include <arrow/compute/cast.h>
+#include <arrow/type_traits.h>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 

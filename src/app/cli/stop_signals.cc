@@ -2,15 +2,12 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "app/cli/terminal.h"
 
 namespace bulkhaul {
 namespace {
-
-constexpr int64_t kPollMs = 100;
 
 sigset_t StopSet() {
   sigset_t set;
@@ -28,9 +25,8 @@ StopSignals::StopSignals(std::function<void()> say) {
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   watcher_ = std::jthread([this, say = std::move(say)](std::stop_token ended) {
     const sigset_t watched = StopSet();
-    const timespec poll = {0, kPollMs * 1'000'000};
-    while (!ended.stop_requested()) {
-      if (sigtimedwait(&watched, nullptr, &poll) < 0) continue;
+    for (int signal; sigwait(&watched, &signal) == 0;) {
+      if (ended.stop_requested()) return;
       if (stop_.stop_requested()) {
         static constexpr char kText[] = "\nstopped at once; bulkhaul resume goes on\n";
         [[maybe_unused]] const auto written = write(STDERR_FILENO, kText, sizeof(kText) - 1);
@@ -44,6 +40,8 @@ StopSignals::StopSignals(std::function<void()> say) {
 
 StopSignals::~StopSignals() {
   watcher_.request_stop();
+  // To that thread alone, which has it blocked: it only ends the wait.
+  pthread_kill(watcher_.native_handle(), SIGTERM);
   watcher_.join();
   const sigset_t set = StopSet();
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);

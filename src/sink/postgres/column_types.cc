@@ -3,6 +3,7 @@
 #include <regex>
 
 #include <arrow/extension_type.h>
+#include <arrow/type_traits.h>
 #include <arrow/util/key_value_metadata.h>
 #include <fmt/format.h>
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <mutex>
 
+#include <arrow/array/data.h>
 #include <arrow/table.h>
 #include <fmt/format.h>
 

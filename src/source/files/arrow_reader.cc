@@ -1,6 +1,7 @@
 // Arrow IPC: the file format, which is cut by its batches, and the stream format.
 #include <algorithm>
 
+#include <arrow/buffer.h>
 #include <arrow/io/file.h>
 #include <arrow/ipc/reader.h>
 #include <arrow/util/byte_size.h>

@@ -298,8 +298,7 @@ Result<std::vector<TextCut>> FindCsvCuts(const std::string& text, const DataFile
       const size_t from = static_cast<size_t>(std::max<int64_t>(0, offsets[next] - 1 - at));
       const size_t found = csv::ScanToRowEnd(piece, layout.dialect, from, &state);
       const size_t used = found == std::string_view::npos ? piece.size() : found + 1;
-      line += std::count(piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(used),
-                         layout.dialect.row_end);
+      line += static_cast<int64_t>(CountByte(piece.substr(0, used), layout.dialect.row_end));
       piece.remove_prefix(used);
       at += static_cast<int64_t>(used);
       if (found == std::string_view::npos) break;

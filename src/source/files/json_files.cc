@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include <arrow/buffer.h>
 #include <arrow/json/options.h>
 #include <arrow/json/reader.h>
 #include <arrow/table.h>
@@ -271,7 +272,8 @@ class JsonPartReader : public PartReader {
       ARROW_ASSIGN_OR_RAISE(
           const int64_t read,
           plain->ReadAt(at, std::min(kCountBytes, part_.begin - at), buffer.data()));
-      lines += std::count(buffer.begin(), buffer.begin() + read, '\n');
+      lines += static_cast<int64_t>(
+          CountByte(std::string_view(buffer).substr(0, static_cast<size_t>(read)), '\n'));
     }
     return lines;
   }

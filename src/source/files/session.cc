@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <arrow/array/util.h>
+#include <arrow/scalar.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "base/units.h"
 #include "source/files/text_stream.h"
 
@@ -65,8 +66,7 @@ Status TextChunks::Fill() {
 }
 
 void TextChunks::Consume(size_t bytes, char row_end) {
-  const char* const at = buffer_.data() + begin_;
-  line_ += std::count(at, at + bytes, row_end);
+  line_ += static_cast<int64_t>(CountByte({buffer_.data() + begin_, bytes}, row_end));
   begin_ += bytes;
 }
 

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include <arrow/buffer.h>
 #include <arrow/io/compressed.h>
 #include <arrow/io/file.h>
 #include <arrow/util/compression.h>
@@ -198,7 +199,7 @@ Result<std::shared_ptr<arrow::io::InputStream>> OpenStored(const DataFile& file,
   ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::util::Codec> codec,
                         arrow::util::Codec::Create(type));
   ARROW_ASSIGN_OR_RAISE(auto unpacked,
-                        arrow::io::CompressedInputStream::Make(codec.get(), std::move(counted)));
+                        arrow::io::CompressedInputStream::Make(codec.get(), counted));
   return unpacked;
 }
 

@@ -6,6 +6,7 @@
 #include <arrow/compute/api.h>
 #include <arrow/compute/expression.h>
 #include <arrow/compute/initialize.h>
+#include <arrow/type_traits.h>
 #include <fmt/format.h>
 
 #include "base/text.h"

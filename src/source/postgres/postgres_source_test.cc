@@ -15,7 +15,6 @@ namespace {
 
 using test::PostgresClient;
 using test::PostgresServer;
-using testing::HasSubstr;
 
 class PostgresSourceTest : public testing::Test {
  protected:

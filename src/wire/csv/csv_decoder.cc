@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <arrow/type_traits.h>
 #include <fmt/format.h>
 
 #include "base/text.h"

@@ -46,7 +46,7 @@ std::unique_ptr<CsvDecoder> LineitemDecoder() {
 void DecodeLineitem(benchmark::State& state) {
   const std::string text = Lineitem();
   const auto decoder = LineitemDecoder();
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     if (!decoder->Index(text, true, 1).ok()) state.SkipWithError("index");
     auto batch = decoder->Decode(0, decoder->rows());
     if (!batch.ok()) state.SkipWithError(batch.status().ToString().c_str());
@@ -60,7 +60,7 @@ BENCHMARK(DecodeLineitem);
 // What finding the places to cut a large file costs.
 void ScanForCuts(benchmark::State& state) {
   const std::string text = Lineitem();
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     CsvScanState scan;
     benchmark::DoNotOptimize(ScanToRowEnd(text, CsvDialect{}, text.size(), &scan));
   }

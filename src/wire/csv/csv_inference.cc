@@ -152,8 +152,10 @@ Result<CsvType> ColumnInference::Decide(const std::string& column) const {
       }
       chosen = &pattern;
     }
-    decided.date_format = chosen->format;
-    return as(chosen->date_only ? arrow::date32() : arrow::timestamp(arrow::TimeUnit::MICRO));
+    if (chosen != nullptr) {
+      decided.date_format = chosen->format;
+      return as(chosen->date_only ? arrow::date32() : arrow::timestamp(arrow::TimeUnit::MICRO));
+    }
   }
   decided.nulls.clear();
   return as(arrow::utf8());

@@ -163,7 +163,7 @@ void EncodeLineitem(benchmark::State& state) {
   CopyEncoder encoder(std::move(columns));
   ByteBuffer out;
   int64_t bytes = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     for (int64_t row = 0; row < batch->num_rows(); row += CopyEncoder::kBlockRows) {
       out.Clear();
       const int64_t rows = std::min(CopyEncoder::kBlockRows, batch->num_rows() - row);

@@ -42,13 +42,13 @@ std::shared_ptr<arrow::RecordBatch> BatchOf(const std::shared_ptr<arrow::Array>&
   return arrow::RecordBatch::Make(arrow::schema({arrow::field("c", array->type())}), rows, {array});
 }
 
-Result<std::string> EncodeOne(std::shared_ptr<arrow::Array> array, const ColumnSpec& target,
+Result<std::string> EncodeOne(const std::shared_ptr<arrow::Array>& array, const ColumnSpec& target,
                               const EncodeOptions& options = {}) {
-  return EncodeTuples(*BatchOf(std::move(array)), {target}, options);
+  return EncodeTuples(*BatchOf(array), {target}, options);
 }
 
-std::string ErrorOf(std::shared_ptr<arrow::Array> array, const ColumnSpec& target) {
-  const auto encoded = EncodeOne(std::move(array), target);
+std::string ErrorOf(const std::shared_ptr<arrow::Array>& array, const ColumnSpec& target) {
+  const auto encoded = EncodeOne(array, target);
   return encoded.ok() ? "no error" : encoded.status().message();
 }
 

@@ -179,6 +179,7 @@ bool EncodeIntegerAsNumeric(const EncodePlan& plan, const arrow::ArrayData& arra
   int64_t value = 0;
   switch (array.type->id()) {
     case arrow::Type::INT8:
+      // A number, no character. NOLINTNEXTLINE(bugprone-signed-char-misuse)
       value = array.GetValues<int8_t>(1)[row];
       break;
     case arrow::Type::INT16:
