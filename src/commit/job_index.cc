@@ -240,6 +240,7 @@ Result<JobStatus> ReadJobStatus(const JobEntry& entry) {
   if (!fs::exists(entry.folder + "/ledger.db")) return status;
   ARROW_ASSIGN_OR_RAISE(auto ledger, Ledger::OpenReadOnly(entry.folder));
   ARROW_ASSIGN_OR_RAISE(const auto records, ledger->Datasets());
+  ARROW_ASSIGN_OR_RAISE(const auto order, ledger->ReadOrder());
   for (const auto& record : records) {
     TableStatus table;
     table.dataset = record.dataset.id;
@@ -252,6 +253,12 @@ Result<JobStatus> ReadJobStatus(const JobEntry& entry) {
     table.rows = record.receipt ? record.receipt->rows : totals.rows;
     table.stored_bytes = record.receipt ? record.receipt->bytes : totals.stored_bytes;
     if (record.receipt) table.location = record.receipt->location;
+    if (const auto before = order.find(record.index); before != order.end()) {
+      for (const auto& [index, named] : before->second) {
+        if (records[static_cast<size_t>(index)].state == DatasetState::kPublished) continue;
+        table.waits_for.push_back(named);
+      }
+    }
     status.tables.push_back(std::move(table));
   }
   return status;
@@ -261,6 +268,10 @@ std::string JobStatus::ToJson() const {
   json value = json::parse(entry.ToJson());
   auto list = json::array();
   for (const auto& table : tables) {
+    auto waits_for = json::array();
+    for (const auto& earlier : table.waits_for) {
+      waits_for.push_back({{"table", earlier.table}, {"reason", earlier.reason}});
+    }
     list.push_back({{"schema", table.dataset.schema},
                     {"name", table.dataset.name},
                     {"state", table.state},
@@ -270,6 +281,7 @@ std::string JobStatus::ToJson() const {
                     {"rows", table.rows},
                     {"stored_bytes", table.stored_bytes},
                     {"location", table.location},
+                    {"waits_for", std::move(waits_for)},
                     {"error", table.error}});
   }
   value["table_states"] = std::move(list);
@@ -292,6 +304,11 @@ std::string JobStatus::ToText() const {
                         table.state, table.units.done, table.units.units, FormatCount(table.rows),
                         FormatBytes(table.stored_bytes));
     if (!table.error.empty()) text += fmt::format("    {}\n", table.error);
+    for (const auto& earlier : table.waits_for) {
+      text +=
+          fmt::format("    {} {}\n", table.state == "staged" ? "waits for" : "is published after",
+                      earlier.ToString());
+    }
   }
   return text;
 }

@@ -75,6 +75,7 @@ struct TableStatus {
   UnitCounts units;
   int64_t rows = 0, stored_bytes = 0;
   std::string location, error;
+  std::vector<ComesAfter> waits_for;  // tables that are published before it, and are not yet
 };
 struct JobStatus {
   JobEntry entry;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
+#include <nlohmann/json.hpp>
 
 #include "base/crash_point.h"
 #include "base/text.h"
@@ -16,7 +17,10 @@
 namespace bulkhaul {
 namespace {
 
+using nlohmann::json;
+
 constexpr int64_t kVersion = 1;
+constexpr char kOrderKey[] = "order";
 
 constexpr char kTables[] = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -356,6 +360,36 @@ Status Ledger::SetMeta(const std::string& key, const std::string& value) {
   return Change([&](Database& database) {
     return database.Change("INSERT OR REPLACE INTO meta VALUES (?, ?)", {key, value}).status();
   });
+}
+
+Status Ledger::SaveOrder(const Order& order) {
+  json value = json::object();
+  for (const auto& [index, before] : order) {
+    json& list = value[std::to_string(index)] = json::array();
+    for (const auto& [earlier, named] : before) {
+      list.push_back({{"index", earlier}, {"table", named.table}, {"reason", named.reason}});
+    }
+  }
+  return SetMeta(kOrderKey, value.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
+Result<Ledger::Order> Ledger::ReadOrder() {
+  ARROW_ASSIGN_OR_RAISE(const std::string text, Meta(kOrderKey));
+  Order order;
+  if (text.empty()) return order;
+  try {
+    const json saved = json::parse(text);
+    for (const auto& [index, before] : saved.items()) {
+      for (const auto& one : before) {
+        order[std::stoll(index)].push_back(
+            {one.at("index").get<int64_t>(),
+             {one.at("table").get<std::string>(), one.at("reason").get<std::string>()}});
+      }
+    }
+  } catch (const std::exception& error) {
+    return BugError(fmt::format("the order of tables in the ledger is damaged: {}", error.what()));
+  }
+  return order;
 }
 
 Status Ledger::Remove() {

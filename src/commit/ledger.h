@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -58,6 +59,12 @@ struct DatasetRecord {
   std::optional<std::string> journal;  // the sink's, from kPublishing on
   std::optional<CommitReceipt> receipt;
   std::string started_at, finished_at;  // UTC: first unit begun, published
+};
+
+// A dataset that is published before another one.
+struct EarlierDataset {
+  int64_t index = 0;
+  ComesAfter named;
 };
 
 struct UnitRecord {
@@ -162,6 +169,10 @@ class Ledger {
   // The job's own journal: "manifest" once every dataset is published, "done" at the end.
   Status SetMeta(const std::string& key, const std::string& value);
   Result<std::string> Meta(const std::string& key);  // "" when there is none
+  // By dataset, those that are published before it; for `status`.
+  using Order = std::map<int64_t, std::vector<EarlierDataset>>;
+  Status SaveOrder(const Order& order);
+  Result<Order> ReadOrder();
   // Closes and removes the ledger's files; the lock is held until this object goes.
   Status Remove();
 

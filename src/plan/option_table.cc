@@ -296,6 +296,9 @@ constexpr OptionSpec kOptions[] = {
      "table: each table appears when it is done; job: all appear at the end; unit: rows appear as "
      "they come (PostgreSQL, if_exists: append).",
      "table|job|unit"},
+    {"after", kList, "", kTableScope, "Output",
+     "Tables of the job that are published before this one, by name or glob; where the database "
+     "has foreign keys it is known without."},
     {"merge_small_parts", kBytes, "0", kBoth, "Output",
      "Join neighbouring parts until each has about this many bytes; 0: one part a unit.", "", 0},
     {"single_file", kBool, "false", kBoth, "Output", "One file a table, made with bounded memory."},

@@ -181,6 +181,10 @@ void ReadStates(Fields& fields, StagedResult* result) {
 
 std::string DatasetId::ToString() const { return schema.empty() ? name : schema + "." + name; }
 
+std::string ComesAfter::ToString() const {
+  return reason.empty() ? table : table + " (" + reason + ")";
+}
+
 std::string SchemaToJson(const arrow::Schema& schema) {
   auto buffer = arrow::ipc::SerializeSchema(schema);
   // Fails only when memory is exhausted or the schema holds a type that IPC cannot carry.

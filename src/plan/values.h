@@ -32,6 +32,13 @@ struct DatasetId {
 inline constexpr char kSourceTypeKey[] = "bulkhaul.source_type";  // as the source writes the type
 inline constexpr char kCommentKey[] = "bulkhaul.comment";
 
+// That a table is published after another one, for people.
+struct ComesAfter {
+  std::string table;
+  std::string reason;            // "foreign key orders_customer_fkey"; "" where the user said so
+  std::string ToString() const;  // "public.customers (foreign key orders_customer_fkey)"
+};
+
 // One thing to move: a table, a view, a query.
 struct Dataset {
   DatasetId id;

@@ -85,9 +85,11 @@ class FaultySink : public Sink {
   std::function<Status(const CommitRequest&)> on_commit, after_commit;
   std::function<Status()> on_commit_job;
   std::function<SinkTraits(SinkTraits)> traits;
+  std::function<Result<SinkPlace>(const DatasetPlan&)> place;
 
   SinkTraits Traits() const override { return traits ? traits(sink_->Traits()) : sink_->Traits(); }
   Result<SinkPlan> Prepare(const DatasetPlan& plan, bool dry_run) override;
+  Result<SinkPlace> PlaceOf(const DatasetPlan& plan) override;
   Result<std::unique_ptr<UnitWriter>> Begin(const DatasetPlan& plan, const WorkUnit& unit,
                                             const AttemptId& attempt,
                                             const std::shared_ptr<arrow::Schema>& schema,

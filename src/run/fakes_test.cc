@@ -236,6 +236,9 @@ class FaultyWriter : public UnitWriter {
 Result<SinkPlan> FaultySink::Prepare(const DatasetPlan& plan, bool dry_run) {
   return sink_->Prepare(plan, dry_run);
 }
+Result<SinkPlace> FaultySink::PlaceOf(const DatasetPlan& plan) {
+  return place ? place(plan) : sink_->PlaceOf(plan);
+}
 Result<std::unique_ptr<UnitWriter>> FaultySink::Begin(const DatasetPlan& plan, const WorkUnit& unit,
                                                       const AttemptId& attempt,
                                                       const std::shared_ptr<arrow::Schema>& schema,

@@ -205,11 +205,11 @@ Status PlanUnits(RunContext& run, const Epoch& epoch, std::vector<TableRun*>& ta
   std::map<const TableRun*, std::vector<WorkUnit>> of_twins;
   for (TableRun* table : tables) {
     if (run.control.stopping()) return run.control.reason();
+    if (table->stop.stop_requested()) continue;  // with a table before it, or its twin
     DatasetRecord& record = table->record;
     std::vector<WorkUnit> units;
     Status status;
     if (table->twin_of != nullptr) {
-      if (table->stop.stop_requested()) continue;
       units = UnitsForTwin(of_twins[table->twin_of], record);
     } else {
       status = RetryTransient(run, "plan " + record.dataset.id.ToString(), [&]() -> Status {

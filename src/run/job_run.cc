@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "base/units.h"
 #include "run/contract_plan.h"
+#include "run/table_order.h"
 #include "run/transforms.h"
 #include "run/unit_worker.h"
 #include "store/folders.h"
@@ -196,6 +197,8 @@ Status JobRun::Prepare() {
   std::vector<const TableRun*> shown;
   for (const auto& table : tables_) shown.push_back(table.get());
   progress_.SetTables(std::move(shown), memory_limit_bytes_);
+  ARROW_RETURN_NOT_OK(OrderTables(run_, tables_));
+  std::erase_if(to_plan, [](const TableRun* table) { return table->stop.stop_requested(); });
   if (!to_plan.empty()) ARROW_RETURN_NOT_OK(BeginEpoch(std::move(to_plan)));
   return PlanCapacity();
 }
@@ -435,6 +438,7 @@ Status JobRun::RenewLostEpochs() {
     }
     ARROW_ASSIGN_OR_RAISE(lost, TablesOfNewEpoch(run_, tables_, std::move(lost)));
     ARROW_RETURN_NOT_OK(BeginEpoch(std::move(lost)));
+    RemoveFollowers();
   }
   for (TableRun* table : concerned) {
     // What is staged or published no longer depends on the view.

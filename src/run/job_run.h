@@ -54,6 +54,8 @@ class JobRun {
   // False: this worker ends, because there is no connection for it.
   bool RunTask(UnitWorker& worker, const Task& task);
   bool HandleFailure(Task task, const Status& status);
+  // Failed with a table that comes before them: nothing of them is waited for.
+  void RemoveFollowers();
   void NoteUnit(const Task& task, int64_t rows, int64_t elapsed_ms);
   bool ShouldRetire(const Status& status);
   void WatchViews(std::stop_token stop);

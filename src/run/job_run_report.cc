@@ -56,6 +56,9 @@ void JobRun::AddTableReport(JobReport& report, const TableRun& table) {
   entry.epoch = record.epoch;
   entry.earlier_run = table.published_before;
   entry.explanations = table.explanations;
+  for (const auto& [earlier, reason] : table.after) {
+    entry.after.push_back({earlier->Name(), reason});
+  }
   entry.rejected_to = table.rejected_to;
   if (table.epoch) entry.snapshot = table.epoch->snapshot.description;
   if (table.started_ms >= 0) {

@@ -52,9 +52,9 @@ void JobRun::Work(int number) {
 bool JobRun::RunTask(UnitWorker& worker, const Task& task) {
   TableRun& table = *task.table;
   if (task.kind == TaskKind::kFinish) {
-    auto more = FinishStage(run_, table, [this](TableRun* twin) { scheduler_->AddUnits(twin); });
-    if (!more.ok()) return HandleFailure(task, more.status());
-    scheduler_->FinishDone(task, *more);
+    auto next = FinishStage(run_, table, [this](TableRun* twin) { scheduler_->AddUnits(twin); });
+    if (!next.ok()) return HandleFailure(task, next.status());
+    scheduler_->FinishDone(task, *next);
     return true;
   }
   const auto before = std::chrono::steady_clock::now();
@@ -152,7 +152,14 @@ bool JobRun::HandleFailure(Task task, const Status& status) {
   }
   FailTable(run_, table, status);
   scheduler_->Drop(task);
+  RemoveFollowers();
   return true;
+}
+
+void JobRun::RemoveFollowers() {
+  for (const auto& table : tables_) {
+    if (!table->after.empty() && table->stop.stop_requested()) scheduler_->Remove(table.get());
+  }
 }
 
 void JobRun::WatchViews(std::stop_token stop) {

@@ -14,6 +14,7 @@
 #include "plan/splitting.h"
 #include "run/contract_plan.h"
 #include "run/job_planner.h"
+#include "run/table_order.h"
 #include "run/transforms.h"
 
 namespace bulkhaul {
@@ -37,9 +38,12 @@ int64_t EstimatedUnits(Source& source, const DatasetRecord& record, const SinkTr
       bytes, UnitBytesFor(bytes, options.GetBytes("unit_bytes"), options.GetInt("units_max")));
 }
 
-PlannedTable Describe(Source& source, Sink& sink, const JobId& job, DatasetRecord record,
-                      std::stop_token stop, std::vector<int64_t>* sizes) {
+Result<PlannedTable> Describe(Source& source, Sink& sink, const JobId& job, DatasetRecord record,
+                              std::stop_token stop, std::vector<int64_t>* sizes,
+                              TableToOrder* to_order) {
   PlannedTable planned;
+  to_order->id = record.dataset.id;
+  to_order->after = record.dataset.options.GetList("after");
   planned.dataset = record.dataset.id;
   planned.kind = record.dataset.kind;
   planned.output_name = record.output_name;
@@ -57,10 +61,30 @@ PlannedTable Describe(Source& source, Sink& sink, const JobId& job, DatasetRecor
   } else {
     planned.notes.push_back("would be refused: " + MessageOf(place.status()));
   }
+  ARROW_ASSIGN_OR_RAISE(to_order->place, PlaceOf(sink, table->plan));
   return planned;
 }
 
+Status AddOrder(std::span<const TableToOrder> to_order, std::vector<PlannedTable>* planned) {
+  ARROW_ASSIGN_OR_RAISE(const auto order, FindOrder(to_order));
+  for (size_t i = 0; i < order.size(); ++i) {
+    for (const auto& [earlier, reason] : order[i]) {
+      (*planned)[i].after.push_back({to_order[earlier].Name(), reason});
+    }
+  }
+  const auto cycle = FindCycle(order);
+  for (const size_t table : cycle) {
+    (*planned)[table].notes.push_back("would be refused: " +
+                                      MessageOf(CycleError(to_order, order, cycle)));
+  }
+  return Status::OK();
+}
+
 nlohmann::json Json(const PlannedTable& table) {
+  auto after = nlohmann::json::array();
+  for (const auto& earlier : table.after) {
+    after.push_back({{"table", earlier.table}, {"reason", earlier.reason}});
+  }
   return {{"schema", table.dataset.schema},
           {"name", table.dataset.name},
           {"kind", table.kind},
@@ -70,6 +94,7 @@ nlohmann::json Json(const PlannedTable& table) {
           {"estimated_rows", table.estimated_rows},
           {"estimated_bytes", table.estimated_bytes},
           {"units", table.units},
+          {"after", std::move(after)},
           {"notes", table.notes}};
 }
 
@@ -93,15 +118,19 @@ Result<JobPlan> PlanWithoutRunning(const JobSpec& spec, const JobId& job, Source
   ARROW_ASSIGN_OR_RAISE(auto records, MakeRecords(spec, std::move(datasets)));
   bool holds_rows = false;
   std::vector<int64_t> sizes;
+  std::vector<TableToOrder> to_order;
   for (auto& record : records) {
     if (stop.stop_requested()) return CancelledError();
     holds_rows = holds_rows || HoldsRows(record.dataset);
-    plan.tables.push_back(Describe(source, sink, job, std::move(record), stop, &sizes));
+    ARROW_ASSIGN_OR_RAISE(auto planned, Describe(source, sink, job, std::move(record), stop, &sizes,
+                                                 &to_order.emplace_back()));
+    plan.tables.push_back(std::move(planned));
     const PlannedTable& table = plan.tables.back();
     plan.estimated_rows += std::max<int64_t>(0, table.estimated_rows);
     plan.estimated_bytes += std::max<int64_t>(0, table.estimated_bytes);
     plan.units += table.units;
   }
+  ARROW_RETURN_NOT_OK(AddOrder(to_order, &plan.tables));
   const ParallelismLimits limits{AvailableCores(), source_traits.connections_max,
                                  sink_traits.connections_max, source_traits.workers_default,
                                  source_traits.workers_max};
@@ -180,6 +209,10 @@ std::string JobPlan::ToText() const {
     text += fmt::format("  {:<36} ~{:>14} rows  ~{:>10}  {:>5} units  {}\n",
                         table.dataset.ToString(), known(table.estimated_rows, FormatCount),
                         known(table.estimated_bytes, FormatBytes), table.units, table.location);
+    const std::string& name = table.location.empty() ? table.dataset.ToString() : table.location;
+    for (const auto& earlier : table.after) {
+      text += fmt::format("    {} after {}\n", name, earlier.ToString());
+    }
     for (const auto& note : table.notes) text += fmt::format("    note: {}\n", note);
   }
   text += fmt::format("\n{} tables, ~{} rows, ~{}, {} units\n", tables.size(),

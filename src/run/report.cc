@@ -48,8 +48,12 @@ json Json(const TableReport& table) {
                 {"earlier_run", table.earlier_run},
                 {"counters", table.counters},
                 {"explanations", table.explanations},
+                {"after", json::array()},
                 {"bytes_before_transform", table.bytes_before_transform},
                 {"bytes_after_transform", table.bytes_after_transform}};
+  for (const auto& earlier : table.after) {
+    value["after"].push_back({{"table", earlier.table}, {"reason", earlier.reason}});
+  }
   if (!table.error.empty()) {
     value["error"] = table.error;
     value["error_kind"] = table.error_kind;
@@ -82,6 +86,9 @@ TableReport TableFromJson(const json& value) {
   table.earlier_run = value.value("earlier_run", false);
   table.counters = value.value("counters", std::map<std::string, int64_t>());
   table.explanations = value.value("explanations", std::vector<std::string>());
+  for (const auto& earlier : value.value("after", json::array())) {
+    table.after.push_back({earlier.value("table", ""), earlier.value("reason", "")});
+  }
   table.bytes_before_transform = value.value("bytes_before_transform", int64_t{0});
   table.bytes_after_transform = value.value("bytes_after_transform", int64_t{0});
   return table;
@@ -147,6 +154,7 @@ std::string TableLine(const TableReport& table) {
     line += fmt::format("    rejected: {} rows, in {}\n", FormatCount(table.rows_rejected),
                         table.rejected_to.empty() ? "no file yet" : table.rejected_to);
   }
+  for (const auto& earlier : table.after) line += "    after " + earlier.ToString() + "\n";
   for (const auto& explanation : table.explanations) line += "    " + explanation + "\n";
   if (table.bytes_before_transform > 0) {
     line += fmt::format("    {} in memory before, {} after\n",
@@ -324,9 +332,12 @@ std::string JobReport::ToText() const {
       fmt::format("job {} {}{}\n", job_id, JobStateName(state), error.empty() ? "" : ": " + error);
   text += fmt::format("  {} → {} ({})\n\n", source, destination, format);
   for (const auto& table : tables) text += TableLine(table);
-  text += fmt::format("\n  {} of {} tables, {} rows, {} received, {} in {} files, {}\n",
-                      tables_published, tables.size(), FormatCount(rows), FormatBytes(source_bytes),
-                      FormatBytes(stored_bytes), files, FormatDurationMs(wall_ms));
+  // A database has no files.
+  text += fmt::format("\n  {} of {} tables, {} rows, {} received, {} {}, {}\n", tables_published,
+                      tables.size(), FormatCount(rows), FormatBytes(source_bytes),
+                      FormatBytes(stored_bytes),
+                      files > 0 ? fmt::format("in {} files", files) : std::string("written"),
+                      FormatDurationMs(wall_ms));
   text += fmt::format("  {} rows/s, {:.1f} MB/s, {:.0f} tables/min, {:.0f} units/min\n",
                       FormatCount(static_cast<int64_t>(RowsPerSecond())), MegabytesPerSecond(),
                       TablesPerMinute(), UnitsPerMinute());

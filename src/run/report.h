@@ -47,6 +47,7 @@ struct TableReport {
   bool earlier_run = false;                 // was published before this resume began
   std::map<std::string, int64_t> counters;  // values that options changed
   std::vector<std::string> explanations;    // of job-wide transforms
+  std::vector<ComesAfter> after;            // what is published before it
   // Arrow bytes of the rows before and after job-wide transforms; 0: there were none.
   int64_t bytes_before_transform = 0, bytes_after_transform = 0;
 };

@@ -111,6 +111,16 @@ TEST(JobReport, TextNamesWhatMatters) {
   }
 }
 
+TEST(JobReport, TextCountsFilesWhereThereAreSome) {
+  JobReport report = Example();
+  report.stored_bytes = 2048;
+  report.files = 3;
+  EXPECT_THAT(report.ToText(), HasSubstr("2 KiB in 3 files"));
+  report.files = 0;
+  EXPECT_THAT(report.ToText(),
+              testing::AllOf(HasSubstr("2 KiB written"), testing::Not(HasSubstr("files"))));
+}
+
 TEST(JobReport, ExitCodes) {
   EXPECT_EQ(ExitCodeOf(JobState::kDone), 0);
   EXPECT_EQ(ExitCodeOf(JobState::kFailed), 1);

@@ -26,10 +26,22 @@ int64_t RunContext::ReadAheadBytes() const {
   return 0;
 }
 
+namespace {
+
+Status NotLoaded(const std::string& reason, const std::string& failed) {
+  return PermanentError(
+      reason.empty() ? fmt::format("not loaded: it comes after {}, which failed", failed)
+                     : fmt::format("not loaded: its {} refers to {}, which failed", reason, failed),
+      "predecessor_failed");
+}
+
+}  // namespace
+
 void FailTable(RunContext& run, TableRun& table, const Status& error) {
+  // Once: two tables that this one comes after may fail at the same time.
+  if (!table.stop.request_stop()) return;
   const Status written = run.ledger.FailDataset(table.record.index, error);
   if (!written.ok()) run.control.Fail(written);
-  table.stop.request_stop();
   ProgressEvent event;
   event.kind = ProgressKind::kTableFailed;
   event.dataset = table.record.dataset.id;
@@ -39,6 +51,12 @@ void FailTable(RunContext& run, TableRun& table, const Status& error) {
     if (twin->twin_of == &table) FailTable(run, *twin, error);
   }
   if (!run.continue_on_error) run.control.Fail(error);
+  for (TableRun* follower : table.followers) {
+    if (follower->published) continue;
+    const auto link = std::find_if(follower->after.begin(), follower->after.end(),
+                                   [&](const auto& one) { return one.table == &table; });
+    FailTable(run, *follower, NotLoaded(link->reason, table.Name()));
+  }
 }
 
 Status RetryTransient(RunContext& run, const std::string& what,

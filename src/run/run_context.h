@@ -84,8 +84,8 @@ struct RunContext {
   int64_t ReadAheadBytes() const;
 };
 
-// The table is not published by this run: written down, told, its other units stopped; the job ends
-// here too unless on_error says continue.
+// The table is not published by this run, nor are those that come after it: written down, told,
+// their units stopped; the job ends here too unless on_error says continue.
 void FailTable(RunContext& run, TableRun& table, const Status& error);
 
 // Calls `action` until it succeeds, fails for good, or `retries` are used up; waits between tries

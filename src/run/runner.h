@@ -32,6 +32,7 @@ struct PlannedTable {
   int64_t estimated_rows = -1;
   int64_t estimated_bytes = -1;
   int64_t units = 0;
+  std::vector<ComesAfter> after;   // tables that are published before it
   std::vector<std::string> notes;  // from source and sink: what is not carried, what exists already
 };
 

@@ -7,7 +7,7 @@ namespace bulkhaul {
 void Scheduler::AddUnits(TableRun* table) {
   std::lock_guard lock(mutex_);
   entries_[table] = Entry{};
-  waiting_.emplace(table->weight, table);
+  waiting_.emplace(std::max(table->weight, table->priority), table);
   Changed();
 }
 
@@ -42,6 +42,8 @@ std::optional<Task> Scheduler::TakeUnit(TableRun* table, bool above_limit, Clock
 
 std::optional<Task> Scheduler::Choose(Clock::time_point now, Clock::time_point& next_ready) {
   for (auto waiting = finishes_.begin(); waiting != finishes_.end(); ++waiting) {
+    const TableRun& table = *waiting->task.table;
+    if (entries_[waiting->task.table].waits && table.WaitsFor() != nullptr) continue;
     if (waiting->not_before > now) {
       next_ready = std::min(next_ready, waiting->not_before);
       continue;
@@ -76,12 +78,17 @@ TableRun* Scheduler::ToLoad() {
                                    [&](TableRun* table) { return entries_[table].ready.empty(); });
   };
   if (!room && (limits_.parallel_tables_fixed || !idle())) return nullptr;
-  return waiting_.begin()->second;
+  const auto next = std::find_if(waiting_.begin(), waiting_.end(), [](const auto& item) {
+    return !item.second->units_appear || item.second->WaitsFor() == nullptr;
+  });
+  return next == waiting_.end() ? nullptr : next->second;
 }
 
 Status Scheduler::Load(TableRun* table, std::unique_lock<std::mutex>& lock) {
-  if (!waiting_.empty() && waiting_.begin()->second == table) {
-    waiting_.erase(waiting_.begin());
+  const auto inactive = std::find_if(waiting_.begin(), waiting_.end(),
+                                     [&](const auto& item) { return item.second == table; });
+  if (inactive != waiting_.end()) {
+    waiting_.erase(inactive);
     active_.push_back(table);
   }
   entries_[table].loading = true;
@@ -160,11 +167,18 @@ void Scheduler::UnitDone(const Task& task) {
   finishes_.push_back({Task{TaskKind::kFinish, task.table, {}, 0, nullptr}, Clock::time_point{}});
 }
 
-void Scheduler::FinishDone(const Task& task, bool more_units) {
+void Scheduler::FinishDone(const Task& task, NextStep next) {
   std::lock_guard lock(mutex_);
   Entry* entry = Leave(task);
   if (!entry) return;
-  if (!more_units) return Forget(task.table);
+  if (next == NextStep::kOver) return Forget(task.table);
+  if (next == NextStep::kWait) {
+    // Not active: it must not keep those that it waits for from their turn.
+    std::erase(active_, task.table);
+    entry->waits = true;
+    finishes_.push_back({Task{TaskKind::kFinish, task.table, {}, 0, nullptr}, Clock::time_point{}});
+    return;
+  }
   entry->loaded = false;
   // A resumed table may come here without having been active.
   if (std::find(active_.begin(), active_.end(), task.table) == active_.end()) {

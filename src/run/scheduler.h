@@ -1,5 +1,5 @@
-// Which unit runs next: largest tables first, at most so many tables and units of one table at
-// once.
+// Which unit runs next: largest tables first, but none before those that it waits for; at most so
+// many tables and units of one table at once.
 #pragma once
 
 #include <chrono>
@@ -59,8 +59,9 @@ class Scheduler {
   // Each task that Next() gave out comes back in exactly one of these ways.
   // Done. The last unit of a stage queues the table's kFinish task.
   void UnitDone(const Task& task);
-  // Done; `more_units`: the table has another stage, whose units are loaded anew.
-  void FinishDone(const Task& task, bool more_units);
+  // Done. kUnits: another stage's are loaded anew. kWait: the task is given out again, once, when
+  // no table holds this one back; until then it is in nobody's way.
+  void FinishDone(const Task& task, NextStep next);
   // To be tried again after the delay.
   void Retry(Task task, int64_t delay_ms);
   // Not tried: waits again as it was (no connection for this worker, a view that is gone).
@@ -90,6 +91,7 @@ class Scheduler {
     int running = 0;   // units and finish
     int64_t left = 0;  // units not done, running ones included
     bool removed = false;
+    bool waits = false;  // its finish task is for when no table holds it back
   };
 
   // All with the lock held.
@@ -110,7 +112,7 @@ class Scheduler {
   std::mutex mutex_;
   std::condition_variable_any changed_;                        // guarded by mutex_, as all below
   std::map<TableRun*, Entry> entries_;                         // tables that are not over
-  std::multimap<int64_t, TableRun*, std::greater<>> waiting_;  // by weight; not active yet
+  std::multimap<int64_t, TableRun*, std::greater<>> waiting_;  // by priority; not active yet
   std::vector<TableRun*> active_;                              // in the order of activation
   std::deque<Waiting> finishes_;
   uint64_t version_ = 0;  // raised by each change

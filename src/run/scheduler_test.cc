@@ -43,11 +43,11 @@ TEST_F(SchedulerTest, LargestTableFirstThenItsFinish) {
   task = Take(*scheduler);
   EXPECT_EQ(task.kind, TaskKind::kFinish);
   EXPECT_EQ(task.table, large);
-  scheduler->FinishDone(task, false);
+  scheduler->FinishDone(task, NextStep::kOver);
   task = Take(*scheduler);
   EXPECT_EQ(task.table, small);
   scheduler->UnitDone(task);
-  scheduler->FinishDone(Take(*scheduler), false);
+  scheduler->FinishDone(Take(*scheduler), NextStep::kOver);
   EXPECT_TRUE(scheduler->WaitForEvent({}));
 }
 
@@ -77,7 +77,7 @@ TEST_F(SchedulerTest, AnEmptyStageIsFinishedAtOnce) {
   scheduler->AddUnits(Table(0, 1));
   const Task task = Take(*scheduler);
   EXPECT_EQ(task.kind, TaskKind::kFinish);
-  scheduler->FinishDone(task, false);
+  scheduler->FinishDone(task, NextStep::kOver);
   EXPECT_TRUE(scheduler->WaitForEvent({}));
 }
 
@@ -104,10 +104,10 @@ TEST_F(SchedulerTest, AnotherStageLoadsItsUnitsAnew) {
   scheduler->AddUnits(table);
   scheduler->UnitDone(Take(*scheduler));
   table->units = 2;
-  scheduler->FinishDone(Take(*scheduler), true);
+  scheduler->FinishDone(Take(*scheduler), NextStep::kUnits);
   scheduler->UnitDone(Take(*scheduler));
   scheduler->UnitDone(Take(*scheduler));
-  scheduler->FinishDone(Take(*scheduler), false);
+  scheduler->FinishDone(Take(*scheduler), NextStep::kOver);
   EXPECT_TRUE(scheduler->WaitForEvent({}));
 }
 
@@ -123,7 +123,7 @@ TEST_F(SchedulerTest, DroppedTableGivesOutNothingMore) {
   const Task next = Take(*scheduler);
   EXPECT_EQ(next.table, other);
   scheduler->UnitDone(next);
-  scheduler->FinishDone(Take(*scheduler), false);
+  scheduler->FinishDone(Take(*scheduler), NextStep::kOver);
   EXPECT_TRUE(scheduler->WaitForEvent({}));
 }
 
@@ -150,6 +150,46 @@ TEST_F(SchedulerTest, RemovedTableComesBackWhole) {
     scheduler->UnitDone(task);
   }
   EXPECT_EQ(ordinals.size(), 4u);
+}
+
+TEST_F(SchedulerTest, ATableThatWaitsIsInNobodysWay) {
+  auto scheduler = Make({1, true, true});
+  TableRun* child = Table(1, 10);
+  TableRun* parent = Table(1, 1);
+  child->after.push_back({parent, ""});
+  scheduler->AddUnits(child);
+  scheduler->UnitDone(Take(*scheduler));
+  scheduler->FinishDone(Take(*scheduler), NextStep::kWait);
+  scheduler->AddUnits(parent);
+  Task task = Take(*scheduler);
+  EXPECT_EQ(task.table, parent) << "though only one table may be active";
+  scheduler->UnitDone(task);
+  task = Take(*scheduler);
+  EXPECT_EQ(task.table, parent);
+  parent->published = true;
+  scheduler->FinishDone(task, NextStep::kOver);
+  task = Take(*scheduler);
+  EXPECT_EQ(task.table, child);
+  EXPECT_EQ(task.kind, TaskKind::kFinish);
+  scheduler->FinishDone(task, NextStep::kOver);
+  EXPECT_TRUE(scheduler->WaitForEvent({}));
+}
+
+TEST_F(SchedulerTest, UnitsThatAppearAreNotBegunBeforeTheTablesTheyComeAfter) {
+  auto scheduler = Make({4, false, false});
+  TableRun* child = Table(1, 10);
+  TableRun* parent = Table(1, 1);
+  child->after.push_back({parent, ""});
+  child->units_appear = true;
+  scheduler->AddUnits(child);
+  scheduler->AddUnits(parent);
+  Task task = Take(*scheduler);
+  EXPECT_EQ(task.table, parent);
+  scheduler->UnitDone(task);
+  task = Take(*scheduler);
+  parent->published = true;
+  scheduler->FinishDone(task, NextStep::kOver);
+  EXPECT_EQ(Take(*scheduler).table, child);
 }
 
 TEST_F(SchedulerTest, FailureToLoadIsReported) {
@@ -181,7 +221,7 @@ TEST_F(SchedulerTest, ManyThreadsRunEachUnitOnce) {
           if (task->kind == TaskKind::kFinish) {
             ++finishes;
             EXPECT_EQ(runs.at(task->table), task->table->units);
-            scheduler->FinishDone(*task, false);
+            scheduler->FinishDone(*task, NextStep::kOver);
           } else if (turn % 5 == 0 && task->tries == 0) {
             ++task->tries;
             scheduler->Retry(std::move(*task), 0);

@@ -100,6 +100,7 @@ Status PublishTable(RunContext& run, TableRun& table) {
   const CommitReceipt receipt = committed.MoveValueUnsafe();
   record.receipt = receipt;
   record.state = DatasetState::kPublished;
+  table.published = true;
   table.finished_ms = run.progress.elapsed_ms();
   Log(LogLevel::kDetailed, fmt::format("{}: {} rows published at {}", record.dataset.id.ToString(),
                                        FormatCount(receipt.rows), receipt.location));
@@ -222,8 +223,8 @@ Result<std::shared_ptr<arrow::Schema>> FinalSchema(const DatasetRecord& record) 
   return chain.schema();
 }
 
-Result<bool> FinishStage(RunContext& run, TableRun& table,
-                         const std::function<void(TableRun*)>& add_twin) {
+Result<NextStep> FinishStage(RunContext& run, TableRun& table,
+                             const std::function<void(TableRun*)>& add_twin) {
   DatasetRecord& record = table.record;
   if (record.state == DatasetState::kPlanned) {
     // Units count only if the view, and the locks that keep it true, outlived the last of them.
@@ -235,17 +236,23 @@ Result<bool> FinishStage(RunContext& run, TableRun& table,
     GiveToTwins(run, table, add_twin);
     if (record.intermediate) {
       ARROW_RETURN_NOT_OK(PlanAssembly(run, table));
-      return true;
+      return NextStep::kUnits;
     }
     ARROW_RETURN_NOT_OK(Stage(run, table));
   } else if (record.state == DatasetState::kRead) {
     ARROW_RETURN_NOT_OK(Stage(run, table));
   }
-  if (!run.publish_now) return false;
+  if (!run.publish_now) return NextStep::kOver;
+  if (const Predecessor* first = table.WaitsFor()) {
+    Log(LogLevel::kDetailed,
+        fmt::format("{} is staged and waits for {}", table.Name(),
+                    ComesAfter{first->table->Name(), first->reason}.ToString()));
+    return NextStep::kWait;
+  }
   ARROW_RETURN_NOT_OK(WriteRejects(run, table));
   ARROW_RETURN_NOT_OK(PublishTable(run, table));
   RememberSchema(run, record.dataset);
-  return false;
+  return NextStep::kOver;
 }
 
 }  // namespace bulkhaul

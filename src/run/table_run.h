@@ -23,6 +23,21 @@ struct Epoch {
   std::atomic<bool> lost{false};
 };
 
+struct TableRun;
+
+// A table that is published before another one.
+struct Predecessor {
+  TableRun* table = nullptr;
+  std::string reason;  // "foreign key orders_customer_fkey"; "" where the user said so
+};
+
+// What is next for a table whose stage is finished.
+enum class NextStep {
+  kOver,   // nothing
+  kUnits,  // those of another stage
+  kWait,   // its publication, when the tables before it are published
+};
+
 // Its record is changed by one thread at a time: the planner before workers start, then the task
 // that finishes a stage (the scheduler gives out one such task a table and none while units run).
 struct TableRun {
@@ -38,6 +53,13 @@ struct TableRun {
   // reads them, until it has handed over its staged results.
   TableRun* twin_of = nullptr;
   std::vector<TableRun*> twins;  // of which this is the one that reads
+  // The order of publication (table_order.h); constant while workers run.
+  std::vector<Predecessor> after;
+  std::vector<TableRun*> followers;    // in whose `after` this one is
+  std::string place;                   // at the destination; "" where it has no name
+  bool units_appear = false;           // units, too, wait for those before
+  int64_t priority = 0;                // a table's is above its followers'
+  std::atomic<bool> published{false};  // set before the scheduler hears of it
 
   // Progress, read by any thread: the record may change under its readers when an epoch begins.
   DatasetId id;  // constant
@@ -52,6 +74,16 @@ struct TableRun {
   bool published_before = false;          // by an earlier run; constant while workers run
   std::string rejected_to;                // where rejected rows were written, as below
   std::vector<std::string> explanations;  // written by the finishing task, read after the workers
+
+  // The first of `after` that is not published yet; null: none holds this one back.
+  const Predecessor* WaitsFor() const {
+    for (const auto& predecessor : after) {
+      if (!predecessor.table->published) return &predecessor;
+    }
+    return nullptr;
+  }
+  // For people.
+  std::string Name() const { return place.empty() ? id.ToString() : place; }
 };
 
 }  // namespace bulkhaul

@@ -39,6 +39,18 @@ struct SinkPlan {
   std::vector<std::string> notes;  // "exports/public_t exists: will be published as public_t_v2"
 };
 
+// Where a dataset goes, and what must be there before it.
+struct SinkPlace {
+  struct Predecessor {
+    std::string place;   // of another dataset, which need not be one of the job's
+    std::string reason;  // what refers to it: "foreign key orders_customer_fkey"
+  };
+  std::string place;               // "" : of no concern to others
+  std::vector<Predecessor> after;  // these are published first; the place itself does not count
+  // Rows appear with their units: none may begin before those datasets are published.
+  bool units_appear = false;
+};
+
 // How Begin() is to write.
 struct WriteStage {
   // True: rows that will be read back by OpenStaged() and written again (shrink, single_file,
@@ -87,6 +99,9 @@ class Sink {
   // written, the conflict rule allows it. Creates nothing that readers see. With `dry_run` (plan)
   // it creates nothing at all.
   virtual Result<SinkPlan> Prepare(const DatasetPlan& plan, bool dry_run) = 0;
+  // Looks only. Not part of Prepare(), because it is also asked of datasets that Prepare() refuses
+  // and of those whose commit has begun: others wait for them. kUser: nobody can say.
+  virtual Result<SinkPlace> PlaceOf(const DatasetPlan& plan) { return SinkPlace{}; }
   virtual Result<std::unique_ptr<UnitWriter>> Begin(const DatasetPlan& plan, const WorkUnit& unit,
                                                     const AttemptId& attempt,
                                                     const std::shared_ptr<arrow::Schema>& schema,

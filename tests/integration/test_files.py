@@ -127,6 +127,12 @@ def test_json_lines_that_are_no_utf8(load, refuse, tmp_path):
     assert load(path, "--source-encoding", "latin1")[1]["a"] == "Müller"
     late = write(tmp_path / "b.jsonl", b'{"a":"x"}\n' * 3000 + b'{"a":"\xfc"}\n')
     assert "b.jsonl: line 3001: the text is not valid UTF-8" in refuse(late)
+    assert [row["a"] for row in load(path, "--invalid-utf8", "replace")] == ["x", "M\ufffdller"]
+    taken = [row["a"] for row in load(late, "--invalid-utf8", "null")]
+    assert taken == ["x"] * 3000 + [None]
+    beside = write(tmp_path / "c.jsonl", b'{"a":"x"}\n' * 3000 + b'{"a":\xfc}\n')
+    assert "c.jsonl: line 3001: the text is not valid UTF-8" in \
+        refuse(beside, "--invalid-utf8", "replace")
 
 
 def test_times_in_json_lines(load, refuse, tmp_path):

@@ -249,15 +249,18 @@ Status CheckTarget(const TargetTable& table, LoadPlan* plan) {
   }
   if (mode == IfExists::kTruncate && (!table.may_truncate || !table.referenced_by.empty())) {
     return UserError(table.may_truncate
-                         ? fmt::format("{} cannot be truncated: foreign keys refer to it: {}; use "
-                                       "append or upsert",
+                         ? fmt::format("{0} cannot be truncated by itself: foreign keys refer to "
+                                       "it: {1}; empty all these tables with one TRUNCATE and load "
+                                       "them with append, or use upsert",
                                        name, fmt::join(table.referenced_by, ", "))
                          : fmt::format("this role may not truncate {}", name),
                      table.may_truncate ? "0A000" : "42501");
   }
   if (!table.foreign_keys.empty() && mode != IfExists::kReplace) {
+    std::vector<std::string> keys;
+    for (const auto& key : table.foreign_keys) keys.push_back(key.name);
     plan->notes.push_back(fmt::format("{}: rows are checked against the foreign keys {} at the end",
-                                      name, fmt::join(table.foreign_keys, ", ")));
+                                      name, fmt::join(keys, ", ")));
   }
   if (!table.triggers.empty() && mode != IfExists::kReplace) {
     plan->notes.push_back(fmt::format("{}: the triggers {} fire for the rows", name,
@@ -324,6 +327,31 @@ Result<LoadOptions> LoadOptions::From(const Options& options) {
         "commit");
   }
   return load;
+}
+
+Result<SinkPlace> PlaceOfLoad(Connection& connection, const DatasetPlan& dataset,
+                              const WaitLimit& limit) {
+  ARROW_ASSIGN_OR_RAISE(const auto options, LoadOptions::From(dataset.dataset.options));
+  ARROW_ASSIGN_OR_RAISE(const auto target, TargetNameOf(connection, dataset, options, limit));
+  ARROW_ASSIGN_OR_RAISE(const auto existing, FindTarget(connection, target, limit));
+  SinkPlace place;
+  place.place = target.ToString();
+  if (!existing) return place;
+  place.units_appear = options.each_unit;
+  // A column that is neither in the rows nor has a default is NULL, and a key with it not checked.
+  const auto given = [&](const std::string& name) {
+    const TargetColumn* column = existing->Find(name);
+    return dataset.schema->GetFieldIndex(name) >= 0 || column == nullptr || column->has_default;
+  };
+  for (const auto& key : existing->foreign_keys) {
+    const bool of_itself =
+        std::find(key.places.begin(), key.places.end(), place.place) != key.places.end();
+    if (of_itself || !std::all_of(key.columns.begin(), key.columns.end(), given)) continue;
+    for (const auto& other : key.places) {
+      place.after.push_back({other, "foreign key " + key.name});
+    }
+  }
+  return place;
 }
 
 std::string LoadPlan::ColumnList() const {

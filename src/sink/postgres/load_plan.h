@@ -11,6 +11,7 @@
 #include "plan/options.h"
 #include "plan/values.h"
 #include "sink/postgres/target_table.h"
+#include "sink/sink.h"
 #include "wire/pg_copy/copy_encoder.h"
 
 namespace bulkhaul::postgres {
@@ -71,6 +72,9 @@ inline constexpr char kOrderColumn[] = "_bulkhaul_order";
 // Looks at the server, changes nothing. kUser names what does not fit: columns with the nearest
 // name, types, policies, keys.
 Result<LoadPlan> PlanLoad(Connection& connection, const DatasetPlan& plan, const WaitLimit& limit);
+// Where the dataset goes and which tables its foreign keys refer to; looks at the server.
+Result<SinkPlace> PlaceOfLoad(Connection& connection, const DatasetPlan& plan,
+                              const WaitLimit& limit);
 // Where the dataset goes, by its options.
 Result<TableName> TargetNameOf(Connection& connection, const DatasetPlan& plan,
                                const LoadOptions& options, const WaitLimit& limit);

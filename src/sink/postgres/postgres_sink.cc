@@ -30,6 +30,7 @@ class PostgresSink final : public Sink {
 
   SinkTraits Traits() const override;
   Result<SinkPlan> Prepare(const DatasetPlan& plan, bool dry_run) override;
+  Result<SinkPlace> PlaceOf(const DatasetPlan& plan) override;
   Result<std::unique_ptr<UnitWriter>> Begin(const DatasetPlan& plan, const WorkUnit& unit,
                                             const AttemptId& attempt,
                                             const std::shared_ptr<arrow::Schema>& schema,
@@ -190,6 +191,14 @@ Result<SinkPlan> PostgresSink::Prepare(const DatasetPlan& plan, bool dry_run) {
     return Status::OK();
   }));
   return out;
+}
+
+Result<SinkPlace> PostgresSink::PlaceOf(const DatasetPlan& plan) {
+  SinkPlace place;
+  ARROW_RETURN_NOT_OK(Use([&](Connection& connection) {
+    return PlaceOfLoad(connection, plan, CatalogLimit()).Value(&place);
+  }));
+  return place;
 }
 
 Result<std::unique_ptr<UnitWriter>> PostgresSink::Begin(

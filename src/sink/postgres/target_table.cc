@@ -19,6 +19,41 @@ std::vector<std::string> Texts(const ResultSet& result, int row, int column) {
   return json::parse(result.text(row, column)).get<std::vector<std::string>>();
 }
 
+// Of table c. A key of a partitioned table is listed once, and not for each partition at either
+// end. A key whose triggers are disabled is not enforced.
+constexpr char kForeignKeysSql[] = R"sql(
+  SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'name', k.conname,
+      'columns', (SELECT pg_catalog.json_agg(a.attname) FROM pg_catalog.pg_attribute a
+                  WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)),
+      'places', (SELECT pg_catalog.json_agg(pn.nspname || '.' || p.relname ORDER BY p.oid)
+                 FROM pg_catalog.pg_class p
+                 JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
+                 WHERE p.oid = k.confrelid
+                    OR p.oid IN (SELECT relid FROM pg_catalog.pg_partition_ancestors(k.confrelid))
+                    OR p.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(k.confrelid)))
+    ) ORDER BY k.conname)::text
+  FROM pg_catalog.pg_constraint k
+  WHERE k.contype = 'f'
+    AND (k.conrelid = c.oid
+         OR (k.conparentid = 0
+             AND k.conrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree(c.oid))))
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint whole
+                    WHERE whole.oid = k.conparentid AND whole.conrelid = k.conrelid)
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t
+                    WHERE t.tgconstraint = k.oid AND t.tgrelid = k.conrelid
+                      AND t.tgenabled IN ('D', 'R')))sql";
+
+std::vector<ForeignKey> ReadForeignKeys(std::string_view text) {
+  std::vector<ForeignKey> keys;
+  for (const auto& one : json::parse(text)) {
+    keys.push_back({one.at("name").get<std::string>(),
+                    one.at("columns").get<std::vector<std::string>>(),
+                    one.at("places").get<std::vector<std::string>>()});
+  }
+  return keys;
+}
+
 const char* KindName(char kind) {
   switch (kind) {
     case 'v':
@@ -107,8 +142,7 @@ Result<std::unique_ptr<TargetTable>> FindTarget(Connection& connection, const Ta
       connection.QueryOne(
           fmt::format(
               "SELECT c.oid, c.relkind, pg_catalog.row_security_active(c.oid),"
-              " (SELECT pg_catalog.json_agg(conname)::text FROM pg_catalog.pg_constraint"
-              "   WHERE conrelid = c.oid AND contype = 'f'),"
+              " ({}),"
               " (SELECT pg_catalog.json_agg(conrelid::pg_catalog.regclass::text || '.' || "
               "conname)::text"
               "   FROM pg_catalog.pg_constraint WHERE confrelid = c.oid AND contype = 'f'"
@@ -123,7 +157,7 @@ Result<std::unique_ptr<TargetTable>> FindTarget(Connection& connection, const Ta
               " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
               "c.relnamespace"
               " WHERE n.nspname = {} AND c.relname = {}",
-              QuoteLiteral(name.schema), QuoteLiteral(name.name)),
+              kForeignKeysSql, QuoteLiteral(name.schema), QuoteLiteral(name.name)),
           limit, "look up " + name.ToString()));
   if (rows.rows() == 0) return nullptr;
   auto target = std::make_unique<TargetTable>();
@@ -137,7 +171,7 @@ Result<std::unique_ptr<TargetTable>> FindTarget(Connection& connection, const Ta
                      "42809");
   }
   target->row_security = rows.boolean(0, 2);
-  target->foreign_keys = Texts(rows, 0, 3);
+  if (!rows.is_null(0, 3)) target->foreign_keys = ReadForeignKeys(rows.text(0, 3));
   target->referenced_by = Texts(rows, 0, 4);
   target->triggers = Texts(rows, 0, 5);
   target->may_insert = rows.boolean(0, 6);

@@ -27,6 +27,14 @@ struct TargetColumn {
   bool generated = false;
 };
 
+// That rows are checked against: enforced, of the table or of its partitions.
+struct ForeignKey {
+  std::string name;
+  std::vector<std::string> columns;  // of the table
+  // What it refers to, schema.name: a table, its partitions, what it is a partition of.
+  std::vector<std::string> places;
+};
+
 struct TargetTable {
   TableName name;
   uint32_t oid = 0;
@@ -35,7 +43,7 @@ struct TargetTable {
   std::vector<std::string> primary_key;
   std::vector<std::vector<std::string>> unique_keys;  // usable by ON CONFLICT, primary key included
   bool row_security = false;                          // policies would apply to this role
-  std::vector<std::string> foreign_keys;              // names of its own
+  std::vector<ForeignKey> foreign_keys;               // by name
   std::vector<std::string> referenced_by;             // "orders.orders_customer_fkey"
   std::vector<std::string> triggers;  // that fire for each row or statement of an insert
   bool may_insert = true, may_truncate = true, is_owner = true;

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "source/files/describe.h"
 #include "source/files/json_times.h"
+#include "source/files/json_utf8.h"
 #include "source/files/text_chunks.h"
 #include "source/files/text_stream.h"
 #include "wire/json/json_tokens.h"
@@ -132,13 +133,23 @@ Result<std::shared_ptr<arrow::RecordBatch>> Parse(std::string_view text,
 
 Status NoUtf8() {
   return PermanentError(
-      "the text is not valid UTF-8; set source_encoding (windows-1252, latin1, utf-16le)",
+      "the text is not valid UTF-8; set source_encoding (windows-1252, latin1, utf-16le), or "
+      "invalid_utf8: replace or null",
       "invalid_utf8");
 }
 
+// The lines as UTF-8, by policy; as they are when they are that.
+Result<std::string> InUtf8(std::string lines, BadJsonText policy, int64_t* repaired) {
+  if (IsValidUtf8(lines)) return lines;
+  lines = RepairJsonTexts(lines, policy, repaired);
+  if (!IsValidUtf8(lines)) return NoUtf8();
+  return lines;
+}
+
 // Of rows whose types are not known yet: dates and times stay text.
-Result<std::shared_ptr<arrow::RecordBatch>> ParseSample(const std::string& text) {
-  if (!IsValidUtf8(text)) return NoUtf8();
+Result<std::shared_ptr<arrow::RecordBatch>> ParseSample(std::string lines, BadJsonText policy) {
+  int64_t repaired = 0;
+  ARROW_ASSIGN_OR_RAISE(const std::string text, InUtf8(std::move(lines), policy, &repaired));
   ARROW_ASSIGN_OR_RAISE(auto parsed, Parse(text, nullptr));
   const auto schema = TimesAsText(*parsed->schema());
   return parsed->schema()->Equals(*schema, false) ? parsed : Parse(text, schema);
@@ -159,7 +170,8 @@ class JsonPartReader : public PartReader {
         context_(context),
         schema_(FileSchema(*plan_)),
         text_schema_(TimesAsText(*schema_)),
-        digits_(*schema_) {}
+        digits_(*schema_),
+        bad_text_(BadJsonTextFrom(plan_->options.GetString("invalid_utf8"))) {}
 
   Status Start() {
     const int64_t chunk_bytes =
@@ -181,6 +193,11 @@ class JsonPartReader : public PartReader {
   }
 
   int64_t bytes_read() const override { return chunks_->bytes_read(); }
+  std::map<std::string, int64_t> counters() const override {
+    if (repaired_ == 0) return {};
+    return {{bad_text_ == BadJsonText::kNull ? "invalid_utf8_null" : "invalid_utf8_replaced",
+             repaired_}};
+  }
 
  private:
   static std::shared_ptr<arrow::Schema> FileSchema(const ReadPlan& plan) {
@@ -211,7 +228,11 @@ class JsonPartReader : public PartReader {
   }
 
   Result<std::shared_ptr<arrow::RecordBatch>> Rows(std::string_view text) {
-    if (!IsValidUtf8(text)) return NoUtf8();
+    std::string in_utf8;
+    if (!IsValidUtf8(text)) {
+      ARROW_ASSIGN_OR_RAISE(in_utf8, InUtf8(std::string(text), bad_text_, &repaired_));
+      text = in_utf8;
+    }
     ARROW_RETURN_NOT_OK(digits_.Check(text));
     ARROW_ASSIGN_OR_RAISE(const auto parsed, Parse(text, text_schema_));
     return TextAsTimes(*parsed, schema_, context_.pool);
@@ -263,6 +284,8 @@ class JsonPartReader : public PartReader {
   const std::shared_ptr<arrow::Schema> schema_;       // what is given out
   const std::shared_ptr<arrow::Schema> text_schema_;  // as Arrow's reader is to see it
   DigitCheck digits_;
+  const BadJsonText bad_text_;
+  int64_t repaired_ = 0;  // texts
   std::unique_ptr<TextChunks> chunks_;
   std::shared_ptr<arrow::RecordBatch> rows_;
   size_t used_ = 0;
@@ -270,13 +293,13 @@ class JsonPartReader : public PartReader {
 };
 
 // What is wrong with rows that cannot be read together, the first on line `line`.
-Status BrokenSample(const DataFile& file, int64_t line, std::string_view text,
+Status BrokenSample(const DataFile& file, int64_t line, std::string_view text, BadJsonText policy,
                     const Status& status) {
   for (int64_t at = line; !text.empty(); ++at) {
     const auto row = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(text.size(), row.size() + 1));
     if (row.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const Status one = ParseSample(std::string(row) + '\n').status();
+    const Status one = ParseSample(std::string(row) + '\n', policy).status();
     if (one.ok()) continue;
     return PermanentError(fmt::format("{}: line {}: {}", file.path, at, MessageOf(one)),
                           "bad_value");
@@ -293,6 +316,7 @@ Status Sample(const DataFile& file, const std::string& encoding, const Options& 
   ARROW_ASSIGN_OR_RAISE(auto chunks, TextChunks::Open({&file, 0, -1, 1}, encoding, kChunkBytesMax,
                                                       options.GetBytes("row_bytes_max")));
   const int64_t wanted = options.GetInt("sample_rows");
+  const BadJsonText policy = BadJsonTextFrom(options.GetString("invalid_utf8"));
   int64_t taken = 0;
   while (wanted == 0 || taken < wanted) {
     ARROW_RETURN_NOT_OK(chunks->Fill());
@@ -306,9 +330,9 @@ Status Sample(const DataFile& file, const std::string& encoding, const Options& 
       end = line_end == std::string_view::npos ? text.size() : line_end + 1;
     }
     if (text.substr(0, end).find_first_not_of(" \t\r\n") != std::string_view::npos) {
-      auto parsed = ParseSample(std::string(text.substr(0, end)) + '\n');
+      auto parsed = ParseSample(std::string(text.substr(0, end)) + '\n', policy);
       if (!parsed.ok()) {
-        return BrokenSample(file, chunks->line(), text.substr(0, end), parsed.status());
+        return BrokenSample(file, chunks->line(), text.substr(0, end), policy, parsed.status());
       }
       arrow::FieldVector fields = (*parsed)->schema()->fields();
       *rows += (*parsed)->num_rows();

@@ -8,6 +8,7 @@
 #include <arrow/util/bit_util.h>
 #include <fmt/format.h>
 
+#include "base/invalid_utf8.h"
 #include "base/text.h"
 #include "wire/csv/csv_value.h"
 
@@ -15,7 +16,6 @@ namespace bulkhaul::csv {
 namespace {
 
 constexpr size_t kShownBytesMax = 80;
-constexpr char kReplacement[] = "\xEF\xBF\xBD";
 
 // A value for a message: short, without line breaks.
 std::string Shown(std::string_view text) {
@@ -27,28 +27,6 @@ std::string Shown(std::string_view text) {
     for (char& c : shown) c = static_cast<unsigned char>(c) > 0x7E ? '?' : c;
   }
   return text.size() > kShownBytesMax ? shown + "…" : shown;
-}
-
-// Bytes that are no UTF-8 as U+FFFD.
-std::string Replaced(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    size_t length = 0;
-    for (size_t tried = 1; tried <= std::min<size_t>(4, text.size()); ++tried) {
-      if (IsValidUtf8(text.substr(0, tried))) {
-        length = tried;
-        break;
-      }
-    }
-    if (length == 0) {
-      out += kReplacement;
-      text.remove_prefix(1);
-    } else {
-      out += text.substr(0, length);
-      text.remove_prefix(length);
-    }
-  }
-  return out;
 }
 
 template <typename Integer>
@@ -222,7 +200,7 @@ Result<std::string_view> ColumnDecoder::CheckedText(const Output& output, int64_
       return std::string_view();
     case OnInvalidUtf8::kReplace:
       ++counters_.utf8_replaced;
-      *scratch = Replaced(field.text);
+      *scratch = ReplaceInvalidUtf8(field.text);
       return std::string_view(*scratch);
     case OnInvalidUtf8::kError:
       break;
