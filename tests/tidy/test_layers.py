@@ -1,4 +1,4 @@
-"""The rules that no compiler checks: who may include whom, what public headers may show, sizes,
+"""The rules that no compiler checks: who may include whom, what public headers may show, names, sizes,
 words that say a thing is unfinished, and that every option is documented."""
 
 from __future__ import annotations
@@ -138,6 +138,14 @@ def test_headers_are_guarded():
     bare = [str(path.relative_to(REPOSITORY)) for path in source_files(".h")
             if "#pragma once" not in path.read_text()]
     assert not bare, f"no #pragma once: {bare}"
+
+
+def test_test_files_have_different_names():
+    """pytest imports them by name alone, whichever folder they are in."""
+    names = [path.name for path in tracked_files()
+             if path.name.startswith("test_") and path.suffix == ".py"]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    assert not twice, f"in several folders: {twice}"
 
 
 def test_no_file_is_too_long():

@@ -169,8 +169,8 @@ TEST(CopyEncoder, RowsComeBackAsTheyWere) {
 
 TEST(CopyEncoder, WritesNumbersIntoNumeric) {
   const ColumnSpec any = Column("n", kNumericOid);
-  const auto text_of = [&](std::shared_ptr<arrow::Array> array) -> std::string {
-    auto tuples = EncodeOne(std::move(array), any);
+  const auto text_of = [&](const std::shared_ptr<arrow::Array>& array) -> std::string {
+    auto tuples = EncodeOne(array, any);
     if (!tuples.ok()) return tuples.status().message();
     return testing::DecodeOne(any, tuples->substr(2))
         .ValueOrDie()
