@@ -5,6 +5,7 @@
 #include <arrow/array/array_primitive.h>
 #include <arrow/compute/api_vector.h>
 #include <arrow/compute/initialize.h>
+#include <arrow/datum.h>
 #include <arrow/io/memory.h>
 #include <arrow/ipc/writer.h>
 #include <arrow/table.h>

@@ -1,5 +1,6 @@
 #include "sink/postgres/copy_writer.h"
 
+#include <arrow/array/builder_binary.h>
 #include <fmt/format.h>
 
 #include "base/crash_point.h"
