@@ -41,7 +41,7 @@ StopSignals::StopSignals(std::function<void()> say) {
 StopSignals::~StopSignals() {
   watcher_.request_stop();
   // To that thread alone, which has it blocked: it only ends the wait.
-  pthread_kill(watcher_.native_handle(), SIGTERM);
+  pthread_kill(watcher_.native_handle(), SIGINT);
   watcher_.join();
   const sigset_t set = StopSet();
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
