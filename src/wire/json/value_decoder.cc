@@ -51,15 +51,21 @@ bool TryAppendReal(std::string_view token, ValueBuffer* values) {
   return ParsePlainReal(token, &value) && values->TryAppendFixed(value);
 }
 
+// The instant in the unit, rounded down; false where the unit does not reach so far. `exact`:
+// whether nothing was rounded.
+bool InUnits(const Instant& instant, DateUnit unit, int64_t* value, bool* exact) {
+  const int64_t units = UnitsASecond(unit);
+  const auto nanos_a_unit = static_cast<int32_t>(1'000'000'000 / units);
+  *exact = instant.nanos % nanos_a_unit == 0;
+  return !__builtin_mul_overflow(instant.seconds, units, value) &&
+         !__builtin_add_overflow(*value, instant.nanos / nanos_a_unit, value);
+}
+
 // False for what AppendTimestamp() has something to say about.
 bool TryTimestamp(std::string_view text, const ColumnBuffer& column, int64_t* value) {
   const auto instant = column.date_format().Parse(text);
-  if (!instant) return false;
-  const int64_t units = UnitsASecond(column.spec().unit);
-  const auto nanos_a_unit = static_cast<int32_t>(1'000'000'000 / units);
-  return instant->nanos % nanos_a_unit == 0 &&
-         !__builtin_mul_overflow(instant->seconds, units, value) &&
-         !__builtin_add_overflow(*value, instant->nanos / nanos_a_unit, value);
+  bool exact;
+  return instant && InUnits(*instant, column.spec().unit, value, &exact) && exact;
 }
 
 }  // namespace
@@ -341,9 +347,10 @@ Status ValueDecoder::AppendTimestamp(std::string_view text) {
     return Misfit(text, fmt::format("is no date of the format {} (dates: text takes it as it is)",
                                     spec.format));
   }
-  const int64_t units = UnitsASecond(spec.unit);
-  const int32_t nanos_a_unit = static_cast<int32_t>(1'000'000'000 / units);
-  if (instant->nanos % nanos_a_unit != 0) {
+  int64_t value;
+  bool exact;
+  const bool in_range = InUnits(*instant, spec.unit, &value, &exact);
+  if (!exact) {
     if (layout_.excess_digits == OnExcessDigits::kError) {
       return Misfit(text,
                     "has more digits of a second than the column: choose date_unit: ns, or "
@@ -351,11 +358,7 @@ Status ValueDecoder::AppendTimestamp(std::string_view text) {
     }
     ++counters[kExcessDigitsTruncated];
   }
-  int64_t value;
-  if (__builtin_mul_overflow(instant->seconds, units, &value) ||
-      __builtin_add_overflow(value, instant->nanos / nanos_a_unit, &value)) {
-    return Misfit(text, "is a date out of the column's range");
-  }
+  if (!in_range) return Misfit(text, "is a date out of the column's range");
   return column_->values().AppendFixed(value);
 }
 
