@@ -31,11 +31,15 @@ int64_t UnitsASecond(DateUnit unit) {
   return unit == DateUnit::kMilli ? 1'000 : unit == DateUnit::kMicro ? 1'000'000 : 1'000'000'000;
 }
 
+bool HasEscapes(std::string_view inner) {
+  return std::memchr(inner.data(), '\\', inner.size()) != nullptr;
+}
+
 // The inside of a string without escapes.
 bool IsPlainString(std::string_view token, std::string_view* text) {
   if (token.size() < 2 || token.front() != '"' || token.back() != '"') return false;
   *text = token.substr(1, token.size() - 2);
-  return std::memchr(text->data(), '\\', text->size()) == nullptr;
+  return !HasEscapes(*text);
 }
 
 template <typename Integer>
@@ -218,7 +222,7 @@ Status ValueDecoder::AppendAtom() {
 
 Status ValueDecoder::DecodeText(std::string_view token, std::string_view* text) {
   const std::string_view inner = token.substr(1, token.size() - 2);
-  if (std::memchr(inner.data(), '\\', inner.size()) == nullptr) {
+  if (!HasEscapes(inner)) {
     *text = inner;
     return Status::OK();
   }
@@ -317,7 +321,7 @@ Status ValueDecoder::AppendReal(std::string_view text) {
 Status ValueDecoder::AppendText(std::string_view token) {
   if (token[0] != '"') return column_->values().AppendBytes(token);
   const std::string_view inner = token.substr(1, token.size() - 2);
-  if (std::memchr(inner.data(), '\\', inner.size()) == nullptr) {
+  if (!HasEscapes(inner)) {
     return column_->values().AppendBytes(inner);
   }
   ARROW_ASSIGN_OR_RAISE(uint8_t * out, column_->values().Room(static_cast<int64_t>(inner.size())));
