@@ -619,12 +619,13 @@ def test_when_the_one_fails_its_twin_fails_too(bulkhaul, node, proxy, tmp_path):
 
 @pytest.mark.parametrize("compress", ["auto", "false"])
 def test_a_slow_network_is_asked_for_gzip(bulkhaul, node, proxy, tmp_path, compress):
-    """From the second page on, which is the first after one that showed the speed."""
+    """From the page on that follows one that showed the speed."""
     node.create("wide", {"seq": {"type": "long"}, "text": {"type": "text", "index": False}})
     node.bulk("wide", [{"seq": number, "text": "word " * 1000} for number in range(600)])
-    proxy.inject("slow", "/wide/_search?scroll", times=100)
+    for page in (FIRST_PAGE.replace("logs", "wide"), NEXT_PAGE):
+        proxy.inject("slow", page, times=100)
     bulkhaul(*words(proxy.uri("wide") + f"?compress={compress}", tmp_path / "out",
-                    "--page-documents", "200", "--slice", "none"))
+                    "--page-documents", "100", "--slice", "none"))
     node.drop("wide")
     asked = [headers.get("Accept-Encoding") for line, headers in
              zip(proxy.requests, proxy.headers) if line.startswith(NEXT_PAGE)]

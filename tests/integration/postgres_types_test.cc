@@ -112,11 +112,12 @@ std::vector<RandomType> NumberTypes() {
                       }};
   };
   const auto numeric = [](int precision, int scale) {
-    return RandomType{fmt::format("numeric({},{})", precision, scale), BuiltinType(kNumericOid),
-                      ((precision << 16) | (scale & 0x7ff)) + 4, 0,
-                      [precision, scale](std::mt19937_64& random) {
-                        return AnyDecimal(random, precision - scale, std::max(scale, 0));
-                      }};
+    return RandomType{
+        fmt::format("numeric({},{})", precision, scale), BuiltinType(kNumericOid),
+        ((precision << 16) | (scale & 0x7ff)) + 4, 0, [precision, scale](std::mt19937_64& random) {
+          // One digit less where rounding to `scale` could carry into one more.
+          return AnyDecimal(random, precision - scale - (scale < 0 ? 1 : 0), std::max(scale, 0));
+        }};
   };
   const auto floating = [](const char* name, uint32_t oid, int exponent) {
     return RandomType{

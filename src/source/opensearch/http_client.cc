@@ -23,10 +23,10 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kPollMs = 1000;
 constexpr long kSocketReadBytes = 512 << 10;
-// What a buffer keeps from one answer to the next.
-constexpr auto kAtOnce = std::chrono::milliseconds(5);
-constexpr curl_off_t kSpeedBytesMin = 256 << 10;
+// An answer that came slower, and of which so much was waited for, is asked for compressed.
 constexpr double kSlowMegabytesASecond = 4;
+constexpr size_t kSpeedBytesMin = 256 << 10;
+// What a buffer keeps from one answer to the next.
 constexpr size_t kKeptBufferBytes = 8 << 20;
 
 struct CurlFree {
@@ -110,7 +110,16 @@ class HttpClient::Impl {
   bool resent_ = false;
   bool too_large_ = false, out_of_memory_ = false;
   std::optional<CURLcode> outcome_;
-  Clock::time_point started_at_, driven_at_, last_byte_at_;
+  Clock::time_point started_at_, last_byte_at_;
+  // Of the answer at hand: what came while it was waited for, and how long that was, from the first
+  // byte on; and the wait at hand.
+  size_t waited_bytes_ = 0;
+  Clock::duration waited_{};
+  struct Wait {
+    Clock::time_point since;
+    size_t had_bytes;
+  };
+  std::optional<Wait> wait_;
   bool compresses_ = false;  // kAuto: it has been found worth while
   ResponseBuffer buffers_[3] = {ResponseBuffer(kBodyPaddingBytes),
                                 ResponseBuffer(kBodyPaddingBytes),
@@ -299,6 +308,9 @@ void HttpClient::Impl::Send(size_t host) {
   current_ = host;
   tried_[host] = true;
   outcome_.reset();
+  wait_.reset();
+  waited_bytes_ = 0;
+  waited_ = {};
   sends_ = 0;
   too_large_ = out_of_memory_ = false;
   error_text_[0] = '\0';
@@ -326,20 +338,15 @@ void HttpClient::Impl::Send(size_t host) {
   curl_multi_add_handle(multi_.get(), easy);
 }
 
-// Asks for gzip from now on when the answer came slowly. Only of an answer that was waited for all
-// the time: of one that was left lying in the socket the time says nothing.
+// Asks for gzip from now on when the answer came slowly. Only bytes that were waited for count: of
+// those that were left lying in the socket the time says nothing.
 void HttpClient::Impl::LearnSpeed() {
-  if (settings_.compress != Compress::kAuto || compresses_ || driven_at_ - started_at_ > kAtOnce) {
+  if (settings_.compress != Compress::kAuto || compresses_ || waited_bytes_ < kSpeedBytesMin) {
     return;
   }
-  curl_off_t bytes = 0, total_us = 0, first_byte_us = 0;
-  curl_easy_getinfo(easy_.get(), CURLINFO_SIZE_DOWNLOAD_T, &bytes);
-  curl_easy_getinfo(easy_.get(), CURLINFO_TOTAL_TIME_T, &total_us);
-  curl_easy_getinfo(easy_.get(), CURLINFO_STARTTRANSFER_TIME_T, &first_byte_us);
-  if (bytes < kSpeedBytesMin) return;
   const double megabytes_a_second =
-      static_cast<double>(bytes) /
-      static_cast<double>(std::max<curl_off_t>(1, total_us - first_byte_us));
+      static_cast<double>(waited_bytes_) /
+      std::max(1.0, std::chrono::duration<double, std::micro>(waited_).count());
   if (megabytes_a_second >= kSlowMegabytesASecond) return;
   compresses_ = true;
   curl_easy_setopt(easy_.get(), CURLOPT_ACCEPT_ENCODING, "gzip");
@@ -355,6 +362,11 @@ bool HttpClient::Impl::Advance() {
   while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &waiting)) {
     if (message->msg == CURLMSG_DONE) outcome_ = message->data.result;
   }
+  if (wait_) {
+    waited_bytes_ += buffers_[buffer_].text().size() - wait_->had_bytes;
+    waited_ += Clock::now() - wait_->since;
+    wait_.reset();
+  }
   if (!outcome_) return false;
   if (*outcome_ == CURLE_OK) LearnSpeed();
   curl_multi_remove_handle(multi_.get(), easy_.get());
@@ -366,7 +378,7 @@ bool HttpClient::Impl::Advance() {
 
 Status HttpClient::Impl::Drive(std::stop_token stop, Clock::time_point deadline) {
   const std::stop_callback wake(stop, [this] { curl_multi_wakeup(multi_.get()); });
-  last_byte_at_ = driven_at_ = Clock::now();
+  last_byte_at_ = Clock::now();
   while (!Advance()) {
     if (stop.stop_requested()) return CancelledError();
     const ResponseBuffer& buffer = buffers_[buffer_];
@@ -390,6 +402,8 @@ Status HttpClient::Impl::Drive(std::stop_token stop, Clock::time_point deadline)
     if (left < std::chrono::milliseconds(wait_ms)) {
       wait_ms = std::chrono::duration_cast<std::chrono::milliseconds>(left).count() + 1;
     }
+    const size_t had_bytes = buffer.text().size();
+    if (had_bytes > 0) wait_ = {Clock::now(), had_bytes};
     curl_multi_poll(multi_.get(), nullptr, 0, static_cast<int>(wait_ms), nullptr);
   }
   return Status::OK();
