@@ -93,7 +93,7 @@ TEST(MemoryPlan, BudgetIsHalfOfWhatThereIs) {
 }
 
 TEST(MemoryPlan, NeverExceedsTheBudget) {
-  rc::check("a plan fits", [] {
+  EXPECT_TRUE(rc::check("a plan fits", [] {
     MemoryWishes wishes;
     wishes.budget_bytes = *rc::gen::inRange<int64_t>(0, 4096 * kMiB);
     wishes.fixed_bytes = *rc::gen::inRange<int64_t>(0, 64 * kMiB);
@@ -111,7 +111,7 @@ TEST(MemoryPlan, NeverExceedsTheBudget) {
     RC_ASSERT(plan->batch_bytes <= wishes.batch_bytes);
     RC_ASSERT(plan->workers >= 1);
     RC_ASSERT(plan->workers <= wishes.workers);
-  });
+  }));
 }
 
 }  // namespace

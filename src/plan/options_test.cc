@@ -105,7 +105,7 @@ TEST(Options, SurvivesJson) {
 }
 
 TEST(Options, AnyListSurvivesJson) {
-  rc::check("lists of valid names", [](const std::vector<std::string>& raw) {
+  EXPECT_TRUE(rc::check("lists of valid names", [](const std::vector<std::string>& raw) {
     StringList list;
     for (const auto& text : raw) {
       std::string ascii;
@@ -117,7 +117,7 @@ TEST(Options, AnyListSurvivesJson) {
     const auto read = Options::FromJson(options.ToJson());
     RC_ASSERT(read.ok());
     RC_ASSERT(read->GetList("columns") == list);
-  });
+  }));
 }
 
 TEST(OptionsDeathTest, AbortsOnAProgrammingError) {

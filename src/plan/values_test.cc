@@ -69,8 +69,8 @@ TEST(Values, StagedResultSurvivesJson) {
 }
 
 TEST(Values, AnyUnitSurvivesJson) {
-  rc::check("bytes of any kind", [](const std::string& schema, const std::string& name,
-                                    const std::string& begin, int64_t rows) {
+  EXPECT_TRUE(rc::check("bytes of any kind", [](const std::string& schema, const std::string& name,
+                                                const std::string& begin, int64_t rows) {
     WorkUnit unit;
     unit.id = "3.7";
     unit.dataset = {schema, name};
@@ -82,7 +82,7 @@ TEST(Values, AnyUnitSurvivesJson) {
     RC_ASSERT(read->dataset == unit.dataset);
     RC_ASSERT(read->range == unit.range);
     RC_ASSERT(read->estimated_rows == rows);
-  });
+  }));
 }
 
 TEST(Values, MalformedJsonIsAnError) {

@@ -44,8 +44,9 @@ TEST(Watchdog, SeesADeadlineThatComesWhileAnExpiredOneStays) {
 TEST(Watchdog, AWatchThatEndedInTimeStopsNothing) {
   Watchdog watchdog;
   std::stop_source early, later;
-  { Watchdog::Watch watch(watchdog, 20, early); }
-  Watchdog::Watch watch(watchdog, 40, later);
+  // Long enough for a busy machine to end the first one in time.
+  { Watchdog::Watch watch(watchdog, 1000, early); }
+  Watchdog::Watch watch(watchdog, 1100, later);
   WaitFor(later.get_token());
   EXPECT_FALSE(early.stop_requested());
 }

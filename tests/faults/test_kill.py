@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
-import time
 
 import pytest
 
@@ -23,12 +21,6 @@ def assert_nothing_half(destination, expected: exports.Checksum) -> None:
         assert exports.checksum(folder) == expected
 
 
-def time_of(bulkhaul, words) -> float:
-    begun = time.monotonic()
-    bulkhaul(*words)
-    return time.monotonic() - begun
-
-
 def forget(bulkhaul, destination) -> None:
     shutil.rmtree(destination, ignore_errors=True)
     shutil.rmtree(bulkhaul.state, ignore_errors=True)
@@ -38,27 +30,23 @@ def forget(bulkhaul, destination) -> None:
 def test_killed_at_random_instants(bulkhaul, events_words, events_checksum, tmp_path, keep):
     destination = tmp_path / "out"
     words = events_words() + list(keep)
-    whole_run = time_of(bulkhaul, words)
+    kills = faults.RandomKills(bulkhaul, words, seed=7)
+    kills.run_whole()
     plan = exports.metadata(destination / "public_events")
     assert len(plan["parts"]) >= 200
-    chance = random.Random(7)
-    rounds = faults.rounds()
-    killed = 0
-    for turn in range(rounds):
+    for turn in kills.turns(faults.rounds()):
         forget(bulkhaul, destination)
-        code = faults.kill_after(bulkhaul, words, whole_run * (turn + chance.random()) / rounds)
-        killed += code == faults.SIGKILLED
+        kills.strike()
         assert_nothing_half(destination, events_checksum)
         faults.finish_job(bulkhaul, words, "job")
         assert exports.checksum(destination / "public_events") == events_checksum, f"turn {turn}"
         assert exports.visible(destination).count("public_events") == 1
         assert not (destination / "public_events_v2").exists(), f"turn {turn}"
-    assert killed >= rounds // 2
 
 
 def test_kept_snapshot_reads_no_finished_unit_again(bulkhaul, events_words, events_checksum,
                                                     tmp_path):
-    words = events_words() + list(KEPT)
+    words = events_words() + ["--keep-snapshot", "10m"]
     killed = bulkhaul(*words, env={"BULKHAUL_CRASH_AT": "ledger.unit_done#150"}, code=None)
     assert killed.code == faults.SIGKILLED
     report = tmp_path / "report.json"
@@ -116,14 +104,13 @@ def test_killed_under_concurrent_writers(bulkhaul, postgres, database, tmp_path,
         "--unit-bytes", "16KiB", "--workers", "2", "--job-id", "job", "--progress",
         "none", *keep,
     ]
-    chance = random.Random(11)
-    rounds = faults.rounds()
+    kills = faults.RandomKills(bulkhaul, words, seed=11)
     with Writers(postgres, database) as writers:
-        whole_run = time_of(bulkhaul, words)
-        for turn in range(rounds):
+        kills.run_whole()
+        for _ in kills.turns(faults.rounds()):
             forget(bulkhaul, destination)
             postgres.sql("VACUUM accounts", database)
-            faults.kill_after(bulkhaul, words, whole_run * (turn + chance.random()) / rounds)
+            kills.strike()
             for folder in exports.table_folders(destination):
                 assert_invariant(folder)
             faults.finish_job(bulkhaul, words, "job")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import shutil
-import threading
-import time
 
 import pytest
 
 from support import faults
+from support.proxy import FaultProxy
 
 ROWS = 60_000
 MODES = {
@@ -68,26 +66,20 @@ def words_of(database, mode):
 def test_killed_at_random_instants(bulkhaul, sql, database, mode):
     words = words_of(database, mode)
     before = make_target(sql, mode)
-    begun = time.monotonic()
-    bulkhaul(*words)
-    whole = time.monotonic() - begun
+    kills = faults.RandomKills(bulkhaul, words, mode)
+    kills.run_whole()
     wanted = expected(sql, mode)
     assert sql(CHECKSUM.format("target"))[0] == wanted
-    chance = random.Random(mode)
-    killed = 0
-    rounds = max(3, faults.rounds() // 6)
-    for turn in range(rounds):
+    for turn in kills.turns(max(3, faults.rounds() // 6)):
         shutil.rmtree(bulkhaul.state, ignore_errors=True)
         before = make_target(sql, mode)
-        code = faults.kill_after(bulkhaul, words, whole * (turn + chance.random()) / rounds)
-        killed += code == faults.SIGKILLED
+        kills.strike()
         now = sql("SELECT to_regclass('target')")[0][0]
         found = sql(CHECKSUM.format("target"))[0] if now else None
         if mode != "unit":
             assert found in (before, wanted), f"turn {turn}"
         faults.finish_job(bulkhaul, words, "job")
         assert sql(CHECKSUM.format("target"))[0] == wanted, f"turn {turn}"
-    assert killed > 0
     assert sql("SELECT relname FROM pg_class WHERE relname LIKE '\\_bulkhaul%'") == []
 
 
@@ -105,28 +97,26 @@ def test_killed_between_two_steps(bulkhaul, sql, database, mode, point):
     assert sql("SELECT relname FROM pg_class WHERE relname LIKE '\\_bulkhaul%'") == []
 
 
+HELD_BYTES = 400_000  # of about 2 MB: the workers are in the middle of their units
+LOADING = ("FROM pg_stat_activity WHERE application_name LIKE 'bulkhaul:%:load' "
+           "AND query LIKE 'COPY%' AND state = 'active'")
+
+
 @pytest.mark.parametrize("mode", ["new", "unit"])
 def test_backends_that_are_terminated_are_replaced(bulkhaul, postgres, sql, database, mode):
+    """In the middle of a COPY, of which the source holds the rest back."""
     make_target(sql, mode)
-    ended = threading.Event()
-    cut = []
-
-    def cutter():
-        with postgres.connect("load_faults") as connection:
-            while not ended.is_set() and len(cut) < 2:
-                rows = connection.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name "
-                    "LIKE 'bulkhaul:%:load' AND query LIKE 'COPY%' AND state = 'active' LIMIT 1")
-                cut.extend(row for row in rows if row[0])
-
-    thread = threading.Thread(target=cutter)
-    thread.start()
-    try:
-        bulkhaul(*words_of(database, mode), "--retries", "10")
-    finally:
-        ended.set()
-        thread.join()
-    assert cut
+    with FaultProxy(postgres.port) as between:
+        between.hold_after(HELD_BYTES)
+        words = words_of(database, mode)
+        words[1] = between.uri("load_faults") + "?sslmode=disable"
+        process = bulkhaul.start(*words, "--batch-rows", "100", "--retries", "10")
+        assert between.held.wait(60 * faults.slowness()), process.poll()
+        cut = faults.wait_until(lambda: sql(f"SELECT pg_terminate_backend(pid) {LOADING}"),
+                                what="a COPY")
+        assert set(cut) == {(True,)}
+        between.release()
+        bulkhaul.finish(process).check(0)
     assert sql(CHECKSUM.format("target"))[0] == expected(sql, mode)
 
 

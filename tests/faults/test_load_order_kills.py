@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
 import shutil
-import time
 
 import pytest
 
@@ -46,21 +44,15 @@ def test_killed_at_random_instants(bulkhaul, sql, job, tmp_path, mode):
     wanted = load_order.write_files(tmp_path / "in", load_order.PARENTS_LARGE)
     words = ["run", job(mode)]
     sql(load_order.TABLES_SQL)
-    begun = time.monotonic()
-    bulkhaul(*words)
-    whole = time.monotonic() - begun
+    kills = faults.RandomKills(bulkhaul, words, mode)
+    kills.run_whole()
     assert load_order.content(sql) == wanted
-    chance = random.Random(mode)
-    killed = 0
-    rounds = max(3, faults.rounds() // 6)
-    for turn in range(rounds):
+    for turn in kills.turns(max(3, faults.rounds() // 6)):
         shutil.rmtree(bulkhaul.state, ignore_errors=True)
         sql(load_order.TABLES_SQL)
-        code = faults.kill_after(bulkhaul, words, whole * (turn + chance.random()) / rounds)
-        killed += code == faults.SIGKILLED
+        kills.strike()
         faults.finish_job(bulkhaul, words, "job")
         assert load_order.content(sql) == wanted, f"turn {turn}"
-    assert killed > 0
     assert leftovers(sql) == []
 
 

@@ -185,11 +185,15 @@ def test_a_full_tablespace_is_said_and_leaves_the_target_alone(bulkhaul, target,
     whole(target)
 
 
+# A connection that was closed takes its place until the server has noticed.
+PATIENT = ("--retries", "500", "--retry-delay-max", "100ms")
+
+
 def test_a_role_with_few_connections(bulkhaul, target, words):
     target.sql("""
       DO $$ BEGIN CREATE ROLE narrow LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
       ALTER ROLE narrow CONNECTION LIMIT 2; GRANT CREATE, USAGE ON SCHEMA public TO narrow""")
-    bulkhaul(*words("--workers", "6", user="narrow"))
+    bulkhaul(*words("--workers", "6", *PATIENT, user="narrow"))
     whole(target)
     target.sql("ALTER ROLE narrow CONNECTION LIMIT 0; DROP TABLE target")
     refused = bulkhaul(*words("--retries", "1", "--job-id", "none", user="narrow"), code=1)
@@ -197,18 +201,29 @@ def test_a_role_with_few_connections(bulkhaul, target, words):
     target.sql("DROP OWNED BY narrow; DROP ROLE narrow")
 
 
+def wait_for_others(connection, count: int) -> None:
+    """Until so many other clients are connected."""
+    faults.wait_until(lambda: connection.execute(
+        "SELECT count(*) - 1 FROM pg_stat_activity WHERE backend_type = 'client backend'"
+    ).fetchone()[0] == count, what=f"{count} other connections")
+
+
 def test_all_slots_of_the_server_are_taken(bulkhaul, target, words):
     target.sql("""
       DO $$ BEGIN CREATE ROLE plain LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
       GRANT CREATE, USAGE ON SCHEMA public TO plain""")
-    taken = [target.connect() for _ in range(7)]  # 8, of which one is for superusers
+    taken = [target.connect()]
+    wait_for_others(taken[0], 0)
+    taken += [target.connect() for _ in range(6)]  # 8, of which one is for superusers
     try:
         refused = bulkhaul(*words("--retries", "1", user="plain"), code=1)
         assert "connection" in refused.err and "fewer workers" in refused.err, refused.err
         for connection in taken[:5]:
             connection.close()
         # Five are free: the workers that ask for more wait for those that have one.
-        bulkhaul(*words("--workers", "12", "--job-id", "later", user="plain"))
+        wait_for_others(taken[6], 1)
+        bulkhaul(*words("--workers", "12", "--job-id", "later", *PATIENT, user="plain"))
+        wait_for_others(taken[6], 1)
         whole(target)
     finally:
         for connection in taken:

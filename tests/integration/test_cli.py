@@ -269,7 +269,7 @@ def test_signals_cancel_and_leave_a_resumable_job(bulkhaul, tmp_path, number):
     begun = time.monotonic()
     process.send_signal(number)
     outcome = bulkhaul.finish(process).check(130)
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60  # of the minutes that the whole takes
     assert "bulkhaul resume slow" in outcome.err
     assert [name for name in os.listdir(tmp_path / "out") if not name.startswith(".")] == []
     assert bulkhaul("status", "slow", "--output", "json").json["state"] == "cancelled"

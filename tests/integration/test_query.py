@@ -165,7 +165,7 @@ def test_interrupt_ends_a_long_query(query, bulkhaul):
     while process.poll() is None and len(os.listdir(tasks)) < 3:
         pass
     process.send_signal(signal.SIGINT)
-    assert bulkhaul.finish(process, timeout=30).code == 130
+    assert bulkhaul.finish(process).code == 130
 
 
 def test_a_query_is_a_job_source(bulkhaul, query, shop, tmp_path):

@@ -98,7 +98,7 @@ def test_a_lost_page(bulkhaul, node, proxy, tmp_path, kind):
     bulkhaul(*words(proxy.uri("logs-*"), tmp_path / "out"))
     assert proxy.faults_done == 1 and "GET /" not in proxy.requests
     assert sequence(tmp_path / "out") == list(range(2 * DOCUMENTS))
-    assert node.open_scrolls() == 0
+    assert node.has_no_scroll_soon()
 
 
 def test_contexts_that_are_gone(bulkhaul, node, proxy, tmp_path):
@@ -150,8 +150,8 @@ def test_killed_resumed_and_what_changed_is_read_again(bulkhaul, node, tmp_path)
 
 def test_a_stop_closes_contexts(bulkhaul, node, tmp_path):
     process = bulkhaul.start(*words(node.uri("logs-*"), tmp_path / "out", "--documents-per-second",
-                                    "500"))
-    faults.wait_until(lambda: node.open_scrolls() > 0, what="the scroll")
+                                    "100", "--workers", "2"))
+    faults.wait_until(lambda: node.open_scrolls() == 2, what="the scrolls")
     process.send_signal(signal.SIGINT)
     assert bulkhaul.finish(process).code == 130
-    assert node.open_scrolls() == 0
+    assert node.has_no_scroll_soon()

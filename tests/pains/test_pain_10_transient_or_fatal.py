@@ -1,7 +1,6 @@
 """What may succeed later is tried again; what cannot is said at once."""
 
 import json
-import time
 
 from support import exports
 from support.proxy import FaultProxy
@@ -12,17 +11,15 @@ def test_fatal_errors_are_not_retried(bulkhaul, postgres, database, tmp_path):
         CREATE VIEW broken AS SELECT 1 / (x - 1) AS y FROM t""", database)
     try:
         with FaultProxy(postgres.port) as between:
-            begun = time.monotonic()
             for user, table, word in ((f"stranger_{database}", "t", "permission denied"),
                                       ("postgres", "broken", "division by zero")):
                 report = tmp_path / f"{table}.json"
                 outcome = bulkhaul(
                     "copy", between.uri(database, user) + "?sslmode=disable", tmp_path / "out",
-                    "--table", table, "--retry-delay", "30s", "--retry-delay-max", "60s",
+                    "--table", table, "--retry-delay", "1h", "--retry-delay-max", "1h",
                     "--report", report, code=1)
                 assert word in outcome.err
                 assert json.loads(report.read_text())["totals"]["retries"] == 0
-            assert time.monotonic() - begun < 25
         assert exports.visible(tmp_path / "out") == []
     finally:
         postgres.sql(f'DROP ROLE "stranger_{database}"')
@@ -37,7 +34,8 @@ def test_wrong_password_is_tried_once(bulkhaul, postgres_factory, tmp_path):
     cluster.restart()
     with FaultProxy(cluster.port) as between:
         outcome = bulkhaul("copy", between.uri("postgres", "keyless:wrong") + "?sslmode=disable",
-                           tmp_path / "out", "--all", "--retry-delay", "30s", code=None, timeout=25)
+                           tmp_path / "out", "--all", "--retry-delay", "1h", "--retry-delay-max", "1h",
+                           code=None)
         assert outcome.code in (1, 2)
         assert between.connections == 1
     assert "password authentication failed" in outcome.err and "wrong" not in outcome.err
@@ -53,6 +51,6 @@ def test_transient_errors_are(bulkhaul, postgres, database, tmp_path):
     with FaultProxy(postgres.port) as between:
         between.inject("reset", 100_000, times=3)
         bulkhaul("copy", between.uri(database) + "?sslmode=disable", tmp_path / "out", "--table",
-                 "t", "--retry-delay", "1ms", "--report", report, "--unit-bytes", "256KiB")
+                 "t", "--retry-delay", "1ms", "--retries", "10", "--report", report, "--unit-bytes", "256KiB")
     assert exports.checksum(tmp_path / "out" / "public_t").rows == 20000
     assert json.loads(report.read_text())["totals"]["retries"] >= 3

@@ -3,14 +3,13 @@
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import tempfile
 
 import psycopg
 import pytest
 
-from support import exports, faults, tables
+from support import exports, faults, ports, tables
 from support.proxy import FaultProxy
 
 
@@ -80,19 +79,25 @@ class Standby:
         self._prefix = [] if os.geteuid() == owner.st_uid else [
             "setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups", "--"]
         os.chown(folder, owner.st_uid, owner.st_gid)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
         self._call("pg_basebackup", "-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres",
                    "-D", str(self._data), "-R", "-X", "stream", "-c", "fast")
-        self._call("pg_ctl", "start", "-s", "-w", "-D", str(self._data), "-l",
-                   str(folder / "log"), "-o", f"-p {self.port} -k {folder}")
+        for port in ports.candidates():
+            self.port = port
+            if self._run("pg_ctl", "start", "-s", "-w", "-D", str(self._data), "-l",
+                         str(folder / "log"), "-o", f"-p {port} -k {folder}").returncode == 0:
+                return
+            log = (folder / "log").read_text()
+            assert "could not bind" in log, log
 
     def _call(self, program, *words):
-        done = subprocess.run([*self._prefix, f"{self._binaries}/{program}", *words], cwd="/",
+        done = self._run(program, *words)
+        assert done.returncode == 0, (program, done.stderr)
+
+    def _run(self, program, *words):
+        return subprocess.run([*self._prefix, f"{self._binaries}/{program}", *words], cwd="/",
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                               stderr=subprocess.PIPE if program != "pg_ctl" else
-                              subprocess.DEVNULL, text=True, timeout=60)
-        assert done.returncode == 0, (program, done.stderr)
+                              subprocess.DEVNULL, text=True, timeout=300)
 
     def stop(self):
         self._call("pg_ctl", "stop", "-s", "-m", "immediate", "-D", str(self._data))

@@ -6,6 +6,7 @@ import concurrent.futures
 import contextlib
 import os
 import pathlib
+import random
 import re
 import signal
 import subprocess
@@ -46,16 +47,53 @@ def in_background(action):
         running.result()
 
 
-def kill_after(bulkhaul, words, seconds: float) -> int:
-    """Starts the program, kills it after so long; gives its exit code."""
-    process = bulkhaul.start(
-        *words, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        return process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()
+class RandomKills:
+    """Kills the program at random instants, one in each part of a run:
+
+    for turn in kills.turns(rounds):
+        …  # as before the first run
+        kills.strike()
+        …  # what must hold now
+
+    There are at least `rounds` turns, and as many more as it takes for half of them to be kills:
+    how long a run takes is measured, and learnt again from each that ended before its instant.
+    """
+
+    def __init__(self, bulkhaul, words, seed):
+        self._bulkhaul = bulkhaul
+        self._words = words
+        self._chance = random.Random(seed)
+        self._run_seconds = 0.0
+        self._kills = 0
+        self._turn = 0
+        self._rounds = 1
+
+    def run_whole(self) -> None:
+        """Undisturbed, to learn how long it takes."""
+        begun = time.monotonic()
+        self._bulkhaul(*self._words)
+        self._run_seconds = time.monotonic() - begun
+
+    def turns(self, rounds: int):
+        self._rounds = rounds
+        while self._turn < rounds or self._kills < (rounds + 1) // 2:
+            assert self._turn < 10 * rounds, f"{self._kills} kills in {self._turn} turns"
+            yield self._turn
+            self._turn += 1
+
+    def strike(self) -> None:
+        part = (self._turn % self._rounds + self._chance.random()) / self._rounds
+        begun = time.monotonic()
+        process = self._bulkhaul.start(
+            *self._words, start_new_session=True, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        try:
+            code = process.wait(timeout=self._run_seconds * part)
+            assert code == 0, code
+            self._run_seconds = min(self._run_seconds, time.monotonic() - begun)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            self._kills += process.wait() == SIGKILLED
 
 
 def job_states(bulkhaul) -> dict[str, str]:

@@ -6,10 +6,11 @@ import os
 import pathlib
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
+
+from support import ports
 
 
 class Pooler:
@@ -18,8 +19,14 @@ class Pooler:
     def __init__(self, target_port: int, mode: str, pool_size: int = 20):
         self._folder = pathlib.Path(tempfile.mkdtemp(prefix="bulkhaul-pooler-"))
         os.chmod(self._folder, 0o755)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self._log = open(self._folder / "log", "w+", encoding="utf-8")
+        for port in ports.candidates():
+            self.port = port
+            if self._start(target_port, mode, pool_size):
+                return
+
+    def _start(self, target_port: int, mode: str, pool_size: int) -> bool:
+        """Whether it listens; False when another process has the port."""
         settings = self._folder / "pgbouncer.ini"
         settings.write_text(f"""
 [databases]
@@ -41,25 +48,20 @@ ignore_startup_parameters = extra_float_digits
                       "--clear-groups", "--"]
         program = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
         assert program, "pgbouncer is not installed; run scripts/install-packages test"
-        self._log = open(self._folder / "log", "w+", encoding="utf-8")
         self._process = subprocess.Popen(
             [*prefix, program, str(settings)], stdout=self._log, stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL, cwd="/")
-        self._wait()
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            except OSError:
-                assert time.monotonic() < deadline and self._process.poll() is None, self.log()
-                time.sleep(0.05)
+        deadline = time.monotonic() + 120
+        while f"listening on 127.0.0.1:{self.port}" not in self.log():
+            if self._process.poll() is not None:
+                assert "in use" in self.log(), self.log()
+                return False
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.02)
+        return True
 
     def log(self) -> str:
-        self._log.seek(0)
-        return self._log.read()
+        return (self._folder / "log").read_text()
 
     def uri(self, database: str) -> str:
         return f"postgres://postgres@127.0.0.1:{self.port}/{database}?sslmode=disable"

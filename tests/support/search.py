@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import time
 import urllib.error
 import urllib.request
 
@@ -105,6 +106,16 @@ class SearchNode:
     def open_scrolls(self) -> int:
         nodes = self.call("GET", "/_nodes/stats/indices/search")["nodes"]
         return sum(node["indices"]["search"]["open_contexts"] for node in nodes.values())
+
+    def has_no_scroll_soon(self) -> bool:
+        """What a client closed before it ended may still be on its way; long before a context would
+        end with its keep-alive of five minutes."""
+        deadline = time.monotonic() + 60
+        while self.open_scrolls() > 0:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
 
     def forget_scrolls(self) -> None:
         """Those that a killed program has left to their keep-alive."""

@@ -198,7 +198,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(text[:len(text) // 2])
             self.wfile.flush()
         if fault == "stall":
-            self.server.silent.wait(60)
+            self.server.silent.wait()
         if fault == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                                        struct.pack("ii", 1, 0))

@@ -148,6 +148,17 @@ def test_test_files_have_different_names():
     assert not twice, f"in several folders: {twice}"
 
 
+def test_the_verdict_of_every_property_is_looked_at():
+    """rc::check() prints what is false and returns it; GoogleTest hears of it by EXPECT_TRUE alone."""
+    unheard = [
+        f"{path.relative_to(REPOSITORY)}:{number}" for path in tracked_files()
+        if path.suffix == ".cc"
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1)
+        if "rc::check(" in line and not re.search(r"(EXPECT|ASSERT)_TRUE\(rc::check\(", line)
+    ]
+    assert not unheard, f"EXPECT_TRUE(rc::check(…)): {unheard}"
+
+
 def test_no_file_is_too_long():
     long = []
     for path in tracked_files():

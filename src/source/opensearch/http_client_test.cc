@@ -18,6 +18,17 @@ namespace {
 
 using testing::HasSubstr;
 
+// Gives the port.
+int BindToLoopback(int descriptor) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(bind(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  socklen_t size = sizeof(address);
+  getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
+  return ntohs(address.sin_port);
+}
+
 // Answers request number n (from 0) with what `script` gives, as raw bytes, on 127.0.0.1. "" closes
 // the connection. What ends in kHold keeps it open, silent.
 constexpr char kHold[] = "<hold>";
@@ -26,13 +37,7 @@ class ScriptedServer {
  public:
   explicit ScriptedServer(std::function<std::string(int)> script) : script_(std::move(script)) {
     listener_ = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-    socklen_t size = sizeof(address);
-    getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
-    port_ = ntohs(address.sin_port);
+    port_ = BindToLoopback(listener_);
     listen(listener_, 16);
     thread_ = std::thread([this] { Serve(); });
   }
@@ -94,11 +99,16 @@ ConnectionSettings At(std::vector<int> ports) {
   return settings;
 }
 
-// A port that nobody listens on.
-int DeadPort() {
-  ScriptedServer server([](int) { return ""; });
-  return server.port();
-}
+// A port that nobody listens on, and nobody else can meanwhile.
+class DeadPort {
+ public:
+  DeadPort() : bound_(socket(AF_INET, SOCK_STREAM, 0)), port_(BindToLoopback(bound_)) {}
+  ~DeadPort() { close(bound_); }
+  int port() const { return port_; }
+
+ private:
+  const int bound_, port_;
+};
 
 TEST(HttpClient, BodiesStayValidForOneRequestMoreAndArePadded) {
   ScriptedServer server([](int number) { return Json(fmt::format("[{}]", number)); });
@@ -118,8 +128,8 @@ TEST(HttpClient, BodiesStayValidForOneRequestMoreAndArePadded) {
 
 TEST(HttpClient, GoesOnWithTheNextHost) {
   ScriptedServer server([](int) { return Json("{}"); });
-  const int dead = DeadPort();
-  const auto client = HttpClient::Make(At({dead, server.port()})).ValueOrDie();
+  const DeadPort dead;
+  const auto client = HttpClient::Make(At({dead.port(), server.port()})).ValueOrDie();
   const auto response =
       client->Request({.method = "POST", .path = "/", .body = "{}", .repeatable = false});
   ASSERT_TRUE(response.ok()) << response.status().ToString();
@@ -127,7 +137,8 @@ TEST(HttpClient, GoesOnWithTheNextHost) {
 }
 
 TEST(HttpClient, NoHostIsATransientError) {
-  const auto client = HttpClient::Make(At({DeadPort()})).ValueOrDie();
+  const DeadPort dead;
+  const auto client = HttpClient::Make(At({dead.port()})).ValueOrDie();
   const auto response = client->Request({.path = "/x?secret_query"});
   ASSERT_FALSE(response.ok());
   EXPECT_EQ(KindOf(response.status()), ErrorKind::kTransient);

@@ -172,7 +172,7 @@ TEST_F(ReadingTest, AStatementTimeoutIsNoCancel) {
 }
 
 TEST_F(ReadingTest, AnAdministratorsCancelIsNoCancelOfOurs) {
-  sql_.Execute("CREATE VIEW slow AS SELECT pg_sleep(30)::text AS x");
+  sql_.Execute("CREATE VIEW slow AS SELECT pg_sleep(600)::text AS x");
   std::jthread administrator([&] {
     PostgresClient client(uri_);
     while (client.Value(
@@ -184,29 +184,25 @@ TEST_F(ReadingTest, AnAdministratorsCancelIsNoCancelOfOurs) {
   EXPECT_EQ(KindOf(result.status()), ErrorKind::kTransient) << result.status();
 }
 
-TEST_F(ReadingTest, AStopCancelsTheServersQueryWithinTwoSeconds) {
+TEST_F(ReadingTest, AStopCancelsTheServersQuery) {
   sql_.Execute(
-      "CREATE VIEW slow AS SELECT pg_sleep(60)::text AS x; CREATE TABLE t AS SELECT 1 AS id");
+      "CREATE VIEW slow AS SELECT pg_sleep(600)::text AS x; CREATE TABLE t AS SELECT 1 AS id");
   TestJob job(uri_);
   job.Table("slow").Table("t");
   ASSERT_TRUE(job.Pin().ok());
   auto session = job.Open();
   ASSERT_TRUE(session.ok());
-  std::chrono::steady_clock::time_point stopped;
   std::jthread stopper([&] {
     PostgresClient client(uri_);
     while (
         client.Value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query "
                      "LIKE '%COPY%'") == "0") {
     }
-    stopped = std::chrono::steady_clock::now();
     job.stop.request_stop();
   });
   const auto result = job.Read(*job.Find("slow"), session->get());
-  const auto ended = std::chrono::steady_clock::now();
   stopper.join();
   EXPECT_EQ(KindOf(result.status()), ErrorKind::kCancelled) << result.status();
-  EXPECT_LT(ended - stopped, std::chrono::seconds(2));
   EXPECT_EQ(sql_.Value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"), "0");
   // The session goes on in its snapshot.
   job.stop = std::stop_source();

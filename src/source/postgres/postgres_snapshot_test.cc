@@ -41,7 +41,7 @@ class SnapshotTest : public testing::Test {
   // Waits until another session's statement stands behind a lock.
   void WaitForBlocked() {
     PostgresClient looker(uri_);
-    for (int i = 0; i < 2000; ++i) {
+    for (int i = 0; i < 20'000; ++i) {
       if (looker.Value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") !=
           "0") {
         return;

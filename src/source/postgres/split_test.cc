@@ -1,7 +1,5 @@
 #include "source/postgres/split.h"
 
-#include <chrono>
-
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
@@ -99,20 +97,17 @@ TEST(SplitTest, UnitsGrowWithTheTable) {
   EXPECT_EQ(units.size(), 10'000u);
 }
 
-TEST(SplitTest, TenThousandUnitsAreFastAndSmall) {
+TEST(SplitTest, TenThousandUnitsAreSmall) {
   const auto state = Table({Heap("t", 10'000'000, int64_t{80} << 30, 1'000'000'000)});
-  const auto begin = std::chrono::steady_clock::now();
   const auto units = PageUnits(Of(state), state, {.bytes = 1 << 20, .units_max = 10'000});
-  const auto took = std::chrono::steady_clock::now() - begin;
   ASSERT_EQ(units.size(), 10'000u);
   size_t bytes = 0;
   for (const auto& unit : units) bytes += unit.ToJson().size() + sizeof(WorkUnit);
   EXPECT_LT(bytes, 10u << 20);
-  EXPECT_LT(took, std::chrono::seconds(1));
 }
 
 TEST(SplitTest, AnySizesTile) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     const auto pages = *rc::gen::inRange<int64_t>(0, 100'000);
     const auto state =
         Table({Heap("t", pages, pages * 8192 + *rc::gen::inRange(0, 1 << 30), 1000)});
@@ -125,9 +120,10 @@ TEST(SplitTest, AnySizesTile) {
       RC_ASSERT(units[i].range.begin == at);
       at = units[i].range.end;
       RC_ASSERT(at.empty() == (i + 1 == units.size()));
-      RC_ASSERT(at.empty() || std::stoll(at) > (i == 0 ? -1 : std::stoll(units[i].range.begin)));
+      // RapidCheck takes the expression apart: without these parentheses || has no short cut.
+      RC_ASSERT((at.empty() || std::stoll(at) > (i == 0 ? -1 : std::stoll(units[i].range.begin))));
     }
-  });
+  }));
 }
 
 TEST(SplitTest, WhatCannotBeDoneIsSaid) {
@@ -191,7 +187,7 @@ TEST(EvenCutsTest, TextsAreCutAtKnownValuesOnly) {
 }
 
 TEST(EvenCutsTest, CutsAscendWhateverTheWeights) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     std::vector<KeyPoint> points;
     int64_t value = *rc::gen::inRange<int64_t>(-1000, 1000);
     const int count = *rc::gen::inRange(0, 30);
@@ -206,7 +202,7 @@ TEST(EvenCutsTest, CutsAscendWhateverTheWeights) {
     for (size_t i = 1; i < cuts.size(); ++i) {
       RC_ASSERT(std::stoll(cuts[i - 1]) < std::stoll(cuts[i]));
     }
-  });
+  }));
 }
 
 TEST(KeyScaleTest, PlacesGoThereAndBack) {

@@ -391,12 +391,11 @@ TEST_F(SqliteSourceTest, OneViewWhileAWriterCommitsInWalMode) {
       "PRAGMA journal_mode = wal; CREATE TABLE t (id INTEGER PRIMARY KEY, v INT);"
       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) "
       "INSERT INTO t SELECT i, 10 FROM n");
-  std::atomic<bool> stop = false;
   std::atomic<int64_t> commits = 0;
   // Each commit keeps the sum and moves rows between the units.
-  std::jthread writing([&] {
+  std::jthread writing([&](std::stop_token stop) {
     Writer writer(path_);
-    for (int64_t i = 1; !stop; ++i) {
+    for (int64_t i = 1; !stop.stop_requested(); ++i) {
       const auto a = std::to_string(i % 1000 + 1), b = std::to_string(i % 1000 + 2001);
       if (writer.Try("BEGIN IMMEDIATE; UPDATE t SET v = v - 1 WHERE id = " + a +
                      "; UPDATE t SET v = v + 1 WHERE id = " + b + "; COMMIT") == SQLITE_OK) {
@@ -426,7 +425,6 @@ TEST_F(SqliteSourceTest, OneViewWhileAWriterCommitsInWalMode) {
     }
     source_->Release(snapshot);
   }
-  stop = true;
 }
 
 TEST_F(SqliteSourceTest, MoreSessionsThanTheViewHasAreRefusedOnceItMovedOn) {

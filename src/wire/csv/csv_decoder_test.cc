@@ -130,7 +130,7 @@ TEST(CsvDecoder, PoliciesCount) {
 }
 
 TEST(CsvValue, DoublesAreTheNearest) {
-  rc::check("as strtod", [] {
+  EXPECT_TRUE(rc::check("as strtod", [] {
     const auto digits = *rc::gen::inRange<int>(1, 18);
     std::string text = *rc::gen::element<std::string>("", "-");
     for (int i = 0; i < digits; ++i) text += static_cast<char>('0' + *rc::gen::inRange(0, 10));
@@ -140,7 +140,7 @@ TEST(CsvValue, DoublesAreTheNearest) {
     double value = 0;
     RC_ASSERT(ParseDouble(text, &value));
     RC_ASSERT(value == std::strtod(text.c_str(), nullptr));
-  });
+  }));
 }
 
 // One byte after the other, as RFC 4180 and this program's rule about stray quotes have it.
@@ -165,7 +165,7 @@ std::string AnyCsv() {
 }
 
 TEST(CsvScanner, AnyCutPointBeginsARowOfTheSequentialRead) {
-  rc::check("cuts are row begins, and the next one at or after the wish", [] {
+  EXPECT_TRUE(rc::check("cuts are row begins, and the next one at or after the wish", [] {
     std::string text;
     for (int i = 0; i < 8; ++i) text += AnyCsv();
     const CsvDialect dialect;
@@ -184,11 +184,11 @@ TEST(CsvScanner, AnyCutPointBeginsARowOfTheSequentialRead) {
     const auto expected =
         std::find_if(begins.begin(), begins.end(), [&](size_t begin) { return begin >= wish; });
     RC_ASSERT(found == (expected == begins.end() ? std::string::npos : *expected));
-  });
+  }));
 }
 
 TEST(CsvScanner, RowsAreTheSameHoweverTheTextIsCut) {
-  rc::check("the same rows as one sequential read", [] {
+  EXPECT_TRUE(rc::check("the same rows as one sequential read", [] {
     std::string text;
     for (int i = 0; i < 8; ++i) text += AnyCsv();
     CsvReading reading;
@@ -222,7 +222,7 @@ TEST(CsvScanner, RowsAreTheSameHoweverTheTextIsCut) {
     }
     RC_ASSERT(failed.ok() == whole.ok());
     if (whole.ok()) RC_ASSERT(rows == *whole);
-  });
+  }));
 }
 
 TEST(CsvInference, TakesTheNarrowestTypeThatHoldsTheSample) {
