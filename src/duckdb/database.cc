@@ -80,6 +80,7 @@ class ResultReader final : public arrow::RecordBatchReader {
   const Library& library_;
   const std::stop_token stop_;
   Prepared prepared_ = nullptr;
+  Pending pending_ = nullptr;
   QueryResult result_;
   ArrowOptions arrow_options_ = nullptr;
   std::shared_ptr<arrow::Schema> schema_;
@@ -229,6 +230,7 @@ ResultReader::~ResultReader() {
   interrupt_.reset();
   if (arrow_options_ != nullptr) library_.destroy_arrow_options(&arrow_options_);
   library_.destroy_result(&result_);
+  if (pending_ != nullptr) library_.destroy_pending(&pending_);
   if (prepared_ != nullptr) library_.destroy_prepare(&prepared_);
 }
 
@@ -247,7 +249,12 @@ Status ResultReader::Prepare(const std::string& sql) {
 }
 
 Status ResultReader::Execute() {
-  if (library_.execute_prepared_streaming(prepared_, &result_) == kSuccess) return Status::OK();
+  if (library_.pending_prepared_streaming(prepared_, &pending_) != kSuccess) {
+    return Failed(library_.pending_error(pending_));
+  }
+  // DuckDB forgets what interrupted a connection before its query began, which was just now.
+  if (stop_.stop_requested()) library_.interrupt(database_->connection());
+  if (library_.execute_pending(pending_, &result_) == kSuccess) return Status::OK();
   return Failed(library_.result_error(&result_));
 }
 

@@ -72,7 +72,10 @@ std::string BindAll(void* handle, Library* library) {
   bind(&library->prepared_statement_column_name, "duckdb_prepared_statement_column_name");
   bind(&library->prepared_statement_column_logical_type,
        "duckdb_prepared_statement_column_logical_type");
-  bind(&library->execute_prepared_streaming, "duckdb_execute_prepared_streaming");
+  bind(&library->pending_prepared_streaming, "duckdb_pending_prepared_streaming");
+  bind(&library->pending_error, "duckdb_pending_error");
+  bind(&library->execute_pending, "duckdb_execute_pending");
+  bind(&library->destroy_pending, "duckdb_destroy_pending");
   bind(&library->result_error, "duckdb_result_error");
   bind(&library->destroy_result, "duckdb_destroy_result");
   bind(&library->get_type_id, "duckdb_get_type_id");

@@ -9,6 +9,7 @@ import os
 import pathlib
 import signal
 import sqlite3
+import subprocess
 
 import pyarrow as pa
 import pyarrow.ipc
@@ -157,15 +158,56 @@ def test_errors_name_the_cause_and_no_password(query, tmp_path):
                                code=2).err
 
 
+ENDLESS = "SELECT sum(a.range * b.range % 7) FROM range(1000000) a, range(1000000) b"  # hours
+
+
 def test_interrupt_ends_a_long_query(query, bulkhaul):
-    process = bulkhaul.start("query", "SELECT sum(a.range * b.range % 7) FROM range(1000000) a, "
-                                      "range(1000000) b")
+    process = bulkhaul.start("query", ENDLESS)
     # It has more threads than ours once DuckDB works.
     tasks = pathlib.Path(f"/proc/{process.pid}/task")
     while process.poll() is None and len(os.listdir(tasks)) < 3:
         pass
     process.send_signal(signal.SIGINT)
     assert bulkhaul.finish(process).code == 130
+
+
+# Ctrl-C at the worst moment: between the preparation of a query and its begin.
+INTERRUPTED_BETWEEN = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <signal.h>
+#include <unistd.h>
+static volatile int interrupted;
+static void *real(const char *name) { return dlsym(dlopen(REAL, RTLD_NOW | RTLD_NOLOAD), name); }
+void duckdb_interrupt(void *connection) {
+  ((void (*)(void *))real("duckdb_interrupt"))(connection);
+  interrupted = 1;
+}
+static void interrupt_first(void) {
+  static int done;
+  if (!done++) kill(getpid(), SIGINT);
+  while (!interrupted) usleep(1000);
+}
+int duckdb_execute_prepared_streaming(void *prepared, void *result) {
+  interrupt_first();
+  return ((int (*)(void *, void *))real("duckdb_execute_prepared_streaming"))(prepared, result);
+}
+int duckdb_pending_prepared_streaming(void *prepared, void *pending) {
+  interrupt_first();
+  return ((int (*)(void *, void *))real("duckdb_pending_prepared_streaming"))(prepared, pending);
+}
+"""
+
+
+def test_an_interrupt_before_the_query_begins_is_not_forgotten(query, bulkhaul, tmp_path):
+    real = bulkhaul.environment["BULKHAUL_LIBDUCKDB"]
+    library = tmp_path / "between.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", f'-DREAL="{real}"', "-o", library, "-x", "c", "-",
+                    "-x", "none", "-Wl,--no-as-needed", f"-Wl,-rpath,{os.path.dirname(real)}",
+                    real], input=INTERRUPTED_BETWEEN,
+                   text=True, check=True)
+    bulkhaul.environment["BULKHAUL_LIBDUCKDB"] = str(library)
+    query(ENDLESS, code=130)
 
 
 def test_a_query_is_a_job_source(bulkhaul, query, shop, tmp_path):

@@ -177,7 +177,8 @@ TEST_F(ReadingTest, AnAdministratorsCancelIsNoCancelOfOurs) {
     PostgresClient client(uri_);
     while (client.Value(
                "SELECT coalesce(bool_or(pg_cancel_backend(pid)), false) FROM pg_stat_activity "
-               "WHERE query LIKE '%COPY%slow%' AND wait_event = 'PgSleep'") != "t") {
+               "WHERE query LIKE '%COPY%slow%' AND wait_event = 'PgSleep' AND datname = "
+               "current_database()") != "t") {
     }
   });
   const auto result = Read("slow");
@@ -196,14 +197,16 @@ TEST_F(ReadingTest, AStopCancelsTheServersQuery) {
     PostgresClient client(uri_);
     while (
         client.Value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query "
-                     "LIKE '%COPY%'") == "0") {
+                     "LIKE '%COPY%' AND datname = current_database()") == "0") {
     }
     job.stop.request_stop();
   });
   const auto result = job.Read(*job.Find("slow"), session->get());
   stopper.join();
   EXPECT_EQ(KindOf(result.status()), ErrorKind::kCancelled) << result.status();
-  EXPECT_EQ(sql_.Value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"), "0");
+  EXPECT_EQ(sql_.Value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND "
+                       "datname = current_database()"),
+            "0");
   // The session goes on in its snapshot.
   job.stop = std::stop_source();
   EXPECT_TRUE((*session)->ok());
@@ -271,7 +274,7 @@ TEST_F(ReadingTest, BackendsThatDieAreTransient) {
   auto session = job.Open();
   ASSERT_TRUE(session.ok());
   sql_.Execute(
-      "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name LIKE "
+      "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name LIKE "
       "'%worker%'");
   const auto result = job.Read(job.datasets[0], session->get());
   EXPECT_EQ(KindOf(result.status()), ErrorKind::kTransient) << result.status();
