@@ -44,8 +44,6 @@ CREATE TABLE attempts (
 CREATE INDEX attempts_by_dataset ON attempts (dataset);
 )sql";
 
-std::string Now() { return FormatUtc(std::chrono::system_clock::now()); }
-
 Status SyncFolder(const std::string& folder) {
   const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) return ErrnoError(errno, "open", folder);
@@ -98,11 +96,12 @@ Result<std::unique_ptr<Ledger>> Ledger::Create(const std::string& job_folder, co
     ARROW_RETURN_NOT_OK(
         database->Execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; BEGIN IMMEDIATE;"));
     ARROW_RETURN_NOT_OK(database->Execute(kTables));
-    const std::pair<const char*, std::string> meta[] = {{"version", std::to_string(kVersion)},
-                                                        {"job", job},
-                                                        {"spec", spec_json},
-                                                        {"instance", NewId()},
-                                                        {"created_at", Now()}};
+    const std::pair<const char*, std::string> meta[] = {
+        {"version", std::to_string(kVersion)},
+        {"job", job},
+        {"spec", spec_json},
+        {"instance", NewId()},
+        {"created_at", FormatUtc(std::chrono::system_clock::now())}};
     for (const auto& [key, value] : meta) {
       ARROW_RETURN_NOT_OK(
           database->Change("INSERT INTO meta VALUES (?, ?)", {std::string(key), value}).status());

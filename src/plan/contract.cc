@@ -30,7 +30,7 @@ using Kind = DocumentNode::Kind;
 using Member = DocumentNode::Member;
 
 constexpr const char* kTopKeys[] = {"columns", "rows", "freshness", "tables"};
-constexpr const char* kTableKeys[] = {"columns", "rows", "freshness"};
+constexpr const char* kContractTableKeys[] = {"columns", "rows", "freshness"};
 constexpr const char* kColumnKeys[] = {"type",       "nullable",   "unique",  "min",    "max",
                                        "min_length", "max_length", "pattern", "allowed"};
 
@@ -62,7 +62,7 @@ class ContractReader {
       for (const auto& table : member.value.members) {
         ARROW_RETURN_NOT_OK(IsMap(table));
         for (const auto& key : table.value.members) {
-          ARROW_RETURN_NOT_OK(CheckKey(key, kTableKeys, table.key));
+          ARROW_RETURN_NOT_OK(CheckKey(key, kContractTableKeys, table.key));
         }
         ARROW_ASSIGN_OR_RAISE(auto contract, ReadTable(table.value));
         file.tables.emplace_back(table.key, std::move(contract));

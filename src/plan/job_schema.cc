@@ -9,14 +9,14 @@
 namespace bulkhaul {
 namespace {
 
-using json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr const char* kBytesPattern = R"(^\s*[0-9][0-9_ ]*(\.[0-9]+)?\s*([kKMGTPE]i?B?|B)?\s*$)";
 constexpr const char* kDurationPattern =
     R"(^\s*(none|[0-9]+(\.[0-9]+)?|([0-9]+(\.[0-9]+)?\s*(ms|s|m|h|d)\s*)+)\s*$)";
 constexpr const char* kReferencePattern = R"(\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\})";
 
-json Reference() { return {{"type", "string"}, {"pattern", kReferencePattern}}; }
+OrderedJson Reference() { return {{"type", "string"}, {"pattern", kReferencePattern}}; }
 
 std::vector<std::string> Choices(const OptionSpec& spec) {
   std::vector<std::string> choices;
@@ -29,17 +29,17 @@ std::vector<std::string> Choices(const OptionSpec& spec) {
   return choices;
 }
 
-json Number(const char* type, const OptionSpec& spec) {
-  json node = {{"type", type}, {"minimum", spec.minimum}};
+OrderedJson Number(const char* type, const OptionSpec& spec) {
+  OrderedJson node = {{"type", type}, {"minimum", spec.minimum}};
   if (spec.maximum != INT64_MAX) node["maximum"] = spec.maximum;
   return node;
 }
 
-json TypeSchema(const OptionSpec& spec) {
+OrderedJson TypeSchema(const OptionSpec& spec) {
   switch (spec.type) {
     case OptionType::kBool: {
-      json any = json::array({json{{"type", "boolean"}}, Reference()});
-      json inner = json::object();
+      OrderedJson any = OrderedJson::array({OrderedJson{{"type", "boolean"}}, Reference()});
+      OrderedJson inner = OrderedJson::object();
       for (const auto& name : NestedOptions(spec.name)) {
         inner[name.substr(std::string_view(spec.name).size() + 1)] = TypeSchema(*FindOption(name));
       }
@@ -50,118 +50,125 @@ json TypeSchema(const OptionSpec& spec) {
       return {{"anyOf", any}};
     }
     case OptionType::kInt: {
-      json any = json::array({Number("integer", spec),
+      OrderedJson any =
+          OrderedJson::array({Number("integer", spec),
                               {{"type", "string"}, {"pattern", R"(^\s*[0-9][0-9_ ]*[kMG]?\s*$)"}},
                               Reference()});
       for (const auto& word : Choices(spec)) any.push_back({{"const", word}});
       return {{"anyOf", any}};
     }
     case OptionType::kDouble:
-      return {{"anyOf", json::array({Number("number", spec), Reference()})}};
+      return {{"anyOf", OrderedJson::array({Number("number", spec), Reference()})}};
     case OptionType::kBytes:
-      return {{"anyOf", json::array({Number("integer", spec),
-                                     {{"type", "string"}, {"pattern", kBytesPattern}},
-                                     Reference()})}};
+      return {{"anyOf", OrderedJson::array({Number("integer", spec),
+                                            {{"type", "string"}, {"pattern", kBytesPattern}},
+                                            Reference()})}};
     case OptionType::kDurationMs:
       // A bare number is seconds; the bounds are kept in milliseconds.
-      return {{"anyOf", json::array({{{"type", "number"}, {"minimum", spec.minimum / 1000.0}},
-                                     {{"type", "string"}, {"pattern", kDurationPattern}},
-                                     Reference()})}};
+      return {
+          {"anyOf", OrderedJson::array({{{"type", "number"}, {"minimum", spec.minimum / 1000.0}},
+                                        {{"type", "string"}, {"pattern", kDurationPattern}},
+                                        Reference()})}};
     case OptionType::kString:
       if (std::string_view(spec.name) == "query") {
-        return {{"type", json::array({"string", "object"})}};
+        return {{"type", OrderedJson::array({"string", "object"})}};
       }
       return {{"type", "string"}};
     case OptionType::kEnum: {
-      json values = json::array();
+      OrderedJson values = OrderedJson::array();
       for (const auto& choice : Choices(spec)) {
         values.push_back(choice);
         if (choice == "null") values.push_back(nullptr);
       }
-      return {{"anyOf", json::array({{{"enum", values}}, Reference()})}};
+      return {{"anyOf", OrderedJson::array({{{"enum", values}}, Reference()})}};
     }
     case OptionType::kList:
-      return {{"anyOf", json::array({{{"type", "array"}, {"items", {{"type", "string"}}}},
-                                     {{"type", "string"}}})}};
+      return {{"anyOf", OrderedJson::array({{{"type", "array"}, {"items", {{"type", "string"}}}},
+                                            {{"type", "string"}}})}};
     case OptionType::kPairs:
       return {{"type", "object"},
-              {"additionalProperties", {{"type", json::array({"string", "number", "boolean"})}}}};
+              {"additionalProperties",
+               {{"type", OrderedJson::array({"string", "number", "boolean"})}}}};
   }
   return {};
 }
 
-json OptionSchema(const OptionSpec& spec) {
-  json node = {{"description", spec.help}};
+OrderedJson OptionSchema(const OptionSpec& spec) {
+  OrderedJson node = {{"description", spec.help}};
   node.update(TypeSchema(spec));
   if (*spec.default_text != '\0') node["default"] = spec.default_text;
   return node;
 }
 
-json Settings(OptionScope scope) {
-  json properties = json::object();
+OrderedJson Settings(OptionScope scope) {
+  OrderedJson properties = OrderedJson::object();
   for (const auto& option : OptionTable()) {
     if (option.scope & scope) properties[option.name] = OptionSchema(option);
   }
   return properties;
 }
 
-json Described(std::span<const JobKey> keys, std::string_view name, json schema) {
+OrderedJson Described(std::span<const JobKey> keys, std::string_view name, OrderedJson schema) {
   for (const auto& key : keys) {
     if (name == key.name) schema["description"] = key.help;
   }
   return schema;
 }
 
-json TextList() { return {{"type", "array"}, {"items", {{"type", "string"}, {"minLength", 1}}}}; }
-
-json TablesSchema() {
-  json entry_properties = {
-      {"pattern", Described(TableKeys(), "pattern", {{"type", "string"}, {"minLength", 1}})}};
-  entry_properties.update(Settings(kTableScope));
-  const json entry = {{"type", "object"},
-                      {"required", json::array({"pattern"})},
-                      {"properties", entry_properties},
-                      {"additionalProperties", false}};
-  const json list = {
-      {"type", "array"},
-      {"minItems", 1},
-      {"items", {{"anyOf", json::array({{{"type", "string"}, {"minLength", 1}}, entry})}}}};
-  const json settings = {{"type", json::array({"object", "null"})},
-                         {"properties", Settings(kTableScope)},
-                         {"additionalProperties", false}};
-  const json map = {{"type", "object"}, {"minProperties", 1}, {"additionalProperties", settings}};
-  return {{"anyOf", json::array({list, map})}};
+OrderedJson TextList() {
+  return {{"type", "array"}, {"items", {{"type", "string"}, {"minLength", 1}}}};
 }
 
-json QueriesSchema() {
-  json properties = json::object();
+OrderedJson TablesSchema() {
+  OrderedJson entry_properties = {
+      {"pattern", Described(TableKeys(), "pattern", {{"type", "string"}, {"minLength", 1}})}};
+  entry_properties.update(Settings(kTableScope));
+  const OrderedJson entry = {{"type", "object"},
+                             {"required", OrderedJson::array({"pattern"})},
+                             {"properties", entry_properties},
+                             {"additionalProperties", false}};
+  const OrderedJson list = {
+      {"type", "array"},
+      {"minItems", 1},
+      {"items", {{"anyOf", OrderedJson::array({{{"type", "string"}, {"minLength", 1}}, entry})}}}};
+  const OrderedJson settings = {{"type", OrderedJson::array({"object", "null"})},
+                                {"properties", Settings(kTableScope)},
+                                {"additionalProperties", false}};
+  const OrderedJson map = {
+      {"type", "object"}, {"minProperties", 1}, {"additionalProperties", settings}};
+  return {{"anyOf", OrderedJson::array({list, map})}};
+}
+
+OrderedJson QueriesSchema() {
+  OrderedJson properties = OrderedJson::object();
   for (const auto& key : QueryKeys()) {
     properties[key.name] = Described(QueryKeys(), key.name, {{"type", "string"}, {"minLength", 1}});
   }
-  properties["parameters"] =
-      Described(QueryKeys(), "parameters",
-                {{"type", "object"},
-                 {"additionalProperties",
-                  {{"type", json::array({"string", "number", "boolean", "null", "array"})}}}});
+  properties["parameters"] = Described(
+      QueryKeys(), "parameters",
+      {{"type", "object"},
+       {"additionalProperties",
+        {{"type", OrderedJson::array({"string", "number", "boolean", "null", "array"})}}}});
   properties.update(Settings(kTableScope));
-  const json entry = {{"type", "object"},
-                      {"required", json::array({"name"})},
-                      {"oneOf", json::array({{{"required", json::array({"sql"})}},
-                                             {{"required", json::array({"template"})}}})},
-                      {"properties", properties},
-                      {"additionalProperties", false}};
+  const OrderedJson entry = {
+      {"type", "object"},
+      {"required", OrderedJson::array({"name"})},
+      {"oneOf", OrderedJson::array({{{"required", OrderedJson::array({"sql"})}},
+                                    {{"required", OrderedJson::array({"template"})}}})},
+      {"properties", properties},
+      {"additionalProperties", false}};
   return {{"type", "array"}, {"minItems", 1}, {"items", entry}};
 }
 
-json JobKeySchema(std::string_view name) {
+OrderedJson JobKeySchema(std::string_view name) {
   if (name == "tables") return TablesSchema();
   if (name == "queries") return QueriesSchema();
   if (name == "templates") {
     return {{"type", "object"},
-            {"additionalProperties", {{"type", json::array({"string", "object"})}}}};
+            {"additionalProperties", {{"type", OrderedJson::array({"string", "object"})}}}};
   }
   if (name == "schemas" || name == "exclude") return TextList();
-  if (name == "all") return {{"anyOf", json::array({{{"type", "boolean"}}, Reference()})}};
+  if (name == "all") return {{"anyOf", OrderedJson::array({{{"type", "boolean"}}, Reference()})}};
   return {{"type", "string"}, {"minLength", 1}};
 }
 
@@ -258,17 +265,18 @@ queries:
 }  // namespace
 
 std::string JobFileSchema() {
-  json properties = json::object();
+  OrderedJson properties = OrderedJson::object();
   for (const auto& key : JobKeys()) {
     properties[key.name] = Described(JobKeys(), key.name, JobKeySchema(key.name));
   }
   properties.update(Settings(kJobScope));
-  const json schema = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
-                       {"title", "bulkhaul job file"},
-                       {"description", "What bulkhaul copies, from where, to where, and how."},
-                       {"type", "object"},
-                       {"properties", properties},
-                       {"additionalProperties", false}};
+  const OrderedJson schema = {
+      {"$schema", "https://json-schema.org/draft/2020-12/schema"},
+      {"title", "bulkhaul job file"},
+      {"description", "What bulkhaul copies, from where, to where, and how."},
+      {"type", "object"},
+      {"properties", properties},
+      {"additionalProperties", false}};
   return schema.dump(2) + "\n";
 }
 

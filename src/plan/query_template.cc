@@ -12,7 +12,7 @@
 namespace bulkhaul {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 bool IsNameCharacter(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
 
@@ -47,11 +47,11 @@ class Values {
  public:
   explicit Values(const std::map<std::string, std::string>& parameters) {
     for (const auto& [name, text] : parameters) {
-      values_[name] = Json::parse(text, nullptr, false);
+      values_[name] = OrderedJson::parse(text, nullptr, false);
       names_.push_back(name);
     }
   }
-  Result<const Json*> Get(const std::string& name) {
+  Result<const OrderedJson*> Get(const std::string& name) {
     const auto found = values_.find(name);
     asked_.insert(name);
     if (found != values_.end()) return &found->second;
@@ -71,18 +71,18 @@ class Values {
   }
 
  private:
-  std::map<std::string, Json> values_;
+  std::map<std::string, OrderedJson> values_;
   std::vector<std::string> names_;
   std::set<std::string> asked_;
 };
 
-std::string TextOf(const Json& value) {
+std::string TextOf(const OrderedJson& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
 // --- Query DSL
 
-Result<Json> FillText(const std::string& text, Values& values) {
+Result<OrderedJson> FillText(const std::string& text, Values& values) {
   std::string out;
   for (size_t at = 0; at < text.size();) {
     if (!std::string_view(text).substr(at).starts_with("{{")) {
@@ -98,13 +98,13 @@ Result<Json> FillText(const std::string& text, Values& values) {
     out += TextOf(*value);
     at += place.length;
   }
-  return Json(out);
+  return OrderedJson(out);
 }
 
-Result<Json> FillJson(const Json& node, Values& values) {
+Result<OrderedJson> FillJson(const OrderedJson& node, Values& values) {
   if (node.is_string()) return FillText(node.get<std::string>(), values);
   if (node.is_array()) {
-    Json out = Json::array();
+    OrderedJson out = OrderedJson::array();
     for (const auto& item : node) {
       ARROW_ASSIGN_OR_RAISE(auto filled, FillJson(item, values));
       out.push_back(std::move(filled));
@@ -112,9 +112,9 @@ Result<Json> FillJson(const Json& node, Values& values) {
     return out;
   }
   if (!node.is_object()) return node;
-  Json out = Json::object();
+  OrderedJson out = OrderedJson::object();
   for (const auto& [key, item] : node.items()) {
-    ARROW_ASSIGN_OR_RAISE(const Json name, FillText(key, values));
+    ARROW_ASSIGN_OR_RAISE(const OrderedJson name, FillText(key, values));
     if (!name.is_string()) return NoForm(key, "only a text can be a key");
     if (out.contains(name.get<std::string>())) {
       return NoForm(key, "the key is there twice with this value");
@@ -125,11 +125,11 @@ Result<Json> FillJson(const Json& node, Values& values) {
 }
 
 Result<std::string> FillDsl(const std::string& text, Values& values) {
-  const Json parsed = Json::parse(text, nullptr, false);
+  const OrderedJson parsed = OrderedJson::parse(text, nullptr, false);
   if (!parsed.is_object()) {
     return UserError("the template is not JSON; placeholders stand in quotes there: \"{{name}}\"");
   }
-  ARROW_ASSIGN_OR_RAISE(const Json filled, FillJson(parsed, values));
+  ARROW_ASSIGN_OR_RAISE(const OrderedJson filled, FillJson(parsed, values));
   return filled.dump();
 }
 
@@ -144,7 +144,7 @@ std::string EscapedPhrase(const std::string& text) {
   return out;
 }
 
-Result<std::string> LuceneValue(const std::string& name, const Json& value) {
+Result<std::string> LuceneValue(const std::string& name, const OrderedJson& value) {
   if (value.is_array()) {
     if (value.empty()) return NoForm(name, "an empty list finds nothing");
     std::string out;
@@ -199,7 +199,7 @@ Result<std::string> FillLucene(const std::string& text, Values& values) {
 
 // --- SQL
 
-Result<std::string> SqlValue(const std::string& name, const Json& value) {
+Result<std::string> SqlValue(const std::string& name, const OrderedJson& value) {
   if (value.is_array()) {
     if (value.empty()) return NoForm(name, "an empty list has no form in SQL");
     std::string out;

@@ -27,10 +27,6 @@ std::string PathTime(std::string utc) {
   return utc;
 }
 
-std::string ParentOf(const std::string& path) {
-  return std::filesystem::path(path).parent_path().string();
-}
-
 bool Exists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
 
 constexpr char kJobJournalFile[] = "job_publish.json";

@@ -20,11 +20,11 @@ bool FlagsUnsupported(int error_number) {
   return error_number == EINVAL || error_number == ENOSYS || error_number == EOPNOTSUPP;
 }
 
+}  // namespace
+
 std::string ParentOf(const std::string& path) {
   return std::filesystem::path(path).parent_path().string();
 }
-
-}  // namespace
 
 Result<std::optional<FileId>> FindFileId(const std::string& path) {
   struct stat status = {};

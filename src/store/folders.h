@@ -17,6 +17,9 @@ struct FileId {
   bool operator==(const FileId&) const = default;
 };
 
+// The folder that the path's last name lies in; "" when the path has no other.
+std::string ParentOf(const std::string& path);
+
 // nullopt when there is nothing; a symbolic link is followed.
 Result<std::optional<FileId>> FindFileId(const std::string& path);
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/crash_point.h"
+#include "store/folders.h"
 
 namespace bulkhaul {
 namespace {
@@ -15,9 +16,6 @@ namespace {
 // has published, so this many in a row is no longer a race.
 constexpr int kNameTriesMax = 10'000;
 
-std::string ParentOf(const std::string& path) {
-  return std::filesystem::path(path).parent_path().string();
-}
 std::string NameOf(const std::string& path) {
   return std::filesystem::path(path).filename().string();
 }

@@ -15,7 +15,7 @@
 namespace bulkhaul {
 namespace {
 
-constexpr size_t kShownBytesMax = 80;
+constexpr size_t kCastShownBytesMax = 80;
 
 using ArrayPtr = std::shared_ptr<arrow::Array>;
 using TypePtr = std::shared_ptr<arrow::DataType>;
@@ -67,7 +67,7 @@ Result<ArrayPtr> CastExactly(const ArrayPtr& array, const TypePtr& type, const s
   const Status reason = TryCast(array->Slice(row, 1), type, pool).status();
   ARROW_ASSIGN_OR_RAISE(const auto value, array->GetScalar(row));
   std::string shown = value->ToString();
-  if (shown.size() > kShownBytesMax) shown = shown.substr(0, kShownBytesMax) + "…";
+  if (shown.size() > kCastShownBytesMax) shown = shown.substr(0, kCastShownBytesMax) + "…";
   return UserError(fmt::format("cast: column '{}' holds {}, which is not a {}: {}", column, shown,
                                TypeName(*type), reason.message()),
                    "cast");

@@ -116,7 +116,7 @@ int32_t DigitsOf(const Decimal128& value) {
   return static_cast<int32_t>(text.size()) - (text.front() == '-' ? 1 : 0);
 }
 
-Decimal128 PowerOfTen(int32_t exponent) {
+Decimal128 DecimalPowerOfTen(int32_t exponent) {
   return Decimal128(Decimal128::GetScaleMultiplier(exponent));
 }
 
@@ -171,7 +171,7 @@ void ColumnStatistics::ObserveStrings(const arrow::Array& array) {
 void ColumnStatistics::ObserveDecimals(const arrow::Array& array) {
   const auto& typed = static_cast<const arrow::Decimal128Array&>(array);
   const int32_t scale = static_cast<const arrow::Decimal128Type&>(*type_).scale();
-  const Decimal128 one = PowerOfTen(std::max(0, scale));
+  const Decimal128 one = DecimalPowerOfTen(std::max(0, scale));
   bool first = values_ == array.length() - array.null_count();
   for (int64_t i = 0; i < array.length(); ++i) {
     if (array.IsNull(i)) continue;
@@ -203,7 +203,7 @@ void ColumnStatistics::Merge(const ColumnStatistics& other) {
 std::shared_ptr<arrow::DataType> ColumnStatistics::NarrowestDecimal() const {
   const auto& type = static_cast<const arrow::Decimal128Type&>(*type_);
   if (whole_ && type.scale() >= 0) {
-    const Decimal128 one = PowerOfTen(type.scale());
+    const Decimal128 one = DecimalPowerOfTen(type.scale());
     const Decimal128 low(decimal_min_ / one), high(decimal_max_ / one);
     if (low >= Decimal128(INT64_MIN) && high <= Decimal128(INT64_MAX)) {
       return NarrowestSigned(static_cast<int64_t>(low.low_bits()),

@@ -21,14 +21,14 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kSampleBlockRows = 1024;
-constexpr size_t kShownBytesMax = 80;
+constexpr size_t kRuleShownBytesMax = 80;
 constexpr int64_t kKeyBytes = 24;
 
 std::string Shown(const std::shared_ptr<arrow::Array>& column, int64_t row) {
   const auto value = column->GetScalar(row);
   std::string text = value.ok() ? (*value)->ToString() : "?";
-  if (text.size() > kShownBytesMax) {
-    size_t end = kShownBytesMax;
+  if (text.size() > kRuleShownBytesMax) {
+    size_t end = kRuleShownBytesMax;
     while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
     text = text.substr(0, end) + "…";
   }

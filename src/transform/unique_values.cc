@@ -102,7 +102,8 @@ class RunReader {
 };
 
 // A dictionary's indices mean other values in each batch.
-const std::shared_ptr<arrow::DataType>& ValueType(const std::shared_ptr<arrow::DataType>& type) {
+const std::shared_ptr<arrow::DataType>& DictionaryValueType(
+    const std::shared_ptr<arrow::DataType>& type) {
   if (type->id() != arrow::Type::DICTIONARY) return type;
   return static_cast<const arrow::DictionaryType&>(*type).value_type();
 }
@@ -151,7 +152,7 @@ UniqueKeys::~UniqueKeys() {
 
 Status UniqueKeys::CheckType(const std::shared_ptr<arrow::DataType>& stored,
                              const std::string& column) {
-  const arrow::DataType& type = *ValueType(stored);
+  const arrow::DataType& type = *DictionaryValueType(stored);
   const int bytes = ByteWidth(type);
   if (arrow::is_base_binary_like(type.id()) || type.id() == arrow::Type::DECIMAL256 || bytes == 1 ||
       bytes == 2 || bytes == 4 || bytes == 8 || bytes == 16) {
@@ -165,7 +166,7 @@ Status UniqueKeys::CheckType(const std::shared_ptr<arrow::DataType>& stored,
 
 Status UniqueKeys::Add(const arrow::Array& array, const RowMarks& marks, int64_t first_row,
                        int64_t unit_row) {
-  if (const auto& type = ValueType(array.type()); type != array.type()) {
+  if (const auto& type = DictionaryValueType(array.type()); type != array.type()) {
     ARROW_ASSIGN_OR_RAISE(const auto plain, arrow::compute::Cast(array, type));
     return Add(*plain, marks, first_row, unit_row);
   }
@@ -282,7 +283,7 @@ Result<std::optional<Duplicate>> FindDuplicate(std::span<const KeyRuns> units, i
 }
 
 std::string ValueOfKey(const Hash128& key, const std::shared_ptr<arrow::DataType>& stored) {
-  const auto& type = ValueType(stored);
+  const auto& type = DictionaryValueType(stored);
   const int width = ByteWidth(*type);
   if (width == 0 || width > 16) return {};
   char bytes[16] = {};

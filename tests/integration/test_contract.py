@@ -209,6 +209,43 @@ def test_evolve_adds_columns_and_widens_types_of_a_postgres_table(tmp_path, run,
     assert refused.code == 4 and "column 'id' was int64, is string" in refused.err
 
 
+@pytest.mark.parametrize("mode", [["--if-exists", "replace"],
+                                  ["--if-exists", "append", "--commit", "unit"]],
+                         ids=["replace", "unit"])
+def test_evolve_changes_a_table_that_is_replaced_or_filled_unit_by_unit(tmp_path, run, postgres,
+                                                                        database, mode):
+    """A kill between the change of the columns and the rows leaves nothing that resume trips over."""
+    postgres.sql("CREATE TABLE events (id int PRIMARY KEY, amount float8 DEFAULT 7);"
+                     "CREATE VIEW amounts AS SELECT amount FROM events;"
+                     "INSERT INTO events VALUES (1, 1.5)", database)
+    data = tmp_path / "events.csv"
+    data.write_text("id,amount,note\n3000000000,3.5,late\n" +
+                    "".join(f"{number},{number}.5,n{number}\n" for number in range(10, 2000)))
+    words = ["copy", data, postgres.uri_of(database), "--target-schema", "public", *mode,
+             "--drift", "all=evolve", "--unit-bytes", "8KiB", "--job-id", "night"]
+    planned = run("plan", *words[1:])
+    assert 'column "note" text is added to public.events' in planned.out, planned.err
+    assert 'column "id" of public.events becomes bigint: it was integer' in planned.out
+    killed = run(*words, env={"BULKHAUL_CRASH_AT": "postgres.unit_committed"})
+    assert killed.code != 0
+    outcome = run("resume", "night")
+    assert outcome.code == 0, outcome.err
+    kept = "VALUES (1::bigint, 1.5::float8, NULL::text) UNION ALL " if "append" in mode else ""
+    assert postgres.sql("SELECT id, amount, note FROM events ORDER BY id", database) == postgres.sql(
+        f"SELECT * FROM ({kept}SELECT n, n + 0.5, 'n' || n FROM generate_series(10, 1999) n"
+        " UNION ALL SELECT 3000000000, 3.5, 'late') x ORDER BY 1", database)
+    assert postgres.sql("SELECT count(*) FROM pg_index WHERE indrelid = 'events'::regclass"
+                        " AND indisprimary", database) == [(1,)]
+    assert postgres.sql("SELECT count(*) FROM amounts", database) == \
+        postgres.sql("SELECT count(*) FROM events", database)
+    # What a view shows keeps its type.
+    postgres.sql("CREATE TABLE small (id int); CREATE VIEW ids AS SELECT id FROM small",
+                     database)
+    (tmp_path / "small.csv").write_text("id\n3000000000\n")
+    refused = run("copy", tmp_path / "small.csv", *words[2:-2])
+    assert refused.code != 0 and "but ids shows it" in refused.err, refused.err
+
+
 def test_rejected_rows_of_a_database_go_where_quarantine_says(tmp_path, run, postgres, database):
     data = tmp_path / "items.csv"
     data.write_text("id,price\n1,5\n2,-5\n3,7\n")

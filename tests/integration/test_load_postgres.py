@@ -84,6 +84,23 @@ def test_append_adds_all_at_once(bulkhaul, database, sql):
     assert leftovers(sql) == []
 
 
+def test_replace_with_values_that_only_the_server_reads(bulkhaul, database, sql, tmp_path):
+    sql("DROP TABLE IF EXISTS places; CREATE TABLE places (id int GENERATED ALWAYS AS IDENTITY"
+        " PRIMARY KEY, at point NOT NULL DEFAULT '(1,1)', words tsvector); CREATE INDEX ON places"
+        " USING gin (words); INSERT INTO places (words) VALUES ('old')")
+    data = tmp_path / "places.csv"
+    data.write_text("id,at,words\n" + "".join(f'{n},"({n},0)",fat cat {n}\n' for n in range(900)))
+    bulkhaul("copy", data, database, "--target-schema", "public", "--if-exists", "replace",
+             "--unit-bytes", "4KiB")
+    assert sql("SELECT id, at[0]::int, words::text FROM places ORDER BY id") == \
+        [(n, n, " ".join(sorted([f"'{n}'", "'cat'", "'fat'"]))) for n in range(900)]
+    sql("INSERT INTO places (words) VALUES ('new')")
+    assert sql("SELECT max(id), count(*) FROM places") == [(900, 901)]
+    assert sql("SELECT count(*) FROM pg_index WHERE indrelid = 'places'::regclass") == [(2,)]
+    assert leftovers(sql) == []
+    sql("DROP TABLE places")
+
+
 def test_replace_keeps_what_hangs_off_the_table(bulkhaul, postgres, database, sql):
     load(bulkhaul, database, 100)
     column, second = [row[0] for row in sql(

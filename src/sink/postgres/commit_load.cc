@@ -40,6 +40,8 @@ class Commit {
   Status Publish(Committed* done);
   Status LockTarget();
   Status CastColumns();
+  Status CastSide();
+  Result<int64_t> InsertInto(const TableName& table);
   Status PublishNew();
   Status InsertAll();
   Status CheckDuplicates();
@@ -117,6 +119,15 @@ Status Commit::CastColumns() {
   return Execute(fmt::format("ALTER TABLE {} {}", plan_.side.quoted(), fmt::join(parts, ", ")));
 }
 
+// What takes the target's place, from rows that only the server can bring into its types.
+Status Commit::CastSide() {
+  const TableName made{plan_.side.schema, plan_.side.name + "_c"};
+  ARROW_RETURN_NOT_OK(Execute(plan_.CreateLikeTargetSql(made)));
+  ARROW_RETURN_NOT_OK(InsertInto(made).status());
+  return Execute(fmt::format("DROP TABLE {}; ALTER TABLE {} RENAME TO {}", plan_.side.quoted(),
+                             made.quoted(), QuoteIdentifier(plan_.side.name)));
+}
+
 Status Commit::PublishNew() {
   ARROW_RETURN_NOT_OK(CastColumns());
   if (plan_.options.unlogged) {
@@ -143,16 +154,18 @@ Status Commit::PublishNew() {
   return comments.empty() ? Status::OK() : Execute(comments);
 }
 
+Result<int64_t> Commit::InsertInto(const TableName& table) {
+  return Affected(fmt::format("INSERT INTO {} ({}) {} SELECT {} FROM {}", table.quoted(),
+                              plan_.ColumnList(), plan_.overriding ? "OVERRIDING SYSTEM VALUE" : "",
+                              SelectList(), plan_.side.quoted()));
+}
+
 Status Commit::InsertAll() {
   if (plan_.options.if_exists == IfExists::kTruncate) {
     ARROW_RETURN_NOT_OK(Execute(fmt::format("TRUNCATE {}", plan_.target.quoted())));
   }
   if (plan_.columns.empty()) return UserError("there is no column to load", "no_columns");
-  ARROW_ASSIGN_OR_RAISE(
-      const int64_t rows,
-      Affected(fmt::format("INSERT INTO {} ({}) {} SELECT {} FROM {}", plan_.target.quoted(),
-                           plan_.ColumnList(), plan_.overriding ? "OVERRIDING SYSTEM VALUE" : "",
-                           SelectList(), plan_.side.quoted())));
+  ARROW_ASSIGN_OR_RAISE(const int64_t rows, InsertInto(plan_.target));
   // A trigger may have left rows out.
   if (rows != request_.rows && plan_.existing->triggers.empty()) {
     return BugError(fmt::format("{}: {} rows were inserted and the job counted {}", what_, rows,
@@ -253,7 +266,7 @@ Status Commit::Publish(Committed* done) {
   ARROW_RETURN_NOT_OK(CheckUnits(connection_, plan_, request_.staged, limit_));
   CrashPoint("postgres.checked");
   const IfExists mode = plan_.options.if_exists;
-  if (!plan_.alterations.empty()) {
+  if (!plan_.alterations.empty() && mode != IfExists::kReplace) {
     ARROW_RETURN_NOT_OK(Execute(fmt::format("ALTER TABLE {} {}", plan_.target.quoted(),
                                             fmt::join(plan_.alterations, ", "))));
   }
@@ -264,6 +277,7 @@ Status Commit::Publish(Committed* done) {
     ARROW_RETURN_NOT_OK(PublishNew());
     ARROW_RETURN_NOT_OK(DropSide());  // the sentinel
   } else if (mode == IfExists::kReplace) {
+    if (!plan_.swaps_side()) ARROW_RETURN_NOT_OK(CastSide());
     if (plan_.options.unlogged) {
       ARROW_RETURN_NOT_OK(Execute(fmt::format("ALTER TABLE {} SET LOGGED", plan_.side.quoted())));
     }

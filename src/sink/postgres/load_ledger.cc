@@ -29,23 +29,21 @@ std::string SentinelOf(const TableName& side) {
 }
 
 std::string CreateSideSql(const LoadPlan& plan) {
-  const bool made = !plan.existing && plan.options.if_exists != IfExists::kUpsert;
-  std::vector<std::string> columns;
-  if (plan.existing && plan.options.if_exists == IfExists::kReplace) {
-    columns.push_back(fmt::format(
-        "LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING IDENTITY"
-        " INCLUDING STORAGE INCLUDING COMMENTS INCLUDING STATISTICS",
-        plan.target.quoted()));
+  std::string sql;
+  if (plan.swaps_side()) {
+    sql = plan.CreateLikeTargetSql(plan.side);
   } else {
+    const bool made = !plan.existing && plan.options.if_exists != IfExists::kUpsert;
+    std::vector<std::string> columns;
     for (const auto& column : plan.columns) {
       columns.push_back(fmt::format("{} {}{}", QuoteIdentifier(column.name), column.side_type,
                                     made && column.not_null ? " NOT NULL" : ""));
     }
     if (plan.ordered()) columns.push_back(fmt::format("{} bigint", kOrderColumn));
+    sql = fmt::format("CREATE {}TABLE IF NOT EXISTS {} ({})",
+                      plan.options.unlogged ? "UNLOGGED " : "", plan.side.quoted(),
+                      fmt::join(columns, ", "));
   }
-  std::string sql =
-      fmt::format("CREATE {}TABLE IF NOT EXISTS {} ({})", plan.options.unlogged ? "UNLOGGED " : "",
-                  plan.side.quoted(), fmt::join(columns, ", "));
   // A crash of the server empties unlogged tables, and this one with them.
   if (plan.options.unlogged) {
     sql += fmt::format(
@@ -110,6 +108,11 @@ Status PrepareLedger(Connection& connection, const DatasetPlan& dataset, const L
       ARROW_RETURN_NOT_OK(connection.Execute(
           fmt::format("DELETE FROM {} WHERE key = {}", ledger, QuoteLiteral(key)), limit,
           "forget an earlier epoch"));
+    }
+    if (plan.direct() && !plan.alterations.empty()) {
+      ARROW_RETURN_NOT_OK(connection.Execute(
+          fmt::format("ALTER TABLE {} {}", plan.target.quoted(), fmt::join(plan.alterations, ", ")),
+          limit, "change the columns of " + plan.target.ToString()));
     }
     // The entry also keeps another job that ends from dropping the ledger.
     return connection.Execute(

@@ -100,19 +100,20 @@ class Evolution {
  public:
   Evolution(Connection& connection, const WaitLimit& limit, const DriftPolicy& policy,
             LoadPlan* plan)
-      : chooser_(connection, limit), policy_(policy), plan_(plan) {}
+      : connection_(connection),
+        limit_(limit),
+        chooser_(connection, limit),
+        policy_(policy),
+        plan_(plan) {}
 
-  // Rows that are published with their units, or swapped in, have no transaction for it.
   bool Allows(DriftKind kind) const {
-    const IfExists mode = plan_->options.if_exists;
     const DriftChange change{.kind = kind, .column = "", .before = "", .after = "", .widens = true};
-    return policy_.For(change) == DriftAction::kEvolve && !plan_->direct() &&
-           mode != IfExists::kReplace && plan_->existing->is_owner;
+    return policy_.For(change) == DriftAction::kEvolve && plan_->existing->is_owner;
   }
   Result<LoadColumn> Add(const arrow::Field& field, int index) {
     ARROW_ASSIGN_OR_RAISE(auto column, NewColumn(chooser_, field, index, plan_));
-    plan_->alterations.push_back(
-        fmt::format("ADD COLUMN {} {}", QuoteIdentifier(column.name), column.target_type));
+    plan_->alterations.push_back(fmt::format("ADD COLUMN IF NOT EXISTS {} {}",
+                                             QuoteIdentifier(column.name), column.target_type));
     plan_->notes.push_back(fmt::format("column \"{}\" {} is added to {}", column.name,
                                        column.target_type, plan_->existing->name.ToString()));
     return column;
@@ -124,6 +125,7 @@ class Evolution {
     ARROW_ASSIGN_OR_RAISE(auto column, NewColumn(chooser_, field, index, plan_));
     const std::string before = NumberType(type), after = NumberType(column.target_type);
     if (before.empty() || before == after || !Widens(before, after)) return std::nullopt;
+    ARROW_RETURN_NOT_OK(CheckUnused(field.name(), column.target_type));
     plan_->alterations.push_back(
         fmt::format("ALTER COLUMN {} TYPE {}", QuoteIdentifier(column.name), column.target_type));
     plan_->notes.push_back(fmt::format("column \"{}\" of {} becomes {}: it was {}", column.name,
@@ -142,6 +144,31 @@ class Evolution {
     return type.starts_with("numeric(") ? "decimal" + type.substr(7) : std::string();
   }
 
+  // PostgreSQL changes no type of a column that a view shows.
+  Status CheckUnused(const std::string& column, const std::string& type) {
+    const TargetTable& table = *plan_->existing;
+    ARROW_ASSIGN_OR_RAISE(
+        const auto views,
+        connection_.QueryOne(
+            fmt::format("SELECT string_agg(DISTINCT r.ev_class::regclass::text, ', ')"
+                        " FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid"
+                        " JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = "
+                        "d.refobjsubid WHERE d.classid = 'pg_rewrite'::regclass"
+                        " AND d.refclassid = 'pg_class'::regclass AND d.refobjid = {}::oid"
+                        " AND a.attname = {}",
+                        table.oid, QuoteLiteral(column)),
+            limit_, "look for views"));
+    if (views.is_null(0, 0)) return Status::OK();
+    return UserError(
+        fmt::format("column \"{}\" of {} would become {}, but {} shows it, and PostgreSQL then "
+                    "changes no type; drop the view and make it again after the load, or cast the "
+                    "rows",
+                    column, table.name.ToString(), type, views.text(0, 0)),
+        "type_mismatch");
+  }
+
+  Connection& connection_;
+  const WaitLimit& limit_;
   TypeChooser chooser_;
   const DriftPolicy& policy_;
   LoadPlan* plan_;
@@ -352,6 +379,24 @@ Result<SinkPlace> PlaceOfLoad(Connection& connection, const DatasetPlan& dataset
     }
   }
   return place;
+}
+
+bool LoadPlan::casts() const {
+  return std::any_of(columns.begin(), columns.end(), [](const LoadColumn& column) {
+    return column.side_type != column.target_type;
+  });
+}
+
+std::string LoadPlan::CreateLikeTargetSql(const TableName& table) const {
+  std::string sql = fmt::format(
+      "CREATE {}TABLE IF NOT EXISTS {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS"
+      " INCLUDING GENERATED INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMMENTS"
+      " INCLUDING STATISTICS)",
+      options.unlogged ? "UNLOGGED " : "", table.quoted(), target.quoted());
+  if (!alterations.empty()) {
+    sql += fmt::format("; ALTER TABLE {} {}", table.quoted(), fmt::join(alterations, ", "));
+  }
+  return sql;
 }
 
 std::string LoadPlan::ColumnList() const {

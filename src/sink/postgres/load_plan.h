@@ -52,7 +52,8 @@ struct LoadPlan {
   std::vector<std::string> primary_key;  // of a table that is made
   std::string comment;
   bool overriding = false;  // a column GENERATED ALWAYS AS IDENTITY is among the loaded
-  // "ADD COLUMN …", "ALTER COLUMN … TYPE …": of drift: evolve, in the transaction that publishes.
+  // "ADD COLUMN …", "ALTER COLUMN … TYPE …": of drift: evolve, in the transaction that publishes;
+  // before the first unit where units are published one by one.
   std::vector<std::string> alterations;
   std::vector<std::string> notes;
   int32_t money_scale = 2;
@@ -63,7 +64,16 @@ struct LoadPlan {
     return options.if_exists == IfExists::kUpsert && options.duplicates != Duplicates::kFail;
   }
   const TableName& copied_into() const { return direct() ? target : side; }
+  // The server casts some columns when the rows are published.
+  bool casts() const;
+  // The table that is loaded beside is what takes the target's place.
+  bool swaps_side() const {
+    return existing && options.if_exists == IfExists::kReplace && !casts();
+  }
   std::string ColumnList() const;  // "a", "b"
+  // Makes an empty table with the target's columns as they are, or will be by `alterations`; does
+  // nothing when it is there.
+  std::string CreateLikeTargetSql(const TableName& table) const;
   Result<std::vector<pg::EncodeColumn>> EncodeColumns(const arrow::Schema& schema) const;
 };
 

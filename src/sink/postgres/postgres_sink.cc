@@ -55,8 +55,10 @@ class PostgresSink final : public Sink {
   Status Use(const std::function<Status(Connection&)>& use);
   // Planned once an epoch: the table of a later moment may be another one.
   Result<std::shared_ptr<const LoadPlan>> PlanOf(Connection& connection, const DatasetPlan& plan);
-  // The ledger and the side table, once an epoch.
-  Status MakeReady(Connection& connection, const DatasetPlan& plan, const LoadPlan& load);
+  // The ledger and the side table, once an epoch. May change the target's columns, and the plan
+  // with them.
+  Status MakeReady(Connection& connection, const DatasetPlan& plan,
+                   std::shared_ptr<const LoadPlan>* load);
   static WaitLimit CatalogLimit() { return {.deadline = DeadlineIn(kCatalogMs), .stop = {}}; }
 
   const Options options_;
@@ -154,13 +156,20 @@ Result<std::shared_ptr<const LoadPlan>> PostgresSink::PlanOf(Connection& connect
 }
 
 Status PostgresSink::MakeReady(Connection& connection, const DatasetPlan& plan,
-                               const LoadPlan& load) {
+                               std::shared_ptr<const LoadPlan>* load) {
   const PlanKey key{plan.dataset.id, plan.epoch};
   {
     std::lock_guard lock(mutex_);
     if (ready_.contains(key)) return Status::OK();
   }
-  ARROW_RETURN_NOT_OK(PrepareLedger(connection, plan, load, CatalogLimit()));
+  ARROW_RETURN_NOT_OK(PrepareLedger(connection, plan, **load, CatalogLimit()));
+  if ((*load)->direct() && !(*load)->alterations.empty()) {
+    {
+      std::lock_guard lock(mutex_);
+      plans_.erase(key);
+    }
+    ARROW_ASSIGN_OR_RAISE(*load, PlanOf(connection, plan));
+  }
   std::lock_guard lock(mutex_);
   ready_.insert(key);
   return Status::OK();
@@ -169,7 +178,7 @@ Status PostgresSink::MakeReady(Connection& connection, const DatasetPlan& plan,
 Result<SinkPlan> PostgresSink::Prepare(const DatasetPlan& plan, bool dry_run) {
   SinkPlan out;
   ARROW_RETURN_NOT_OK(Use([&](Connection& connection) -> Status {
-    ARROW_ASSIGN_OR_RAISE(const auto load, PlanOf(connection, plan));
+    ARROW_ASSIGN_OR_RAISE(auto load, PlanOf(connection, plan));
     out.location = load->target.ToString();
     out.notes = load->notes;
     if (dry_run) {
@@ -177,7 +186,7 @@ Result<SinkPlan> PostgresSink::Prepare(const DatasetPlan& plan, bool dry_run) {
       plans_.clear();  // what is planned is not what will be found
       taken_.clear();
     } else {
-      ARROW_RETURN_NOT_OK(MakeReady(connection, plan, *load));
+      ARROW_RETURN_NOT_OK(MakeReady(connection, plan, &load));
     }
     ARROW_ASSIGN_OR_RAISE(const auto facts,
                           connection.QueryOne(ServerFactsSql(connection.server_version()),
@@ -264,8 +273,8 @@ Result<CommitReceipt> PostgresSink::Commit(const CommitRequest& request, CommitC
       receipt.location = target.ToString();
       if (receipt.already_committed) return Status::OK();
     }
-    ARROW_ASSIGN_OR_RAISE(const auto load, PlanOf(connection, request.plan));
-    ARROW_RETURN_NOT_OK(MakeReady(connection, request.plan, *load));
+    ARROW_ASSIGN_OR_RAISE(auto load, PlanOf(connection, request.plan));
+    ARROW_RETURN_NOT_OK(MakeReady(connection, request.plan, &load));
     receipt.location = load->target.ToString();
     const auto before_commit = [&] {
       return context.record(

@@ -19,7 +19,6 @@ namespace bulkhaul::files {
 namespace {
 
 constexpr int64_t kScanBytes = 1 << 20;
-constexpr int64_t kChunkBytesMin = 64 << 10, kChunkBytesMax = 1 << 20;
 constexpr int64_t kHeadBytes = 64 << 10;
 
 // The first row of the text, reading on until it ends. False: there is no row.
@@ -76,7 +75,7 @@ class CsvPartReader : public PartReader {
     row_end_ = layout.dialect.row_end;
     ARROW_ASSIGN_OR_RAISE(const auto names, NamesOf(file_, layout, plan_->row_bytes_max));
     const int64_t chunk_bytes =
-        std::clamp<int64_t>(context_.batch_bytes_max / 2, kChunkBytesMin, kChunkBytesMax);
+        std::clamp<int64_t>(context_.batch_bytes_max / 2, kTextChunkBytesMin, kTextChunkBytesMax);
     ARROW_ASSIGN_OR_RAISE(
         chunks_, TextChunks::Open(part, layout.encoding, chunk_bytes, plan_->row_bytes_max));
     if (names.empty()) return Status::OK();  // no line, no rows

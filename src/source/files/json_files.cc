@@ -24,7 +24,6 @@
 namespace bulkhaul::files {
 namespace {
 
-constexpr int64_t kChunkBytesMin = 64 << 10, kChunkBytesMax = 1 << 20;
 constexpr int64_t kCountBytes = 1 << 20;
 // A double is written with at most so many digits.
 constexpr int kDoubleDigitsMax = 17;
@@ -175,7 +174,7 @@ class JsonPartReader : public PartReader {
 
   Status Start() {
     const int64_t chunk_bytes =
-        std::clamp<int64_t>(context_.batch_bytes_max / 2, kChunkBytesMin, kChunkBytesMax);
+        std::clamp<int64_t>(context_.batch_bytes_max / 2, kTextChunkBytesMin, kTextChunkBytesMax);
     return TextChunks::Open(part_, plan_->state.layout, chunk_bytes, plan_->row_bytes_max)
         .Value(&chunks_);
   }
@@ -313,8 +312,9 @@ Status Sample(const DataFile& file, const std::string& encoding, const Options& 
               std::vector<std::pair<const DataFile*, std::shared_ptr<arrow::Schema>>>* schemas,
               std::map<std::string, double>* memory, JsonTimes* times, int64_t* rows,
               int64_t* bytes) {
-  ARROW_ASSIGN_OR_RAISE(auto chunks, TextChunks::Open({&file, 0, -1, 1}, encoding, kChunkBytesMax,
-                                                      options.GetBytes("row_bytes_max")));
+  ARROW_ASSIGN_OR_RAISE(auto chunks,
+                        TextChunks::Open({&file, 0, -1, 1}, encoding, kTextChunkBytesMax,
+                                         options.GetBytes("row_bytes_max")));
   const int64_t wanted = options.GetInt("sample_rows");
   const BadJsonText policy = BadJsonTextFrom(options.GetString("invalid_utf8"));
   int64_t taken = 0;
@@ -411,12 +411,13 @@ Result<std::vector<TextCut>> FindJsonCuts(const std::string& encoding, const Dat
   if (encoding != "utf-8") return cuts;
   ARROW_ASSIGN_OR_RAISE(auto plain, arrow::io::ReadableFile::Open(file.path));
   ARROW_ASSIGN_OR_RAISE(const int64_t size, plain->GetSize());
-  std::string buffer(kChunkBytesMin, '\0');
+  std::string buffer(kTextChunkBytesMin, '\0');
   for (const int64_t offset : offsets) {
     if (!cuts.empty() && offset <= cuts.back().offset) continue;
     for (int64_t at = std::max<int64_t>(0, offset - 1); at < size;) {
       if (stop.stop_requested()) return CancelledError();
-      ARROW_ASSIGN_OR_RAISE(const int64_t read, plain->ReadAt(at, kChunkBytesMin, buffer.data()));
+      ARROW_ASSIGN_OR_RAISE(const int64_t read,
+                            plain->ReadAt(at, kTextChunkBytesMin, buffer.data()));
       if (read == 0) break;
       const auto end = std::string_view(buffer.data(), static_cast<size_t>(read)).find('\n');
       if (end == std::string_view::npos) {

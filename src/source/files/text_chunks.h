@@ -1,6 +1,7 @@
 // A text file, or a part of one, piece by piece in one buffer that is used again.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -11,6 +12,9 @@
 #include "source/files/file_reader.h"
 
 namespace bulkhaul::files {
+
+// Chunks of text are between these, half of what a batch may hold.
+constexpr int64_t kTextChunkBytesMin = 64 << 10, kTextChunkBytesMax = 1 << 20;
 
 // Not thread-safe.
 class TextChunks {

@@ -55,13 +55,14 @@ std::string EncodedAgain(std::string_view text) { return PercentEncode(PercentDe
 std::string AwsQuery(std::string_view query) {
   std::vector<std::pair<std::string, std::string>> parameters;
   while (!query.empty()) {
-    const size_t end = std::min(query.find('&'), query.size());
+    const size_t end = query.find('&');
     const std::string_view one = query.substr(0, end);
-    const size_t equals = std::min(one.find('='), one.size());
+    const size_t equals = one.find('=');
     parameters.emplace_back(
         EncodedAgain(one.substr(0, equals)),
-        equals < one.size() ? EncodedAgain(one.substr(equals + 1)) : std::string());
-    query.remove_prefix(std::min(end + 1, query.size()));
+        equals == one.npos ? std::string() : EncodedAgain(one.substr(equals + 1)));
+    if (end == query.npos) break;
+    query.remove_prefix(end + 1);
   }
   std::sort(parameters.begin(), parameters.end());
   std::string sorted;

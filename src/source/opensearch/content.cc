@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "source/opensearch/classify.h"
 #include "source/opensearch/cluster.h"
+#include "source/opensearch/time_range.h"
 
 namespace bulkhaul::opensearch {
 namespace {
@@ -102,12 +103,7 @@ std::string JudgeClause(const Json& clause) {
   return JudgeValues(value);
 }
 
-int64_t FloorTo(int64_t value, int64_t step) {
-  const int64_t quotient = value / step;
-  return (quotient * step > value ? quotient - 1 : quotient) * step;
-}
-
-Json QueryOf(const std::string& query) {
+Json ParsedQuery(const std::string& query) {
   return query.empty() ? Json{{"match_all", Json::object()}} : Json::parse(query);
 }
 
@@ -204,9 +200,9 @@ std::string ContentRequest(const UnitToken& token) {
   const Json seq_no{{"field", "_seq_no"}};
   Json look{{"size", 0},
             {"track_total_hits", true},
-            {"query", QueryOf(token.content.query)},
+            {"query", ParsedQuery(token.content.query)},
             {"aggs", {{"highest", {{"max", seq_no}}}, {"sum", {{"sum", seq_no}}}}}};
-  const Json count{{"size", 0}, {"track_total_hits", true}, {"query", QueryOf(token.query)}};
+  const Json count{{"size", 0}, {"track_total_hits", true}, {"query", ParsedQuery(token.query)}};
   std::string request;
   for (const int shard : ShardsOf(token)) {
     const Json head{{"index", token.index}, {"preference", fmt::format("_shards:{}", shard)}};

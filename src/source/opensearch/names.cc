@@ -13,8 +13,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int64_t kHourMs = 3'600'000;
-constexpr int64_t kDayMs = 24 * kHourMs;
 // Names of dated patterns that are looked for one by one.
 constexpr size_t kNamesCheckedMax = 10'000;
 

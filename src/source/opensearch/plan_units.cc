@@ -24,11 +24,6 @@ struct Piece {
   int slice = 0, slices = 0;
 };
 
-int64_t FloorTo(int64_t value, int64_t step) {
-  const int64_t quotient = value / step;
-  return (quotient * step > value ? quotient - 1 : quotient) * step;
-}
-
 std::vector<TimeRange> RangesOf(const TableState& state) {
   return state.ranges.empty() ? std::vector<TimeRange>{TimeRange()} : state.ranges;
 }

@@ -14,8 +14,6 @@ namespace {
 
 constexpr int64_t kSecondMs = 1000;
 constexpr int64_t kMinuteMs = 60 * kSecondMs;
-constexpr int64_t kHourMs = 60 * kMinuteMs;
-constexpr int64_t kDayMs = 24 * kHourMs;
 
 Status BadTime(std::string_view text, const char* why) {
   return UserError(
@@ -175,14 +173,14 @@ std::optional<int64_t> Floor(int64_t local_ms, char unit) {
     case 'w':  // weeks begin on Monday; day 0 was a Thursday
       return (FloorDiv(FloorDiv(local_ms, kDayMs) + 3, 7) * 7 - 3) * kDayMs;
     case 'd':
-      return FloorDiv(local_ms, kDayMs) * kDayMs;
+      return FloorTo(local_ms, kDayMs);
     case 'h':
     case 'H':
-      return FloorDiv(local_ms, kHourMs) * kHourMs;
+      return FloorTo(local_ms, kHourMs);
     case 'm':
-      return FloorDiv(local_ms, kMinuteMs) * kMinuteMs;
+      return FloorTo(local_ms, kMinuteMs);
     case 's':
-      return FloorDiv(local_ms, kSecondMs) * kSecondMs;
+      return FloorTo(local_ms, kSecondMs);
     default:
       return std::nullopt;
   }
@@ -191,7 +189,7 @@ std::optional<int64_t> Floor(int64_t local_ms, char unit) {
 // By the calendar for days and longer; the 31st stays at a shorter month's end.
 std::optional<int64_t> Add(int64_t local_ms, int64_t count, char unit) {
   using namespace std::chrono;
-  const int64_t time_of_day = local_ms - FloorDiv(local_ms, kDayMs) * kDayMs;
+  const int64_t time_of_day = local_ms - FloorTo(local_ms, kDayMs);
   const auto date = DateOf(local_ms);
   switch (unit) {
     case 'y':
@@ -263,6 +261,8 @@ int64_t ValueOf(const arrow::Datum& datum) {
 }
 
 }  // namespace
+
+int64_t FloorTo(int64_t value, int64_t step) { return FloorDiv(value, step) * step; }
 
 Result<TimeZone> TimeZone::Parse(std::string_view text) {
   TimeZone zone;
@@ -390,7 +390,7 @@ bool AnyContains(const std::vector<TimeRange>& ranges, const TimeRange& inner) {
 std::string FormatTime(int64_t time_ms) {
   if (time_ms == TimeRange::kOpenBegin || time_ms == TimeRange::kOpenEnd) return {};
   const auto date = DateOf(time_ms);
-  const int64_t rest = time_ms - FloorDiv(time_ms, kDayMs) * kDayMs;
+  const int64_t rest = time_ms - FloorTo(time_ms, kDayMs);
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
                      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
                      rest / kHourMs, rest / kMinuteMs % 60, rest / kSecondMs % 60,

@@ -16,6 +16,12 @@
 
 namespace bulkhaul::opensearch {
 
+constexpr int64_t kHourMs = 3'600'000;
+constexpr int64_t kDayMs = 24 * kHourMs;
+
+// The multiple of `step` at or below the value.
+int64_t FloorTo(int64_t value, int64_t step);
+
 // [begin_ms, end_ms) in milliseconds since 1970 UTC. The extremes mean: without a bound.
 struct TimeRange {
   static constexpr int64_t kOpenBegin = std::numeric_limits<int64_t>::min();

@@ -27,7 +27,7 @@ constexpr size_t kLineBytesMax = 64 << 20;  // lock statements of very many tabl
 constexpr int64_t kHeartbeatMs = 10'000;
 constexpr int64_t kAnswerMs = 30'000;
 // Longer than a lock may be waited for, many times over; the holder itself has finite limits.
-constexpr int64_t kStartMs = 24 * 3'600'000;
+constexpr int64_t kHoldStartMs = 24 * 3'600'000;
 
 class FileDescriptor {
  public:
@@ -276,7 +276,7 @@ Result<std::unique_ptr<HolderProcess>> HolderProcess::Start(const ConnectionSett
                         {"plan", json::parse(plan.ToJson())}};
   RETURN_NOT_OK(WriteAll(ours.get(), request.dump() + "\n"));
   ARROW_ASSIGN_OR_RAISE(const auto line,
-                        ReadLine(ours.get(), {.deadline = DeadlineIn(kStartMs), .stop = stop}));
+                        ReadLine(ours.get(), {.deadline = DeadlineIn(kHoldStartMs), .stop = stop}));
   std::string name;
   ARROW_ASSIGN_OR_RAISE(auto snapshot, ReadAnswer(line, &name));
   std::unique_ptr<HolderProcess> holder(new HolderProcess(ours.release(), name));

@@ -18,7 +18,7 @@
 namespace bulkhaul::postgres {
 namespace {
 
-constexpr std::string_view kWhat = "cannot find the bounds of the split key";
+constexpr std::string_view kFindBounds = "cannot find the bounds of the split key";
 constexpr long double kMicrosADay = 86'400'000'000.0L;
 // Rows of the sample for each unit that is wanted: the ranges' sizes then vary by about 6 %.
 constexpr int64_t kSampleRowsPerUnit = 300;
@@ -116,7 +116,7 @@ Result<KeyColumn> DescribeKey(Connection& connection, const Dataset& dataset,
               "'default' LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace "
               "WHERE b.next = 0",
               source, source),
-          limit, kWhat));
+          limit, kFindBounds));
   if (rows.rows() == 0) return NoSuchColumn(dataset, key, names);
   KeyColumn column{.type = std::string(rows.text(0, 1)),
                    .collation = {},
@@ -150,7 +150,7 @@ Result<std::vector<KeyPoint>> ReadStatistics(Connection& connection, const Table
               "ORDER BY p.k{}, p.f IS NULL",
               QuoteLiteral(table.schema), QuoteLiteral(table.name), QuoteLiteral(key), column.type,
               column.type, column.collation),
-          limit, kWhat));
+          limit, kFindBounds));
   double common = 0, null_share = 0;
   int bounds = 0;
   for (int i = 0; i < rows.rows(); ++i) {
@@ -210,7 +210,7 @@ Result<std::vector<std::string>> ReadQuantiles(Connection& connection, const Dat
               "WHERE u.value IS NOT NULL ORDER BY u.place",
               shares, QuoteIdentifier(key), from,
               where.empty() ? "" : fmt::format(" WHERE ({}\n)", where)),
-          limit, kWhat));
+          limit, kFindBounds));
   std::vector<std::string> cuts;
   for (int i = 0; i < rows.rows(); ++i) {
     std::string cut(rows.text(i, 0));

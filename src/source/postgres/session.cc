@@ -19,7 +19,7 @@
 namespace bulkhaul::postgres {
 namespace {
 
-constexpr int64_t kStartMs = 60'000;
+constexpr int64_t kSessionStartMs = 60'000;
 // Relations that a session locks when it opens. More could fill the server's lock table, which by
 // default has room for 6,400 locks of all sessions together.
 constexpr size_t kLockedAtStartMax = 256;
@@ -261,8 +261,9 @@ Status LockAtStart(Connection& connection, std::span<const Dataset> datasets,
   ARROW_ASSIGN_OR_RAISE(const auto plan, MakeHoldPlan(datasets, lock_timeout_ms));
   for (const auto* locks : {&plan.locks, &plan.row_locks}) {
     for (const auto& lock : *locks) {
-      const WaitLimit limit{.deadline = lock_timeout_ms > 0 ? DeadlineIn(lock_timeout_ms + kStartMs)
-                                                            : SteadyTime::max(),
+      const WaitLimit limit{.deadline = lock_timeout_ms > 0
+                                            ? DeadlineIn(lock_timeout_ms + kSessionStartMs)
+                                            : SteadyTime::max(),
                             .stop = stop};
       const Status status = connection.Execute(lock, limit, "locking the tables to be read");
       if (CodeOf(status) != "55P03") {
@@ -328,7 +329,7 @@ Result<std::unique_ptr<Session>> OpenSession(const ConnectionSettings& settings,
   connection->situation.in_snapshot = snapshot.consistent;
   if (snapshot.consistent) RETURN_NOT_OK(LockAtStart(*connection, datasets, options, context.stop));
   RETURN_NOT_OK(connection->Execute("SAVEPOINT bulkhaul_unit",
-                                    {.deadline = DeadlineIn(kStartMs), .stop = context.stop},
+                                    {.deadline = DeadlineIn(kSessionStartMs), .stop = context.stop},
                                     "joining the snapshot"));
   return std::make_unique<PostgresSession>(std::move(connection), datasets, context);
 }

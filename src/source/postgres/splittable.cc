@@ -11,7 +11,7 @@
 namespace bulkhaul::postgres {
 namespace {
 
-constexpr std::string_view kWhat = "cannot check whether the query may be split";
+constexpr std::string_view kCheckQuery = "cannot check whether the query may be split";
 
 std::string TextArray(const std::set<std::string>& texts) {
   std::string list;
@@ -44,7 +44,7 @@ Status CheckSplittable(Connection& connection, const Dataset& dataset, const Tab
         auto rows,
         connection.QueryOne(
             fmt::format("SELECT pg_catalog.pg_get_viewdef({}::pg_catalog.oid)", state.oid), limit,
-            kWhat));
+            kCheckQuery));
     open = {std::string(rows.text(0, 0))};
   }
   std::set<std::string> seen_views;
@@ -68,7 +68,7 @@ Status CheckSplittable(Connection& connection, const Dataset& dataset, const Tab
             fmt::format("SELECT p.proname FROM pg_catalog.pg_proc p WHERE p.proname = ANY ({}) AND "
                         "p.provolatile = 'v' ORDER BY 1 LIMIT 1",
                         TextArray(called)),
-            limit, kWhat));
+            limit, kCheckQuery));
     if (functions.rows() > 0) {
       return Refuse(dataset,
                     fmt::format("it calls the volatile function {}()", functions.text(0, 0)));
@@ -80,7 +80,7 @@ Status CheckSplittable(Connection& connection, const Dataset& dataset, const Tab
                                     "= c.relnamespace WHERE c.relkind = 'v' AND n.nspname NOT IN "
                                     "('pg_catalog', 'information_schema') AND c.relname = ANY ({})",
                                     TextArray(named)),
-                        limit, kWhat));
+                        limit, kCheckQuery));
     for (int i = 0; i < views.rows(); ++i) {
       if (seen_views.insert(std::string(views.text(i, 0))).second) {
         open.emplace_back(views.text(i, 1));

@@ -16,7 +16,7 @@ constexpr int64_t kRowsWalked = 2'000'000;
 constexpr int64_t kSamplesPerUnit = 32;
 constexpr int64_t kSamplesMax = 100'000;
 // Of views and queries, whose size is unknown.
-constexpr int64_t kRowBytesGuess = 100;
+constexpr int64_t kQueryRowBytesGuess = 100;
 
 // How many units the hint and the estimates ask for.
 int64_t UnitsWanted(const Dataset& dataset, const SplitHint& hint) {
@@ -159,7 +159,7 @@ Result<std::vector<WorkUnit>> SplitDataset(Connection& connection, const Dataset
     // Views and queries: their keys are walked anyway.
     ARROW_ASSIGN_OR_RAISE(dataset.estimated_rows,
                           connection.QueryInt("SELECT count(*) FROM " + state.from + " AS b"));
-    dataset.estimated_bytes = dataset.estimated_rows * kRowBytesGuess;
+    dataset.estimated_bytes = dataset.estimated_rows * kQueryRowBytesGuess;
   }
   const int64_t wanted = axis.axis == Axis::kNone ? 1 : UnitsWanted(dataset, hint);
   std::vector<std::string> cuts;

@@ -29,7 +29,6 @@ constexpr Candidate kPatterns[] = {
     {"d.M.yyyy H:mm[:ss]", false},
 };
 constexpr int kDecimalDigitsMax = 38;
-constexpr int kDoubleDigitsMax = 17;
 
 int FractionDigits(std::string_view value) {
   const auto point = value.find_first_of(".,", 16);

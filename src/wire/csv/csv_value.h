@@ -9,10 +9,13 @@
 
 namespace bulkhaul::csv {
 
+// Significant digits of the shortest text that reads back as the same double.
+constexpr int kDoubleDigitsMax = 17;
+
 // Digits with a '-' or '+'; false beyond int64.
 bool ParseInteger(std::string_view text, int64_t* value);
 bool ParseUnsigned(std::string_view text, uint64_t* value);
-// The nearest double. False for more significant digits than any double is written with (17), and
+// The nearest double. False for more significant digits than any double is written with, and
 // for whole numbers that no double is. nan, inf and infinity are taken in any case.
 bool ParseDouble(std::string_view text, double* value);
 // Exactly, at this scale: "1.50" is 150 at scale 2, "1.505" does not fit.

@@ -8,13 +8,14 @@
 
 #include <fmt/format.h>
 
+#include "wire/json/number_text.h"
+
 namespace bulkhaul::search {
 
 namespace {
 
 constexpr int64_t kSecondsADay = 86'400;
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 

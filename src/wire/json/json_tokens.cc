@@ -6,11 +6,12 @@
 
 #include <fmt/format.h>
 
+#include "wire/json/number_text.h"
+
 namespace bulkhaul::search {
 
 namespace {
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsHexDigit(char c) { return IsDigit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
 size_t SkipDigits(std::string_view text, size_t at) {

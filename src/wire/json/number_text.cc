@@ -9,8 +9,6 @@ namespace {
 
 constexpr int kDigitsMax = 20;
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-
 // Digits and the power of ten of the last one.
 struct Decimal {
   bool negative = false;

@@ -8,6 +8,9 @@
 
 namespace bulkhaul::search {
 
+// Of ASCII, whatever the locale.
+inline bool IsDigit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
+
 // An integer of up to 20 digits, as long and unsigned_long need. False when the text is none or is
 // larger. Forms like 12.0 and 1.2e1 are integers too, 12.5 is not.
 bool ParseInteger(std::string_view text, __int128* value);

@@ -11,31 +11,31 @@ namespace bulkhaul::search {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 // The servers' own limit on the depth of a mapping is 20 unless a setting raises it.
-constexpr int kDepthMax = 200;
+constexpr int kMappingDepthMax = 200;
 
 Status NotAMapping(const std::string& why) {
   return PermanentError("the answer to _mapping is not one: " + why);
 }
 
-std::string TextOf(const Json& object, const char* key) {
+std::string TextOf(const OrderedJson& object, const char* key) {
   const auto found = object.find(key);
   if (found == object.end() || found->is_null()) return {};
   return found->is_string() ? found->get<std::string>() : found->dump();
 }
 
 // Settings of mappings may be booleans or their text.
-bool IsFalse(const Json& object, const char* key) { return TextOf(object, key) == "false"; }
+bool IsFalse(const OrderedJson& object, const char* key) { return TextOf(object, key) == "false"; }
 
-std::vector<std::string> ListOf(const Json& object, const char* key) {
+std::vector<std::string> ListOf(const OrderedJson& object, const char* key) {
   std::vector<std::string> list;
   const auto found = object.find(key);
   if (found == object.end()) return list;
   if (found->is_string()) list.push_back(found->get<std::string>());
   if (found->is_array()) {
-    for (const Json& item : *found) {
+    for (const OrderedJson& item : *found) {
       if (item.is_string()) list.push_back(item.get<std::string>());
     }
   }
@@ -44,7 +44,7 @@ std::vector<std::string> ListOf(const Json& object, const char* key) {
 
 // Sources: Elasticsearch guide, "Mapping parameters" and "Doc value fields"; OpenSearch
 // documentation, "Mapping parameters".
-std::string WhyDocValuesDiffer(const std::string& type, const Json& definition) {
+std::string WhyDocValuesDiffer(const std::string& type, const OrderedJson& definition) {
   constexpr std::array<std::string_view, 9> kSame = {"byte",    "short",         "integer",
                                                      "long",    "unsigned_long", "double",
                                                      "boolean", "date",          "date_nanos"};
@@ -62,7 +62,7 @@ std::string WhyDocValuesDiffer(const std::string& type, const Json& definition) 
   return fmt::format("fields of type {} keep their values in another form, or none", type);
 }
 
-MappedField FieldOf(std::string path, const Json& definition) {
+MappedField FieldOf(std::string path, const OrderedJson& definition) {
   MappedField field;
   field.path = std::move(path);
   field.type = TextOf(definition, "type");
@@ -87,11 +87,12 @@ struct FieldList {
   std::vector<std::string> copied_to;  // fields that get the values of others too
 };
 
-Status AddProperties(const std::string& prefix, const Json& holder, int depth, FieldList* list) {
+Status AddProperties(const std::string& prefix, const OrderedJson& holder, int depth,
+                     FieldList* list) {
   const auto properties = holder.find("properties");
   if (properties == holder.end()) return Status::OK();
   if (!properties->is_object()) return NotAMapping("\"properties\" is no object");
-  if (depth > kDepthMax) return NotAMapping("its objects are nested too deeply");
+  if (depth > kMappingDepthMax) return NotAMapping("its objects are nested too deeply");
   for (const auto& [name, definition] : properties->items()) {
     if (!definition.is_object()) return NotAMapping("the field '" + name + "' is no object");
     MappedField field = FieldOf(prefix + name, definition);
@@ -108,7 +109,7 @@ Status AddProperties(const std::string& prefix, const Json& holder, int depth, F
   return Status::OK();
 }
 
-Status AddMapped(const Json& mappings, std::vector<MappedField>* fields) {
+Status AddMapped(const OrderedJson& mappings, std::vector<MappedField>* fields) {
   FieldList list{fields, {}};
   ARROW_RETURN_NOT_OK(AddProperties("", mappings, 0, &list));
   for (MappedField& field : *fields) {
@@ -121,7 +122,8 @@ Status AddMapped(const Json& mappings, std::vector<MappedField>* fields) {
 }
 
 // Fields that a script makes. Elasticsearch: "runtime"; OpenSearch: "derived".
-void AddComputed(const Json& mappings, const char* section, std::vector<MappedField>* fields) {
+void AddComputed(const OrderedJson& mappings, const char* section,
+                 std::vector<MappedField>* fields) {
   const auto found = mappings.find(section);
   if (found == mappings.end() || !found->is_object()) return;
   for (const auto& [name, definition] : found->items()) {
@@ -154,7 +156,7 @@ void ResolveAliases(std::vector<MappedField>* fields) {
 }  // namespace
 
 Result<std::vector<IndexMapping>> ParseMappings(std::string_view answer) {
-  const Json root = Json::parse(answer, nullptr, false);
+  const OrderedJson root = OrderedJson::parse(answer, nullptr, false);
   if (!root.is_object()) return NotAMapping("it is no JSON object");
   if (root.contains("error") && root.contains("status")) {
     return NotAMapping("it is an error: " + root["error"].dump());
@@ -166,8 +168,8 @@ Result<std::vector<IndexMapping>> ParseMappings(std::string_view answer) {
     if (!body.is_object() || !body.contains("mappings") || !body["mappings"].is_object()) {
       return NotAMapping("index '" + index + "' has no \"mappings\"");
     }
-    const Json& mappings = body["mappings"];
-    mapping.hash = Xxh3Of(mappings.dump(-1, ' ', false, Json::error_handler_t::replace));
+    const OrderedJson& mappings = body["mappings"];
+    mapping.hash = Xxh3Of(mappings.dump(-1, ' ', false, OrderedJson::error_handler_t::replace));
     ARROW_RETURN_NOT_OK(AddMapped(mappings, &mapping.fields));
     AddComputed(mappings, "runtime", &mapping.fields);
     AddComputed(mappings, "derived", &mapping.fields);

@@ -1,4 +1,4 @@
-// Big-endian loads from unaligned memory, as PostgreSQL sends numbers.
+// Big-endian loads and stores of unaligned memory, as PostgreSQL sends numbers.
 #pragma once
 
 #include <bit>
@@ -7,7 +7,7 @@
 
 namespace bulkhaul::pg {
 
-static_assert(std::endian::native == std::endian::little, "the loads below swap bytes");
+static_assert(std::endian::native == std::endian::little, "the functions below swap bytes");
 
 inline uint16_t LoadU16(const uint8_t* bytes) {
   uint16_t value;
@@ -27,5 +27,18 @@ inline uint64_t LoadU64(const uint8_t* bytes) {
 inline int16_t LoadI16(const uint8_t* bytes) { return static_cast<int16_t>(LoadU16(bytes)); }
 inline int32_t LoadI32(const uint8_t* bytes) { return static_cast<int32_t>(LoadU32(bytes)); }
 inline int64_t LoadI64(const uint8_t* bytes) { return static_cast<int64_t>(LoadU64(bytes)); }
+
+inline void Store16(uint8_t* out, uint16_t value) {
+  value = __builtin_bswap16(value);
+  std::memcpy(out, &value, sizeof(value));
+}
+inline void Store32(uint8_t* out, uint32_t value) {
+  value = __builtin_bswap32(value);
+  std::memcpy(out, &value, sizeof(value));
+}
+inline void Store64(uint8_t* out, uint64_t value) {
+  value = __builtin_bswap64(value);
+  std::memcpy(out, &value, sizeof(value));
+}
 
 }  // namespace bulkhaul::pg

@@ -7,8 +7,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int kDepthMax = 64;
-
 Json TypeToJson(const TypeInfo& type) {
   if (type.schema == "pg_catalog" && BuiltinType(type.oid)) return type.oid;
   Json json = {{"oid", type.oid},
@@ -42,7 +40,7 @@ char LetterOf(const Json& json, const char* key) {
 }
 
 TypePtr TypeFromJson(const Json& json, int depth) {
-  if (depth > kDepthMax) throw std::invalid_argument("types nested too deep");
+  if (depth > kTypeDepthMax) throw std::invalid_argument("types nested too deep");
   if (json.is_number()) {
     TypePtr type = BuiltinType(json.get<uint32_t>());
     if (!type) throw std::invalid_argument("no built-in type has oid " + json.dump());

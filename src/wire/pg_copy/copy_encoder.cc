@@ -4,6 +4,7 @@
 #include <arrow/util/utf8.h>
 #include <fmt/format.h>
 
+#include "wire/pg_copy/bytes.h"
 #include "wire/pg_copy/encode_plan.h"
 
 namespace bulkhaul::pg {
@@ -11,11 +12,6 @@ namespace {
 
 constexpr int64_t kFieldBytesMax = (int64_t{1} << 30) - 1;  // of one value, as the server allows
 constexpr uint32_t kNullLength = 0xffffffff;
-
-inline void Store32(uint8_t* out, uint32_t value) {
-  value = __builtin_bswap32(value);
-  std::memcpy(out, &value, 4);
-}
 
 // Short copies without a call, which most values are.
 inline void CopyBytes(uint8_t* to, const uint8_t* from, size_t size) {

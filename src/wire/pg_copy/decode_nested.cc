@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "wire/pg_copy/binary_format.h"
 #include "wire/pg_copy/bytes.h"
 #include "wire/pg_copy/decode_functions.h"
 
@@ -12,12 +13,6 @@ namespace {
 
 constexpr int32_t kArrayHeaderBytes = 12;
 constexpr int32_t kArrayDimensionBytes = 8;
-constexpr int32_t kDimensionsMax = 6;  // MAXDIM in PostgreSQL's c.h
-constexpr uint8_t kRangeEmpty = 0x01;
-constexpr uint8_t kRangeLowerInclusive = 0x02;
-constexpr uint8_t kRangeUpperInclusive = 0x04;
-constexpr uint8_t kRangeLowerInfinite = 0x08;
-constexpr uint8_t kRangeUpperInfinite = 0x10;
 
 // Walks the bytes of one value.
 struct Cursor {
@@ -64,7 +59,7 @@ void AppendListOf(ColumnNode& node, int64_t count) {
 
 struct ArrayShape {
   int32_t dimensions;
-  int32_t counts[kDimensionsMax];
+  int32_t counts[kArrayDimensionsMax];
   int64_t total;
 };
 
@@ -104,7 +99,7 @@ bool DecodeList(DecodeContext& context, ColumnNode& node, const uint8_t* bytes, 
   shape.dimensions = LoadI32(bytes);
   const uint32_t has_null = LoadU32(bytes + 4);
   const uint32_t element_oid = LoadU32(bytes + 8);
-  if (shape.dimensions < 0 || shape.dimensions > kDimensionsMax || has_null > 1) {
+  if (shape.dimensions < 0 || shape.dimensions > kArrayDimensionsMax || has_null > 1) {
     return context.Malformed("an array header with unknown dimensions or flags");
   }
   if (plan.child_oids[0] != 0 && element_oid != plan.child_oids[0]) {

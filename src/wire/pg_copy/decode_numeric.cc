@@ -6,20 +6,15 @@
 #include <arrow/util/decimal.h>
 #include <fmt/format.h>
 
+#include "wire/pg_copy/binary_format.h"
 #include "wire/pg_copy/bytes.h"
 #include "wire/pg_copy/decode_functions.h"
 
 namespace bulkhaul::pg {
 namespace {
 
-constexpr uint16_t kNegative = 0x4000;
-constexpr uint16_t kNan = 0xc000;
-constexpr uint16_t kPositiveInfinity = 0xd000;
-constexpr uint16_t kNegativeInfinity = 0xf000;
 constexpr int32_t kScaleMask = 0x3fff;
-constexpr int32_t kHeaderBytes = 8;
-constexpr int32_t kGroupDigits = 4;  // decimal digits in one base-10000 digit
-constexpr uint64_t kBase = 10'000;
+constexpr int32_t kNumericHeaderBytes = 8;
 
 using uint128_t = unsigned __int128;
 
@@ -59,40 +54,45 @@ uint128_t PowerOfTen(int32_t exponent) {
 }
 
 bool ReadHeader(DecodeContext& context, const uint8_t* bytes, int32_t size, NumericHeader* header) {
-  if (size < kHeaderBytes) return WrongSize(context, "numeric", size);
+  if (size < kNumericHeaderBytes) return WrongSize(context, "numeric", size);
   header->groups = LoadU16(bytes);
   header->weight = LoadI16(bytes + 2);
   header->sign = LoadU16(bytes + 4);
   header->display_scale = LoadU16(bytes + 6) & kScaleMask;
-  header->digits = bytes + kHeaderBytes;
-  if (size != kHeaderBytes + 2 * header->groups) return WrongSize(context, "numeric", size);
+  header->digits = bytes + kNumericHeaderBytes;
+  if (size != kNumericHeaderBytes + 2 * header->groups) return WrongSize(context, "numeric", size);
   switch (header->sign) {
     case 0:
-    case kNegative:
+    case kNumericNegative:
       break;
-    case kNan:
-    case kPositiveInfinity:
-    case kNegativeInfinity:
+    case kNumericNan:
+    case kNumericPositiveInfinity:
+    case kNumericNegativeInfinity:
       return true;
     default:
       return context.Malformed("unknown sign of a numeric");
   }
   for (int32_t group = 0; group < header->groups; ++group) {
-    if (LoadU16(header->digits + 2 * group) >= kBase) {
+    if (LoadU16(header->digits + 2 * group) >= kNumericBase) {
       return context.Malformed("a numeric's digit above 9999");
     }
   }
   return true;
 }
 
-bool IsSpecial(const NumericHeader& header) { return header.sign != 0 && header.sign != kNegative; }
+bool IsSpecial(const NumericHeader& header) {
+  return header.sign != 0 && header.sign != kNumericNegative;
+}
 
 std::string_view SpecialText(const NumericHeader& header) {
-  return header.sign == kNan ? "NaN" : header.sign == kPositiveInfinity ? "Infinity" : "-Infinity";
+  return header.sign == kNumericNan                ? "NaN"
+         : header.sign == kNumericPositiveInfinity ? "Infinity"
+                                                   : "-Infinity";
 }
 
 int64_t TextBytesMax(const NumericHeader& header) {
-  return (std::max(header.weight, 0) + 1) * kGroupDigits + header.display_scale + kGroupDigits + 3;
+  return (std::max(header.weight, 0) + 1) * kNumericGroupDigits + header.display_scale +
+         kNumericGroupDigits + 3;
 }
 
 char* WriteGroup(char* out, uint32_t group) {
@@ -100,7 +100,7 @@ char* WriteGroup(char* out, uint32_t group) {
   out[1] = static_cast<char>('0' + group / 100 % 10);
   out[2] = static_cast<char>('0' + group / 10 % 10);
   out[3] = static_cast<char>('0' + group % 10);
-  return out + kGroupDigits;
+  return out + kNumericGroupDigits;
 }
 
 // As numeric_out() prints; at most TextBytesMax() bytes. Gives the end.
@@ -108,11 +108,11 @@ char* WriteText(const NumericHeader& header, char* out) {
   const auto group_at = [&](int32_t index) -> uint32_t {
     return index >= 0 && index < header.groups ? LoadU16(header.digits + 2 * index) : 0;
   };
-  if (header.sign == kNegative) *out++ = '-';
+  if (header.sign == kNumericNegative) *out++ = '-';
   if (header.weight < 0) {
     *out++ = '0';
   } else {
-    out = std::to_chars(out, out + kGroupDigits, group_at(0)).ptr;
+    out = std::to_chars(out, out + kNumericGroupDigits, group_at(0)).ptr;
     for (int32_t index = 1; index <= header.weight; ++index) out = WriteGroup(out, group_at(index));
   }
   if (header.display_scale > 0) {
@@ -164,22 +164,23 @@ Scaling ScaleDigits(const NumericHeader& header, int32_t precision, int32_t scal
   while (groups > 0 && LoadU16(header.digits + 2 * (groups - 1)) == 0) --groups;
   *scaled = 0;
   if (groups == 0) return Scaling::kFits;
-  const int32_t exponent = kGroupDigits * (header.weight - groups + 1) + scale;
-  if (exponent <= -kGroupDigits || exponent > precision) return Scaling::kDoesNotFit;
+  const int32_t exponent = kNumericGroupDigits * (header.weight - groups + 1) + scale;
+  if (exponent <= -kNumericGroupDigits || exponent > precision) return Scaling::kDoesNotFit;
   uint128_t value = 0;
   const auto multiply_add = [&](uint128_t factor, uint64_t summand) {
     return !__builtin_mul_overflow(value, factor, &value) &&
            !__builtin_add_overflow(value, uint128_t{summand}, &value);
   };
   for (int32_t group = 0; group + 1 < groups; ++group) {
-    if (!multiply_add(kBase, LoadU16(header.digits + 2 * group))) return Scaling::kDoesNotFit;
+    if (!multiply_add(kNumericBase, LoadU16(header.digits + 2 * group)))
+      return Scaling::kDoesNotFit;
   }
   const uint64_t last = LoadU16(header.digits + 2 * (groups - 1));
   if (exponent < 0) {
     const uint64_t divisor = kPowersOfTen[-exponent];
     if (last % divisor != 0) return Scaling::kDoesNotFit;
-    if (!multiply_add(kBase / divisor, last / divisor)) return Scaling::kDoesNotFit;
-  } else if (!multiply_add(kBase, last) || !multiply_add(PowerOfTen(exponent), 0)) {
+    if (!multiply_add(kNumericBase / divisor, last / divisor)) return Scaling::kDoesNotFit;
+  } else if (!multiply_add(kNumericBase, last) || !multiply_add(PowerOfTen(exponent), 0)) {
     return Scaling::kDoesNotFit;
   }
   *scaled = value;
@@ -197,7 +198,7 @@ Scaling ScaleDigits(const NumericHeader& header, int32_t precision, int32_t scal
     return DoesNotFit(context, node, header);
   }
   const auto value = static_cast<__int128>(scaled);
-  node.AppendFixed(header.sign == kNegative ? -value : value);
+  node.AppendFixed(header.sign == kNumericNegative ? -value : value);
   return true;
 }
 
@@ -211,24 +212,24 @@ bool DecodeDecimal128(DecodeContext& context, ColumnNode& node, const uint8_t* b
   constexpr int32_t kExponentMin = -3, kExponentMax = 2;
   constexpr uint64_t kEachSign = 0x8000800080008000ULL;
   constexpr uint64_t kEachOverBase = 0x58f058f058f058f0ULL;  // 0x8000 - 10000: sets the sign bit
-  if (size < kHeaderBytes) [[unlikely]]
+  if (size < kNumericHeaderBytes) [[unlikely]]
     return WrongSize(context, "numeric", size);
   const uint32_t groups = LoadU16(bytes);
   const uint32_t sign = LoadU16(bytes + 4);
-  int32_t exponent =
-      kGroupDigits * (LoadI16(bytes + 2) - static_cast<int32_t>(groups) + 1) + node.plan->scale;
+  int32_t exponent = kNumericGroupDigits * (LoadI16(bytes + 2) - static_cast<int32_t>(groups) + 1) +
+                     node.plan->scale;
   exponent = groups == 0 ? 0 : exponent;
   const int32_t exponent_max = groups == kFastGroups ? 0 : kExponentMax;
-  if (groups > kFastGroups || size != static_cast<int32_t>(kHeaderBytes + 2 * groups) ||
-      (sign & ~uint32_t{kNegative}) != 0 || exponent < kExponentMin || exponent > exponent_max ||
-      context.input_end - bytes < kHeaderBytes + 8) [[unlikely]] {
+  if (groups > kFastGroups || size != static_cast<int32_t>(kNumericHeaderBytes + 2 * groups) ||
+      (sign & ~uint32_t{kNumericNegative}) != 0 || exponent < kExponentMin ||
+      exponent > exponent_max || context.input_end - bytes < kNumericHeaderBytes + 8) [[unlikely]] {
     return DecodeAnyDecimal128(context, node, bytes, size);
   }
-  const uint64_t loaded = LoadU64(bytes + kHeaderBytes) >> ((64 - 16 * groups) & 63);
+  const uint64_t loaded = LoadU64(bytes + kNumericHeaderBytes) >> ((64 - 16 * groups) & 63);
   const uint64_t word = groups == 0 ? 0 : loaded;
   const bool digits_valid = ((word | (word + kEachOverBase)) & kEachSign) == 0;
   const uint64_t value = (word >> 48) * 1'000'000'000'000 + (word >> 32 & 0xffff) * 100'000'000 +
-                         (word >> 16 & 0xffff) * kBase + (word & 0xffff);
+                         (word >> 16 & 0xffff) * kNumericBase + (word & 0xffff);
   // At most 10^16 × 10^3, or 10^12 × 10^5: below 2^64.
   const uint64_t thousandfold = value * kPowersOfTen[exponent - kExponentMin];
   const uint64_t scaled = thousandfold / 1000;
@@ -254,15 +255,15 @@ bool DecodeDecimal256(DecodeContext& context, ColumnNode& node, const uint8_t* b
   const int32_t scale = node.plan->scale;
   // Beyond these the value cannot fit, and its text may be very long.
   if (header.groups > 0 && LoadU16(header.digits) != 0 &&
-      header.weight * kGroupDigits >= precision - scale) {
+      header.weight * kNumericGroupDigits >= precision - scale) {
     return DoesNotFit(context, node, header);
   }
   // Digits behind the display scale are no part of the value's text but would be lost silently.
   int32_t groups = header.groups;
   while (groups > 0 && LoadU16(header.digits + 2 * (groups - 1)) == 0) --groups;
   NumericHeader exact = header;
-  exact.display_scale = std::max(0, (groups - header.weight - 1) * kGroupDigits);
-  if (exact.display_scale >= scale + kGroupDigits) return DoesNotFit(context, node, header);
+  exact.display_scale = std::max(0, (groups - header.weight - 1) * kNumericGroupDigits);
+  if (exact.display_scale >= scale + kNumericGroupDigits) return DoesNotFit(context, node, header);
   std::string text = TextOf(exact);
   while (exact.display_scale > 0 && text.back() == '0') {
     text.pop_back();
@@ -288,11 +289,11 @@ bool DecodeNumericDouble(DecodeContext& context, ColumnNode& node, const uint8_t
   NumericHeader header;
   if (!ReadHeader(context, bytes, size, &header)) return false;
   double value = 0;
-  if (header.sign == kNan) {
+  if (header.sign == kNumericNan) {
     value = std::numeric_limits<double>::quiet_NaN();
   } else if (IsSpecial(header)) {
     value = std::numeric_limits<double>::infinity();
-    if (header.sign == kNegativeInfinity) value = -value;
+    if (header.sign == kNumericNegativeInfinity) value = -value;
   } else {
     const std::string text = TextOf(header);
     const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -300,7 +301,7 @@ bool DecodeNumericDouble(DecodeContext& context, ColumnNode& node, const uint8_t
       // from_chars leaves the value alone: too large becomes infinity and too small zero, as the
       // nearest double is.
       value = header.weight > 0 ? std::numeric_limits<double>::infinity() : 0.0;
-      if (header.sign == kNegative) value = -value;
+      if (header.sign == kNumericNegative) value = -value;
     }
   }
   node.AppendFixed(value);

@@ -1,15 +1,12 @@
 // Types that Arrow does not have, written exactly as PostgreSQL's output functions print them.
 #include <fmt/format.h>
 
+#include "wire/pg_copy/binary_format.h"
 #include "wire/pg_copy/bytes.h"
 #include "wire/pg_copy/decode_functions.h"
 
 namespace bulkhaul::pg {
 namespace {
-
-// Source: network_send() in network.c and PGSQL_AF_INET in inet.h.
-constexpr uint8_t kFamilyIpv4 = 2;
-constexpr uint8_t kFamilyIpv6 = 3;
 
 char* WriteIpv4(char* out, const uint8_t* address) {
   return fmt::format_to(out, "{}.{}.{}.{}", address[0], address[1], address[2], address[3]);
@@ -68,10 +65,10 @@ bool DecodeInet(DecodeContext& context, ColumnNode& node, const uint8_t* bytes, 
   if (size < 4) return WrongSize(context, "inet or cidr", size);
   const uint8_t family = bytes[0];
   const int bits = bytes[1];
-  const bool ipv4 = family == kFamilyIpv4;
+  const bool ipv4 = family == kInetFamilyIpv4;
   const int address_bytes = ipv4 ? 4 : 16;
-  if ((!ipv4 && family != kFamilyIpv6) || bytes[3] != address_bytes || size != 4 + address_bytes ||
-      bits > 8 * address_bytes) {
+  if ((!ipv4 && family != kInetFamilyIpv6) || bytes[3] != address_bytes ||
+      size != 4 + address_bytes || bits > 8 * address_bytes) {
     return context.Malformed("inet or cidr with an unknown family, address size or prefix");
   }
   char text[64];

@@ -5,21 +5,16 @@
 
 #include <fmt/format.h>
 
+#include "wire/pg_copy/binary_format.h"
 #include "wire/pg_copy/bytes.h"
 #include "wire/pg_copy/decode_functions.h"
 
 namespace bulkhaul::pg {
 namespace {
 
-constexpr int32_t kDaysShift = 10957;
-constexpr int64_t kMicrosShift = int64_t{kDaysShift} * 86'400'000'000;
-constexpr int64_t kMicrosPerDay = 86'400'000'000;
-// The ends of what both PostgreSQL and Arrow can hold, where clamped values go: 4714-11-24 BC is
-// PostgreSQL's first day, 5874897-12-31 its last date, and Arrow's last microsecond lies before
-// PostgreSQL's.
-constexpr int32_t kFirstDay = -2'440'588;
+// The last of what both PostgreSQL and Arrow can hold, where clamped values go: 5874897-12-31 is
+// PostgreSQL's last date, and Arrow's last microsecond lies before PostgreSQL's.
 constexpr int32_t kLastDay = 2'145'042'905;
-constexpr int64_t kFirstMicro = kFirstDay * kMicrosPerDay;
 constexpr int64_t kLastMicro = std::numeric_limits<int64_t>::max();
 
 constexpr int32_t kInt32Min = std::numeric_limits<int32_t>::min();

@@ -9,33 +9,20 @@
 #include <arrow/util/bit_util.h>
 #include <arrow/util/float16.h>
 
+#include "wire/pg_copy/binary_format.h"
 #include "wire/pg_copy/builtin_types.h"
+#include "wire/pg_copy/bytes.h"
 
 namespace bulkhaul::pg {
 namespace {
 
-constexpr int64_t kDaysShift = 10957;
-constexpr int64_t kMicrosPerDay = 86'400'000'000;
-constexpr int64_t kMicrosShift = kDaysShift * kMicrosPerDay;
 constexpr int64_t kMillisPerDay = 86'400'000;
-// PostgreSQL's ends: 4714-11-24 BC is the first day of both; the last date and timestamp.
-constexpr int64_t kFirstDay = -2'451'545;  // from 2000
+// PostgreSQL's first day and microsecond, and the ends of its dates and timestamps, from 2000.
+constexpr int64_t kOwnFirstDay = kFirstDay - kDaysShift;
+constexpr int64_t kOwnFirstMicro = kOwnFirstDay * kMicrosPerDay;
 constexpr int64_t kDateEnd = 2'145'031'949;
-constexpr int64_t kFirstMicro = kFirstDay * kMicrosPerDay;
 constexpr int64_t kMicroEnd = 9'223'371'331'200'000'000;
 
-inline void Store16(uint8_t* out, uint16_t value) {
-  value = __builtin_bswap16(value);
-  std::memcpy(out, &value, 2);
-}
-inline void Store32(uint8_t* out, uint32_t value) {
-  value = __builtin_bswap32(value);
-  std::memcpy(out, &value, 4);
-}
-inline void Store64(uint8_t* out, uint64_t value) {
-  value = __builtin_bswap64(value);
-  std::memcpy(out, &value, 8);
-}
 template <typename T>
 void StoreInteger(uint8_t* out, T value) {
   if constexpr (sizeof(T) == 2) {
@@ -85,7 +72,7 @@ struct Date32 {
   static bool Put(const EncodePlan&, In value, uint8_t* out) {
     const int64_t days = int64_t{value} - kDaysShift;
     Store32(out, static_cast<uint32_t>(days));
-    return days >= kFirstDay && days < kDateEnd;
+    return days >= kOwnFirstDay && days < kDateEnd;
   }
 };
 struct Date64 {
@@ -94,7 +81,7 @@ struct Date64 {
   static bool Put(const EncodePlan&, In value, uint8_t* out) {
     const int64_t days = value / kMillisPerDay - kDaysShift;
     Store32(out, static_cast<uint32_t>(days));
-    return value % kMillisPerDay == 0 && days >= kFirstDay && days < kDateEnd;
+    return value % kMillisPerDay == 0 && days >= kOwnFirstDay && days < kDateEnd;
   }
 };
 struct Date32AsTimestamp {
@@ -103,7 +90,7 @@ struct Date32AsTimestamp {
   static bool Put(const EncodePlan&, In value, uint8_t* out) {
     const int64_t days = int64_t{value} - kDaysShift;
     Store64(out, static_cast<uint64_t>(days) * kMicrosPerDay);
-    return days >= kFirstDay && days < kMicroEnd / kMicrosPerDay;
+    return days >= kOwnFirstDay && days < kMicroEnd / kMicrosPerDay;
   }
 };
 template <int64_t PerSecond>
@@ -128,7 +115,7 @@ struct Timestamp {
     fits &= !__builtin_sub_overflow(micros, kMicrosShift, &micros);
     Store64(out, static_cast<uint64_t>(micros));
     if (plan.multiple > 1) fits &= micros % plan.multiple == 0;
-    return fits && micros >= kFirstMicro && micros < kMicroEnd;
+    return fits && micros >= kOwnFirstMicro && micros < kMicroEnd;
   }
 };
 template <typename From, int64_t PerSecond>

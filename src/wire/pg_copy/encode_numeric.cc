@@ -6,22 +6,17 @@
 #include <arrow/util/decimal.h>
 #include <fmt/format.h>
 
+#include "wire/pg_copy/binary_format.h"
 #include "wire/pg_copy/encode_plan.h"
 
 namespace bulkhaul::pg {
 namespace {
 
-constexpr uint16_t kNegative = 0x4000;
-constexpr uint16_t kNan = 0xc000;
-constexpr uint16_t kPositiveInfinity = 0xd000;
-constexpr uint16_t kNegativeInfinity = 0xf000;
 constexpr int64_t kInfinityScale = 0x20;  // as numeric_send() gives it
 constexpr int64_t kDisplayScaleMax = 16'383;
 constexpr int64_t kWeightMax = 32'767;
-constexpr int32_t kGroupDigits = 4;
-constexpr uint64_t kBase = 10'000;
-constexpr uint64_t kFourGroups = kBase * kBase * kBase * kBase;
-constexpr uint64_t kPowersOfTen[] = {1, 10, 100, 1000};
+constexpr uint64_t kFourGroups = kNumericBase * kNumericBase * kNumericBase * kNumericBase;
+constexpr uint64_t kPowersInGroup[] = {1, 10, 100, 1000};
 
 void AppendHeader(uint16_t groups, int64_t weight, uint16_t sign, int64_t scale, ByteBuffer* out) {
   out->AppendU16(groups);
@@ -97,7 +92,7 @@ bool AppendNumericDigits(const EncodePlan& plan, bool negative, std::string_view
   }
   while (!digits.empty() && digits.front() == '0') digits.remove_prefix(1);
   const int64_t whole = static_cast<int64_t>(digits.size()) - scale;  // digits before the point
-  if (scale > kDisplayScaleMax || whole / kGroupDigits >= kWeightMax) {
+  if (scale > kDisplayScaleMax || whole / kNumericGroupDigits >= kWeightMax) {
     *why = "has more digits than numeric can hold";
     return false;
   }
@@ -106,15 +101,17 @@ bool AppendNumericDigits(const EncodePlan& plan, bool negative, std::string_view
     return true;
   }
   // Groups are counted from the point: the first may begin with zeros, the last may end with some.
-  const int64_t weight = whole > 0 ? (whole - 1) / kGroupDigits : -((-whole) / kGroupDigits) - 1;
-  int64_t place = whole - (weight + 1) * kGroupDigits;  // of the first group's first digit, <= 0
+  const int64_t weight =
+      whole > 0 ? (whole - 1) / kNumericGroupDigits : -((-whole) / kNumericGroupDigits) - 1;
+  int64_t place =
+      whole - (weight + 1) * kNumericGroupDigits;  // of the first group's first digit, <= 0
   const auto count = static_cast<int64_t>(digits.size());
   const size_t header = out->size();
   out->Extend(8);
   int64_t groups = 0, used = 0;
-  for (; place < count; place += kGroupDigits) {
+  for (; place < count; place += kNumericGroupDigits) {
     uint16_t group = 0;
-    for (int64_t digit = place; digit < place + kGroupDigits; ++digit) {
+    for (int64_t digit = place; digit < place + kNumericGroupDigits; ++digit) {
       group = static_cast<uint16_t>(group * 10 + (digit >= 0 && digit < count
                                                       ? digits[static_cast<size_t>(digit)] - '0'
                                                       : 0));
@@ -125,7 +122,7 @@ bool AppendNumericDigits(const EncodePlan& plan, bool negative, std::string_view
   }
   out->Resize(header + 8 + static_cast<size_t>(used) * 2);
   ByteBuffer first;
-  AppendHeader(static_cast<uint16_t>(used), weight, negative ? kNegative : 0, scale, &first);
+  AppendHeader(static_cast<uint16_t>(used), weight, negative ? kNumericNegative : 0, scale, &first);
   std::memcpy(out->data() + header, first.data(), 8);
   return true;
 }
@@ -133,8 +130,9 @@ bool AppendNumericDigits(const EncodePlan& plan, bool negative, std::string_view
 bool AppendNumericSmall(const EncodePlan& plan, int64_t unscaled, int32_t scale, ByteBuffer* out,
                         std::string* why) {
   const uint64_t size = unscaled < 0 ? 0 - static_cast<uint64_t>(unscaled) : unscaled;
-  const int32_t behind = (scale + kGroupDigits - 1) / kGroupDigits;  // groups behind the point
-  const uint64_t aligned = kPowersOfTen[behind * kGroupDigits - scale];
+  const int32_t behind =
+      (scale + kNumericGroupDigits - 1) / kNumericGroupDigits;  // groups behind the point
+  const uint64_t aligned = kPowersInGroup[behind * kNumericGroupDigits - scale];
   const bool rounds = plan.scale_max >= 0 && scale > plan.scale_max;
   uint64_t value = 0;
   if (rounds || __builtin_mul_overflow(size, aligned, &value) || value >= kFourGroups)
@@ -142,14 +140,15 @@ bool AppendNumericSmall(const EncodePlan& plan, int64_t unscaled, int32_t scale,
     return AppendNumericDigits(plan, unscaled < 0, std::to_string(size), scale, out, why);
   }
   // Four groups at once, without a branch that the value decides.
-  const uint64_t high = value / (kBase * kBase), low = value % (kBase * kBase);
-  const uint64_t word =
-      (high / kBase) << 48 | (high % kBase) << 32 | (low / kBase) << 16 | low % kBase;
+  const uint64_t high = value / (kNumericBase * kNumericBase),
+                 low = value % (kNumericBase * kNumericBase);
+  const uint64_t word = (high / kNumericBase) << 48 | (high % kNumericBase) << 32 |
+                        (low / kNumericBase) << 16 | low % kNumericBase;
   const int leading = word == 0 ? 4 : __builtin_clzll(word) / 16;
   const int trailing = word == 0 ? 0 : __builtin_ctzll(word) / 16;
   const int groups = 4 - leading - trailing;
   const int64_t weight = word == 0 ? 0 : 3 - leading - behind;
-  const uint64_t sign = unscaled < 0 ? kNegative : 0;
+  const uint64_t sign = unscaled < 0 ? kNumericNegative : 0;
   const uint64_t header = __builtin_bswap64(static_cast<uint64_t>(groups) << 48 |
                                             (static_cast<uint64_t>(weight) & 0xffff) << 32 |
                                             sign << 16 | static_cast<uint64_t>(scale));
@@ -215,11 +214,12 @@ bool AppendNumericText(const EncodePlan& plan, std::string_view text, ByteBuffer
   const bool negative = text.starts_with('-');
   if (negative || text.starts_with('+')) text.remove_prefix(1);
   if (text == "NaN" || text == "nan") {
-    AppendHeader(0, 0, kNan, 0, out);
+    AppendHeader(0, 0, kNumericNan, 0, out);
     return true;
   }
   if (text == "Infinity" || text == "inf") {
-    AppendHeader(0, 0, negative ? kNegativeInfinity : kPositiveInfinity, kInfinityScale, out);
+    AppendHeader(0, 0, negative ? kNumericNegativeInfinity : kNumericPositiveInfinity,
+                 kInfinityScale, out);
     return true;
   }
   std::string digits;

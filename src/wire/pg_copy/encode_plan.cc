@@ -7,21 +7,14 @@
 #include <arrow/util/utf8.h>
 #include <fmt/format.h>
 
+#include "wire/pg_copy/binary_format.h"
 #include "wire/pg_copy/builtin_types.h"
 #include "wire/pg_copy/encode_fixed.h"
 
 namespace bulkhaul::pg {
 namespace {
 
-constexpr int kDepthMax = 64;
-constexpr int32_t kDimensionsMax = 6;  // MAXDIM in PostgreSQL's c.h
-constexpr uint8_t kRangeEmpty = 0x01;
-constexpr uint8_t kRangeLowerInclusive = 0x02;
-constexpr uint8_t kRangeUpperInclusive = 0x04;
-constexpr uint8_t kRangeLowerInfinite = 0x08;
-constexpr uint8_t kRangeUpperInfinite = 0x10;
-
-const arrow::DataType& Storage(const arrow::DataType& type) {
+const arrow::DataType& StorageType(const arrow::DataType& type) {
   return type.id() == arrow::Type::EXTENSION
              ? *static_cast<const arrow::ExtensionType&>(type).storage_type()
              : type;
@@ -34,14 +27,14 @@ struct Elements {
 };
 Elements ElementsOf(const arrow::ArrayData& array, int64_t row) {
   const arrow::ArrayData* child = array.child_data[0].get();
-  switch (Storage(*array.type).id()) {
+  switch (StorageType(*array.type).id()) {
     case arrow::Type::LARGE_LIST: {
       const int64_t* const offsets = array.GetValues<int64_t>(1);
       return {child, offsets[row], offsets[row + 1] - offsets[row]};
     }
     case arrow::Type::FIXED_SIZE_LIST: {
       const int64_t size =
-          static_cast<const arrow::FixedSizeListType&>(Storage(*array.type)).list_size();
+          static_cast<const arrow::FixedSizeListType&>(StorageType(*array.type)).list_size();
       return {child, (array.offset + row) * size, size};
     }
     default: {
@@ -126,8 +119,8 @@ bool EncodeList(const EncodePlan& plan, const arrow::ArrayData& array, int64_t r
   const size_t header = out->size();
   const size_t header_bytes = 12 + 8 * static_cast<size_t>(plan.dimensions);
   out->Extend(header_bytes);
-  int64_t counts[kDimensionsMax];
-  std::fill(counts, counts + kDimensionsMax, int64_t{-1});
+  int64_t counts[kArrayDimensionsMax];
+  std::fill(counts, counts + kArrayDimensionsMax, int64_t{-1});
   if (!WalkLevels(plan, array, row, 0, counts, out, why)) return false;
   const bool empty =
       std::any_of(counts, counts + plan.dimensions, [](int64_t n) { return n <= 0; });
@@ -234,7 +227,7 @@ bool EncodeNothing(const EncodePlan&, const arrow::ArrayData&, int64_t, ByteBuff
 }
 
 bool IsListLike(const arrow::DataType& type) {
-  const auto id = Storage(type).id();
+  const auto id = StorageType(type).id();
   return id == arrow::Type::LIST || id == arrow::Type::LARGE_LIST ||
          id == arrow::Type::FIXED_SIZE_LIST;
 }
@@ -278,8 +271,8 @@ class Planner {
 
 EncodePlanPtr Planner::Plan(const arrow::DataType& declared, const TypeInfo& type, int32_t typmod,
                             int depth) {
-  if (depth > kDepthMax) return nullptr;
-  const arrow::DataType& from = Storage(declared);
+  if (depth > kTypeDepthMax) return nullptr;
+  const arrow::DataType& from = StorageType(declared);
   if (from.id() == arrow::Type::NA) return Make(EncodeNothing, type);
   if (from.id() == arrow::Type::DICTIONARY) {
     auto value = Plan(*static_cast<const arrow::DictionaryType&>(from).value_type(), type, typmod,
@@ -312,7 +305,7 @@ EncodePlanPtr Planner::List(const arrow::DataType& from, const TypeInfo& type, i
   const arrow::DataType* element = &from;
   int32_t levels = 0;
   while (IsListLike(*element)) {
-    element = Storage(*element).field(0)->type().get();
+    element = StorageType(*element).field(0)->type().get();
     ++levels;
   }
   const TypeInfo& inner = *type.element;
@@ -321,10 +314,10 @@ EncodePlanPtr Planner::List(const arrow::DataType& from, const TypeInfo& type, i
     --levels;  // the last list is the multirange itself
     element = &from;
     for (int32_t level = 0; level < levels; ++level) {
-      element = Storage(*element).field(0)->type().get();
+      element = StorageType(*element).field(0)->type().get();
     }
   }
-  if (levels == 0 || levels > kDimensionsMax) return nullptr;
+  if (levels == 0 || levels > kArrayDimensionsMax) return nullptr;
   auto child = Plan(*element, inner, typmod, depth + 1);
   if (!child) return nullptr;
   auto plan = Make(EncodeList, type);
@@ -483,7 +476,7 @@ EncodePlanPtr Planner::Base(const arrow::DataType& from, const TypeInfo& type, i
 }  // namespace
 
 std::string_view BytesOf(const arrow::ArrayData& array, int64_t row) {
-  const auto& type = Storage(*array.type);
+  const auto& type = StorageType(*array.type);
   switch (type.id()) {
     case arrow::Type::LARGE_STRING:
     case arrow::Type::LARGE_BINARY: {

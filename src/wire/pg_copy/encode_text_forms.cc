@@ -8,14 +8,12 @@
 
 #include <fmt/format.h>
 
+#include "wire/pg_copy/binary_format.h"
 #include "wire/pg_copy/builtin_types.h"
 #include "wire/pg_copy/encode_plan.h"
 
 namespace bulkhaul::pg {
 namespace {
-
-constexpr uint8_t kFamilyIpv4 = 2;  // PGSQL_AF_INET
-constexpr uint8_t kFamilyIpv6 = 3;
 
 bool NotA(const EncodePlan& plan, std::string_view text, std::string* why) {
   *why = fmt::format("'{}' is not a {}", text.substr(0, 60), plan.type_name);
@@ -64,7 +62,7 @@ bool EncodeInet(const EncodePlan& plan, const arrow::ArrayData& array, int64_t r
       (!ReadNumber(text.substr(slash + 1), &bits) || bits < 0 || bits > 8 * size)) {
     return NotA(plan, text, why);
   }
-  out->AppendByte(ipv4 ? kFamilyIpv4 : kFamilyIpv6);
+  out->AppendByte(ipv4 ? kInetFamilyIpv4 : kInetFamilyIpv6);
   out->AppendByte(static_cast<uint8_t>(bits));
   out->AppendByte(plan.cidr ? 1 : 0);
   out->AppendByte(static_cast<uint8_t>(size));

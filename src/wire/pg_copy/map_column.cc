@@ -18,7 +18,6 @@ constexpr char kSourceTypeKey[] = "bulkhaul.source_type";
 constexpr int32_t kDecimal128Digits = 38;
 constexpr int32_t kDecimal256Digits = 76;
 constexpr int32_t kMoneyDigits = 19;  // of an int64
-constexpr int kDepthMax = 64;
 
 const TypeInfo& WithoutDomain(const TypeInfo& type) {
   return type.kind == 'd' && type.base ? *type.base : type;
@@ -79,7 +78,7 @@ bool IsBinaryBaseType(const TypeInfo& type) {
 }
 
 bool IsBinary(const TypeInfo& type, int depth = 0) {
-  if (depth > kDepthMax || !type.has_send) return false;
+  if (depth > kTypeDepthMax || !type.has_send) return false;
   switch (type.kind) {
     case 'b':
       return type.element ? IsBinary(*type.element, depth + 1) : IsBinaryBaseType(type);

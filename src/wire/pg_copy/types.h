@@ -15,6 +15,9 @@
 
 namespace bulkhaul::pg {
 
+// Types nested deeper (arrays, composites, domains) are not read by their parts.
+constexpr int kTypeDepthMax = 64;
+
 struct TypeInfo;
 using TypePtr = std::shared_ptr<const TypeInfo>;
 
