@@ -312,6 +312,17 @@ def test_folders_globs_and_partitions(bulkhaul, load, refuse, tmp_path):
     assert sorted(rows, key=lambda row: row["id"]) == [{"id": 1, "extra": None}, {"id": 2, "extra": "x"}]
 
 
+def test_names_that_are_no_utf8(load, refuse, tmp_path):
+    (tmp_path / "in" / "town=Z%FCrich").mkdir(parents=True)
+    (tmp_path / "in" / "town=Z%FCrich" / "a.csv").write_text("n\n1\n")
+    assert "stands for text that is not UTF-8" in refuse(tmp_path / "in" / "**" / "*.csv")
+    assert load(tmp_path / "in" / "**" / "*.csv", "--no-hive-partitions") == [{"n": 1}]
+    with open(os.fsencode(tmp_path / "in") + b"/Z\xfcrich.csv", "w") as file:
+        file.write("n\n2\n")
+    said = refuse(tmp_path / "in" / "*.csv")
+    assert "a name that is not UTF-8 cannot be noted; rename it" in said and "/in/Z\ufffdrich.csv" in said
+
+
 def test_many_small_files_share_units(bulkhaul, load, tmp_path):
     for i in range(300):
         write(tmp_path / "many" / f"{i:03}.csv", f"id\n{i}\n")

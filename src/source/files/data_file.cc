@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/invalid_utf8.h"
 #include "base/text.h"
 
 namespace bulkhaul::files {
@@ -154,6 +155,11 @@ class Finder {
     }
     DataFile file;
     file.path = path.string();
+    // Ledgers, reports and metadata name files, as text.
+    if (!IsValidUtf8(file.path)) {
+      return UserError(fmt::format("'{}': a name that is not UTF-8 cannot be noted; rename it",
+                                   ReplaceInvalidUtf8(file.path)));
+    }
     file.bytes = info.st_size;
     file.fingerprint = FingerprintText(info);
     file.codec = CodecOf(file.path);
@@ -166,16 +172,23 @@ class Finder {
 };
 
 // "key=value" folders between the fixed part of the pattern and the file.
-void AddPartitions(size_t fixed_bytes, DataFile* file) {
+Status AddPartitions(size_t fixed_bytes, DataFile* file) {
   const std::string_view path = std::string_view(file->path).substr(fixed_bytes);
   size_t begin = 0;
   for (size_t slash; (slash = path.find('/', begin)) != std::string_view::npos; begin = slash + 1) {
     const std::string_view segment = path.substr(begin, slash - begin);
     const auto equals = segment.find('=');
     if (equals == std::string_view::npos || equals == 0) continue;
-    file->partitions.emplace_back(segment.substr(0, equals),
-                                  PercentDecode(segment.substr(equals + 1)));
+    std::string value = PercentDecode(segment.substr(equals + 1));
+    if (!IsValidUtf8(value)) {
+      return UserError(
+          fmt::format("the folder '{}' of '{}' stands for text that is not UTF-8; "
+                      "rename it, or set hive_partitions: false",
+                      segment, file->path));
+    }
+    file->partitions.emplace_back(segment.substr(0, equals), std::move(value));
   }
+  return Status::OK();
 }
 
 // The folder before the first segment with a glob or with "key=value".
@@ -270,7 +283,9 @@ Result<FileList> ListFiles(const std::string& pattern, std::string_view format, 
   }
   if (partitions) {
     const size_t fixed = FixedBytes(pattern);
-    for (auto& file : list.files) AddPartitions(std::min(fixed, file.path.size()), &file);
+    for (auto& file : list.files) {
+      ARROW_RETURN_NOT_OK(AddPartitions(std::min(fixed, file.path.size()), &file));
+    }
   }
   return list;
 }
