@@ -301,6 +301,20 @@ Result<OptionValue> ValueFromJson(const OptionSpec& spec, const json& node) {
   return UserError(fmt::format("{} has a value of the wrong type", spec.name));
 }
 
+bool HoldsValidUtf8(const OptionValue& value) {
+  if (const auto* text = std::get_if<std::string>(&value)) return IsValidUtf8(*text);
+  if (const auto* list = std::get_if<StringList>(&value)) {
+    return std::all_of(list->begin(), list->end(),
+                       [](const auto& text) { return IsValidUtf8(text); });
+  }
+  if (const auto* pairs = std::get_if<StringPairs>(&value)) {
+    return std::all_of(pairs->begin(), pairs->end(), [](const auto& pair) {
+      return IsValidUtf8(pair.first) && IsValidUtf8(pair.second);
+    });
+  }
+  return true;
+}
+
 }  // namespace
 
 bool Options::Has(std::string_view name) const {
@@ -365,7 +379,7 @@ Status Options::Set(std::string_view name, OptionValue value) {
           fmt::format("{} must be at most {}, but is {}", spec->name, spec->maximum, *number));
     }
   }
-  if (const auto* text = std::get_if<std::string>(&value); text && !IsValidUtf8(*text)) {
+  if (!HoldsValidUtf8(value)) {
     return UserError(fmt::format("{} is not valid UTF-8", spec->name));
   }
   if (spec->type == OptionType::kEnum) {

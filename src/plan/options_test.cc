@@ -74,6 +74,8 @@ TEST(Options, RefusesWhatTheTableDoesNotAllow) {
   EXPECT_THAT(message("columns", "a,,b"), HasSubstr("empty"));
   EXPECT_THAT(message("rename", "a"), HasSubstr("name=value"));
   EXPECT_THAT(message("where", "\xff"), HasSubstr("UTF-8"));
+  EXPECT_THAT(message("columns", "a,\xff"), HasSubstr("UTF-8"));
+  EXPECT_THAT(message("rename", "a=\xff"), HasSubstr("UTF-8"));
   EXPECT_FALSE(options.Set("workers", std::string("8")).ok());
   EXPECT_TRUE(options.values().empty());
 }
