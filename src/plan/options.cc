@@ -1,5 +1,6 @@
 #include "plan/options.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
