@@ -1,9 +1,7 @@
 # What there is to do with bulkhaul. Every target installs what it needs (root or sudo) and does
 # nothing twice. `make help` lists them.
 PREFIX ?= /usr/local
-BULKHAUL_FUZZ_SECONDS ?= 60
 BULKHAUL_BENCH_ROUNDS ?= 5
-export BULKHAUL_FUZZ_SECONDS
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help deps build demo test bench lint format fuzz coverage docs install clean
