@@ -84,14 +84,17 @@ def test_append_adds_all_at_once(bulkhaul, database, sql):
     assert leftovers(sql) == []
 
 
-def test_replace_with_values_that_only_the_server_reads(bulkhaul, database, sql, tmp_path):
+@pytest.mark.parametrize("unlogged", [[], ["--unlogged"]], ids=["logged", "unlogged"])
+def test_replace_with_values_that_only_the_server_reads(bulkhaul, database, sql, tmp_path,
+                                                        unlogged):
     sql("DROP TABLE IF EXISTS places; CREATE TABLE places (id int GENERATED ALWAYS AS IDENTITY"
         " PRIMARY KEY, at point NOT NULL DEFAULT '(1,1)', words tsvector); CREATE INDEX ON places"
         " USING gin (words); INSERT INTO places (words) VALUES ('old')")
     data = tmp_path / "places.csv"
     data.write_text("id,at,words\n" + "".join(f'{n},"({n},0)",fat cat {n}\n' for n in range(900)))
     bulkhaul("copy", data, database, "--target-schema", "public", "--if-exists", "replace",
-             "--unit-bytes", "4KiB")
+             "--unit-bytes", "4KiB", *unlogged)
+    assert sql("SELECT relpersistence::text FROM pg_class WHERE relname = 'places'") == [("p",)]
     assert sql("SELECT id, at[0]::int, words::text FROM places ORDER BY id") == \
         [(n, n, " ".join(sorted([f"'{n}'", "'cat'", "'fat'"]))) for n in range(900)]
     sql("INSERT INTO places (words) VALUES ('new')")

@@ -122,7 +122,7 @@ Status Commit::CastColumns() {
 // What takes the target's place, from rows that only the server can bring into its types.
 Status Commit::CastSide() {
   const TableName made{plan_.side.schema, plan_.side.name + "_c"};
-  ARROW_RETURN_NOT_OK(Execute(plan_.CreateLikeTargetSql(made)));
+  ARROW_RETURN_NOT_OK(Execute(plan_.CreateLikeTargetSql(made, /*unlogged=*/false)));
   ARROW_RETURN_NOT_OK(InsertInto(made).status());
   return Execute(fmt::format("DROP TABLE {}; ALTER TABLE {} RENAME TO {}", plan_.side.quoted(),
                              made.quoted(), QuoteIdentifier(plan_.side.name)));
@@ -267,8 +267,7 @@ Status Commit::Publish(Committed* done) {
   CrashPoint("postgres.checked");
   const IfExists mode = plan_.options.if_exists;
   if (!plan_.alterations.empty() && mode != IfExists::kReplace) {
-    ARROW_RETURN_NOT_OK(Execute(fmt::format("ALTER TABLE {} {}", plan_.target.quoted(),
-                                            fmt::join(plan_.alterations, ", "))));
+    ARROW_RETURN_NOT_OK(Execute(plan_.AlterSql(plan_.target)));
   }
   if (mode == IfExists::kUpsert) {
     ARROW_RETURN_NOT_OK(Upsert(done));
@@ -277,8 +276,9 @@ Status Commit::Publish(Committed* done) {
     ARROW_RETURN_NOT_OK(PublishNew());
     ARROW_RETURN_NOT_OK(DropSide());  // the sentinel
   } else if (mode == IfExists::kReplace) {
-    if (!plan_.swaps_side()) ARROW_RETURN_NOT_OK(CastSide());
-    if (plan_.options.unlogged) {
+    if (!plan_.swaps_side()) {
+      ARROW_RETURN_NOT_OK(CastSide());
+    } else if (plan_.options.unlogged) {
       ARROW_RETURN_NOT_OK(Execute(fmt::format("ALTER TABLE {} SET LOGGED", plan_.side.quoted())));
     }
     ARROW_RETURN_NOT_OK(SwapIn(connection_, plan_, limit_));

@@ -31,7 +31,7 @@ std::string SentinelOf(const TableName& side) {
 std::string CreateSideSql(const LoadPlan& plan) {
   std::string sql;
   if (plan.swaps_side()) {
-    sql = plan.CreateLikeTargetSql(plan.side);
+    sql = plan.CreateLikeTargetSql(plan.side, plan.options.unlogged);
   } else {
     const bool made = !plan.existing && plan.options.if_exists != IfExists::kUpsert;
     std::vector<std::string> columns;
@@ -110,9 +110,8 @@ Status PrepareLedger(Connection& connection, const DatasetPlan& dataset, const L
           "forget an earlier epoch"));
     }
     if (plan.direct() && !plan.alterations.empty()) {
-      ARROW_RETURN_NOT_OK(connection.Execute(
-          fmt::format("ALTER TABLE {} {}", plan.target.quoted(), fmt::join(plan.alterations, ", ")),
-          limit, "change the columns of " + plan.target.ToString()));
+      ARROW_RETURN_NOT_OK(connection.Execute(plan.AlterSql(plan.target), limit,
+                                             "change the columns of " + plan.target.ToString()));
     }
     // The entry also keeps another job that ends from dropping the ledger.
     return connection.Execute(

@@ -387,16 +387,17 @@ bool LoadPlan::casts() const {
   });
 }
 
-std::string LoadPlan::CreateLikeTargetSql(const TableName& table) const {
-  std::string sql = fmt::format(
+std::string LoadPlan::AlterSql(const TableName& table) const {
+  if (alterations.empty()) return {};
+  return fmt::format("ALTER TABLE {} {}", table.quoted(), fmt::join(alterations, ", "));
+}
+
+std::string LoadPlan::CreateLikeTargetSql(const TableName& table, bool unlogged) const {
+  return fmt::format(
       "CREATE {}TABLE IF NOT EXISTS {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS"
       " INCLUDING GENERATED INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMMENTS"
-      " INCLUDING STATISTICS)",
-      options.unlogged ? "UNLOGGED " : "", table.quoted(), target.quoted());
-  if (!alterations.empty()) {
-    sql += fmt::format("; ALTER TABLE {} {}", table.quoted(), fmt::join(alterations, ", "));
-  }
-  return sql;
+      " INCLUDING STATISTICS); {}",
+      unlogged ? "UNLOGGED " : "", table.quoted(), target.quoted(), AlterSql(table));
 }
 
 std::string LoadPlan::ColumnList() const {

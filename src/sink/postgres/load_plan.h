@@ -71,9 +71,11 @@ struct LoadPlan {
     return existing && options.if_exists == IfExists::kReplace && !casts();
   }
   std::string ColumnList() const;  // "a", "b"
+  // Makes the `alterations` to the table; "" when there are none.
+  std::string AlterSql(const TableName& table) const;
   // Makes an empty table with the target's columns as they are, or will be by `alterations`; does
   // nothing when it is there.
-  std::string CreateLikeTargetSql(const TableName& table) const;
+  std::string CreateLikeTargetSql(const TableName& table, bool unlogged) const;
   Result<std::vector<pg::EncodeColumn>> EncodeColumns(const arrow::Schema& schema) const;
 };
 

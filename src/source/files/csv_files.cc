@@ -74,8 +74,7 @@ class CsvPartReader : public PartReader {
     ARROW_ASSIGN_OR_RAISE(const auto layout, CsvLayout::FromJson(plan_->state.layout));
     row_end_ = layout.dialect.row_end;
     ARROW_ASSIGN_OR_RAISE(const auto names, NamesOf(file_, layout, plan_->row_bytes_max));
-    const int64_t chunk_bytes =
-        std::clamp<int64_t>(context_.batch_bytes_max / 2, kTextChunkBytesMin, kTextChunkBytesMax);
+    const int64_t chunk_bytes = TextChunkBytes(context_.batch_bytes_max);
     ARROW_ASSIGN_OR_RAISE(
         chunks_, TextChunks::Open(part, layout.encoding, chunk_bytes, plan_->row_bytes_max));
     if (names.empty()) return Status::OK();  // no line, no rows

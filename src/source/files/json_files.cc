@@ -173,8 +173,7 @@ class JsonPartReader : public PartReader {
         bad_text_(BadJsonTextFrom(plan_->options.GetString("invalid_utf8"))) {}
 
   Status Start() {
-    const int64_t chunk_bytes =
-        std::clamp<int64_t>(context_.batch_bytes_max / 2, kTextChunkBytesMin, kTextChunkBytesMax);
+    const int64_t chunk_bytes = TextChunkBytes(context_.batch_bytes_max);
     return TextChunks::Open(part_, plan_->state.layout, chunk_bytes, plan_->row_bytes_max)
         .Value(&chunks_);
   }

@@ -1,6 +1,7 @@
 // A text file, or a part of one, piece by piece in one buffer that is used again.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -13,8 +14,12 @@
 
 namespace bulkhaul::files {
 
-// Chunks of text are between these, half of what a batch may hold.
 constexpr int64_t kTextChunkBytesMin = 64 << 10, kTextChunkBytesMax = 1 << 20;
+
+// Of a chunk: half of what a batch may hold, within these bounds.
+inline int64_t TextChunkBytes(int64_t batch_bytes_max) {
+  return std::clamp(batch_bytes_max / 2, kTextChunkBytesMin, kTextChunkBytesMax);
+}
 
 // Not thread-safe.
 class TextChunks {

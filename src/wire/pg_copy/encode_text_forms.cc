@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "wire/pg_copy/binary_format.h"
 #include "wire/pg_copy/builtin_types.h"
 #include "wire/pg_copy/encode_plan.h"
@@ -18,13 +19,6 @@ namespace {
 bool NotA(const EncodePlan& plan, std::string_view text, std::string* why) {
   *why = fmt::format("'{}' is not a {}", text.substr(0, 60), plan.type_name);
   return false;
-}
-
-int HexDigit(char letter) {
-  if (letter >= '0' && letter <= '9') return letter - '0';
-  if (letter >= 'a' && letter <= 'f') return letter - 'a' + 10;
-  if (letter >= 'A' && letter <= 'F') return letter - 'A' + 10;
-  return -1;
 }
 
 // Hexadecimal digits with separators between them, as macaddr and uuid are written.
