@@ -13,12 +13,10 @@
 #include "source/files/describe.h"
 #include "source/files/text_chunks.h"
 #include "source/files/text_stream.h"
-#include "wire/csv/csv_scanner.h"
 
 namespace bulkhaul::files {
 namespace {
 
-constexpr int64_t kScanBytes = 1 << 20;
 constexpr int64_t kHeadBytes = 64 << 10;
 
 // The first row of the text, reading on until it ends. False: there is no row.
@@ -270,44 +268,6 @@ Result<TextFacts> DescribeCsv(const std::vector<const DataFile*>& sample, const 
   }
   auto facts = sampler.Finish();
   return facts.ok() ? facts : WithContext(facts.status(), sample[0]->path);
-}
-
-Result<std::vector<TextCut>> FindCsvCuts(const std::string& text, const DataFile& file,
-                                         const std::vector<int64_t>& offsets,
-                                         const std::stop_token& stop) {
-  std::vector<TextCut> cuts;
-  ARROW_ASSIGN_OR_RAISE(const auto layout, CsvLayout::FromJson(text));
-  if (layout.encoding != "utf-8") return cuts;  // its rows are found by reading all of it
-  ARROW_ASSIGN_OR_RAISE(auto plain, arrow::io::ReadableFile::Open(file.path));
-  std::string buffer(kScanBytes, '\0');
-  csv::CsvScanState state;
-  int64_t at = 0, line = 1;
-  size_t next = 0;
-  while (next < offsets.size()) {
-    if (stop.stop_requested()) return CancelledError();
-    ARROW_ASSIGN_OR_RAISE(const int64_t read, plain->ReadAt(at, kScanBytes, buffer.data()));
-    if (read == 0) break;
-    std::string_view piece(buffer.data(), static_cast<size_t>(read));
-    const size_t mark = at == 0 ? ByteOrderMarkBytes(piece) : 0;
-    piece.remove_prefix(mark);
-    at += static_cast<int64_t>(mark);
-    while (next < offsets.size()) {
-      // The row end before the first row that begins at or after the offset.
-      const size_t from = static_cast<size_t>(std::max<int64_t>(0, offsets[next] - 1 - at));
-      const size_t found = csv::ScanToRowEnd(piece, layout.dialect, from, &state);
-      const size_t used = found == std::string_view::npos ? piece.size() : found + 1;
-      line += static_cast<int64_t>(CountByte(piece.substr(0, used), layout.dialect.row_end));
-      piece.remove_prefix(used);
-      at += static_cast<int64_t>(used);
-      if (found == std::string_view::npos) break;
-      cuts.push_back({at, line});
-      while (next < offsets.size() && offsets[next] <= at) ++next;
-    }
-  }
-  // Behind the last row nothing begins.
-  ARROW_ASSIGN_OR_RAISE(const int64_t size, plain->GetSize());
-  while (!cuts.empty() && cuts.back().offset >= size) cuts.pop_back();
-  return cuts;
 }
 
 Result<std::unique_ptr<PartReader>> OpenCsv(std::shared_ptr<const ReadPlan> plan,

@@ -1,8 +1,7 @@
-// CSV files: what a sample tells, where they can be cut, and how they are read.
+// CSV files: what a sample tells, and how they are read.
 #pragma once
 
 #include <map>
-#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -19,11 +18,6 @@ struct TextFacts {
 };
 
 Result<TextFacts> DescribeCsv(const std::vector<const DataFile*>& sample, const Options& options);
-// The first row that begins at or after each offset, which ascend; fewer where rows are longer than
-// what lies between. The whole file up to there is looked at, so that quotes are known for certain.
-Result<std::vector<TextCut>> FindCsvCuts(const std::string& layout, const DataFile& file,
-                                         const std::vector<int64_t>& offsets,
-                                         const std::stop_token& stop);
 Result<std::unique_ptr<PartReader>> OpenCsv(std::shared_ptr<const ReadPlan> plan,
                                             const FilePart& part, UnitContext& context);
 

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "plan/splitting.h"
-#include "source/files/csv_files.h"
+#include "source/files/csv_cuts.h"
 #include "source/files/json_files.h"
 
 namespace bulkhaul::files {

@@ -18,6 +18,9 @@ struct CsvScanState {
   bool may_open = true;  // a quote as the next byte opens
   bool escaped = false;
   bool beyond_ascii = false;  // a byte with the high bit was seen
+
+  // Behind a byte that ends a row: whether it did end one.
+  bool AtRowBegin() const { return may_open && !in_quotes && !escaped; }
 };
 
 // Appends the places (plus `base`) of the bytes that end a field or row. `rows` counts row ends.
