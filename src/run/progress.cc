@@ -18,6 +18,7 @@ json Json(const ProgressTotals& totals) {
           {"units", totals.units},
           {"units_done", totals.units_done},
           {"units_running", totals.units_running},
+          {"units_cached", totals.units_cached},
           {"rows", totals.rows},
           {"estimated_rows", totals.estimated_rows},
           {"bytes", totals.bytes},
@@ -132,6 +133,10 @@ std::string TotalsText(const ProgressTotals& totals, bool detailed) {
                       FormatCount(static_cast<int64_t>(totals.rows_per_second)),
                       totals.megabytes_per_second);
   if (totals.eta_ms >= 0) text += " · ETA " + FormatDurationMs(totals.eta_ms);
+  if (totals.units_cached > 0) {
+    text += fmt::format(" · {} of {} units from the cache", FormatCount(totals.units_cached),
+                        FormatCount(totals.units));
+  }
   text += fmt::format(" · RSS {} of {}", FormatBytes(totals.rss_bytes),
                       FormatBytes(totals.memory_limit_bytes));
   if (detailed) {

@@ -32,6 +32,7 @@ struct ProgressTotals {
   int64_t elapsed_ms = 0;
   int64_t tables = 0, tables_done = 0, tables_failed = 0;
   int64_t units = 0, units_done = 0, units_running = 0;
+  int64_t units_cached = 0;  // of those done: taken from the cache
   int64_t rows = 0, estimated_rows = -1;
   int64_t bytes = 0;         // received from the source
   int64_t stored_bytes = 0;  // staged by finished units

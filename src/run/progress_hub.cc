@@ -131,6 +131,7 @@ ProgressTotals ProgressHub::Totals() {
   totals.bytes = bytes;
   totals.stored_bytes = stored_bytes;
   totals.retries = retries;
+  totals.units_cached = units_cached;
   totals.rss_bytes = resident_bytes_();
   std::lock_guard lock(mutex_);
   totals.memory_limit_bytes = memory_limit_bytes_;

@@ -35,7 +35,8 @@ class ProgressHub {
   std::atomic<int64_t> bytes{0};         // received, of finished and running attempts
   std::atomic<int64_t> stored_bytes{0};  // staged by finished units
   std::atomic<int64_t> retries{0};
-  std::atomic<int64_t> batches{0};  // read so far, by all attempts
+  std::atomic<int64_t> units_cached{0};  // finished, with rows of the cache
+  std::atomic<int64_t> batches{0};       // read so far, by all attempts
 
  private:
   struct Sample {

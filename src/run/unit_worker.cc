@@ -245,7 +245,10 @@ Status UnitWorker::FinishAttempt(const Task& task, Attempt& attempt, StagedResul
   attempt.rows_written = result.rows_written;
   attempt.limit.Keep();
   if (only_unit) table.record.state = DatasetState::kStaged;
-  if (task.unit.stage == UnitStage::kRead) ++table.units_done;
+  if (task.unit.stage == UnitStage::kRead) {
+    ++table.units_done;
+    if (result.counters.contains(kCacheHits)) ++run_.progress.units_cached;
+  }
   const int64_t rejected = table.rows_rejected += result.rows_rejected;
   if (const int64_t most = table.record.dataset.options.GetInt("max_rejects"); rejected > most) {
     // The same as at the end of the table, only sooner.

@@ -98,12 +98,14 @@ def test_a_second_run_reads_no_document(jobs, node, days):
     first = jobs(node.uri(days), *SLICED)
     assert (first["hits"], first["misses"], first["passed"]) == (0, DAYS + 1, 0)
     before, rows = scrolls(node), jobs.rows()
-    second = jobs(node.uri(days), *SLICED)
+    second = jobs(node.uri(days), *SLICED, "--progress", "json")
     assert (second["hits"], second["misses"], second["hit_rate"]) == (DAYS + 1, 0, 1)
     assert second["rows"] == PER_DAY * DAYS and second["bytes"] > 0
     assert scrolls(node) == before
     assert jobs.rows() == rows == on_server(node, days)
     assert "6 of 6 units hit (100 %)" in jobs.outcome.out + jobs.outcome.err
+    events = [json.loads(line) for line in jobs.outcome.err.splitlines() if line.startswith("{")]
+    assert events[-1]["totals"]["units_cached"] == events[-1]["totals"]["units"] == DAYS + 1
     # Another query, other columns, other types are other rows.
     for words in (("--q", "level:ERROR"), ("--fields", "seq"), ("--dates", "text")):
         assert jobs(node.uri(days), *SLICED, *words)["hits"] == 0, words

@@ -78,6 +78,9 @@ std::vector<std::string> LiveLines(const ProgressEvent& tick, bool detailed, Ter
   lines.push_back(fmt::format(
       "{} {}  {}/{} tables  {}{}", Bar(totals.fraction, std::clamp(size.columns / 3, 10, 40)),
       percent, totals.tables_done, totals.tables, FormatDurationMs(totals.elapsed_ms), eta));
+  if (totals.units_cached > 0) {
+    lines.back() += fmt::format("  {}/{} units from the cache", totals.units_cached, totals.units);
+  }
   lines.push_back(fmt::format("{} rows  {}  {} rows/s  {:.1f} MB/s  RSS {} of {}",
                               FormatCount(totals.rows), FormatBytes(totals.bytes),
                               FormatCount(static_cast<int64_t>(totals.rows_per_second)),

@@ -51,6 +51,14 @@ TEST(LiveLines, SaysHowFarTheWholeAndEachTableIs) {
   EXPECT_THAT(lines[3], HasSubstr("public.t1"));
 }
 
+TEST(LiveLines, SaysWhatCameFromTheCache) {
+  auto tick = Tick(0);
+  EXPECT_EQ(LiveLines(tick, false, {120, 24})[0].find("cache"), std::string::npos);
+  tick.totals.units = 12;
+  tick.totals.units_cached = 5;
+  EXPECT_THAT(LiveLines(tick, false, {160, 24})[0], HasSubstr("5/12 units from the cache"));
+}
+
 TEST(LiveLines, DetailedAddsRates) {
   const auto lines = LiveLines(Tick(0), true, {200, 24});
   ASSERT_EQ(lines.size(), 3u);
