@@ -15,6 +15,9 @@ namespace {
 
 using TypePtr = std::shared_ptr<arrow::DataType>;
 
+constexpr int32_t kDigitsMax = arrow::Decimal128Type::kMaxPrecision;
+constexpr int32_t kWideDigitsMax = arrow::Decimal256Type::kMaxPrecision;
+
 const std::map<std::string_view, TypePtr>& PlainTypes() {
   static const auto* const types = new std::map<std::string_view, TypePtr>{
       {"int8", arrow::int8()},
@@ -54,7 +57,7 @@ std::optional<std::pair<int32_t, int32_t>> TwoNumbers(std::string_view text) {
 TypePtr WithArguments(std::string_view name, std::string_view arguments) {
   if (name == "decimal" || name == "decimal128" || name == "decimal256") {
     const auto numbers = TwoNumbers(arguments);
-    const int32_t precision_max = name == "decimal256" ? 76 : 38;
+    const int32_t precision_max = name == "decimal256" ? kWideDigitsMax : kDigitsMax;
     if (!numbers || numbers->first < 1 || numbers->first > precision_max || numbers->second < 0 ||
         numbers->second > numbers->first) {
       return nullptr;
@@ -85,6 +88,13 @@ Result<TypePtr> ParseTypeName(std::string_view text) {
     const auto type =
         WithArguments(text.substr(0, open), text.substr(open + 1, text.size() - open - 2));
     if (type != nullptr) return type;
+  }
+  const std::string_view head = text.substr(0, open);
+  if (head == "decimal" || head == "decimal128" || head == "decimal256") {
+    return UserError(
+        fmt::format("'{}' is not a type: {}(p,s) has 1 to {} digits, of which s, 0 to p, "
+                    "behind the point",
+                    text, head, head == "decimal256" ? kWideDigitsMax : kDigitsMax));
   }
   std::vector<std::string> names = {"decimal(p,s)"};
   for (const auto& [name, type] : PlainTypes()) names.emplace_back(name);

@@ -9,7 +9,7 @@ namespace bulkhaul {
 namespace {
 
 // Count of rows, or of values that are not NULL.
-class Count : public Accumulator {
+class Count : public PlainState {
  public:
   arrow::FieldVector PartialFields() const override {
     return {arrow::field("count", arrow::int64(), false)};
@@ -29,12 +29,6 @@ class Count : public Accumulator {
                std::span<const uint32_t> groups) override {
     const auto* counts = static_cast<const arrow::Int64Array&>(*partial[0]).raw_values();
     for (size_t i = 0; i < groups.size(); ++i) counts_[groups[i]] += counts[i];
-    return Status::OK();
-  }
-  Status EmitPartial(std::span<const uint32_t> groups, arrow::MemoryPool* pool,
-                     arrow::ArrayVector* out) const override {
-    ARROW_ASSIGN_OR_RAISE(auto array, EmitFinal(groups, pool));
-    out->push_back(std::move(array));
     return Status::OK();
   }
   Result<std::shared_ptr<arrow::Array>> EmitFinal(std::span<const uint32_t> groups,

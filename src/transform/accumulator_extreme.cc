@@ -27,14 +27,28 @@ bool Less(const T& a, const T& b) {
   }
 }
 
+// The extreme of extremes is the extreme of all.
+class Extreme : public PlainState {
+ public:
+  Extreme(bool greatest, std::shared_ptr<arrow::DataType> type)
+      : greatest_(greatest), type_(std::move(type)) {}
+  arrow::FieldVector PartialFields() const final { return {arrow::field("value", type_)}; }
+  std::shared_ptr<arrow::DataType> type() const final { return type_; }
+  Status Merge(std::span<const std::shared_ptr<arrow::Array>> partial,
+               std::span<const uint32_t> groups) final {
+    return Update(partial[0].get(), groups);
+  }
+
+ protected:
+  const bool greatest_;
+  const std::shared_ptr<arrow::DataType> type_;
+};
+
 // Values of fixed width; T orders as the type does.
 template <typename T>
-class FixedExtreme : public Accumulator {
+class FixedExtreme final : public Extreme {
  public:
-  FixedExtreme(bool greatest, std::shared_ptr<arrow::DataType> type)
-      : greatest_(greatest), type_(std::move(type)) {}
-  arrow::FieldVector PartialFields() const override { return {arrow::field("value", type_)}; }
-  std::shared_ptr<arrow::DataType> type() const override { return type_; }
+  using Extreme::Extreme;
   void Resize(size_t groups) override {
     values_.resize(groups);
     seen_.resize(groups, 0);
@@ -56,16 +70,6 @@ class FixedExtreme : public Accumulator {
     }
     return Status::OK();
   }
-  Status Merge(std::span<const std::shared_ptr<arrow::Array>> partial,
-               std::span<const uint32_t> groups) override {
-    return Update(partial[0].get(), groups);
-  }
-  Status EmitPartial(std::span<const uint32_t> groups, arrow::MemoryPool* pool,
-                     arrow::ArrayVector* out) const override {
-    ARROW_ASSIGN_OR_RAISE(auto array, EmitFinal(groups, pool));
-    out->push_back(std::move(array));
-    return Status::OK();
-  }
   Result<std::shared_ptr<arrow::Array>> EmitFinal(std::span<const uint32_t> groups,
                                                   arrow::MemoryPool* pool) const override {
     return GatherFixed(type_, groups, values_, &seen_, pool);
@@ -73,19 +77,13 @@ class FixedExtreme : public Accumulator {
   int64_t bytes_per_group() const override { return sizeof(T) + 1; }
 
  private:
-  const bool greatest_;
-  const std::shared_ptr<arrow::DataType> type_;
   std::vector<T> values_;
   std::vector<uint8_t> seen_;
 };
 
-class BoolExtreme : public Accumulator {
+class BoolExtreme final : public Extreme {
  public:
-  explicit BoolExtreme(bool greatest) : greatest_(greatest) {}
-  arrow::FieldVector PartialFields() const override {
-    return {arrow::field("value", arrow::boolean())};
-  }
-  std::shared_ptr<arrow::DataType> type() const override { return arrow::boolean(); }
+  using Extreme::Extreme;
   void Resize(size_t groups) override { states_.resize(groups, kNone); }
 
   Status Update(const arrow::Array* input, std::span<const uint32_t> groups) override {
@@ -97,16 +95,6 @@ class BoolExtreme : public Accumulator {
       uint8_t& kept = states_[groups[i]];
       if (kept == kNone || (greatest_ ? value > kept : value < kept)) kept = value;
     }
-    return Status::OK();
-  }
-  Status Merge(std::span<const std::shared_ptr<arrow::Array>> partial,
-               std::span<const uint32_t> groups) override {
-    return Update(partial[0].get(), groups);
-  }
-  Status EmitPartial(std::span<const uint32_t> groups, arrow::MemoryPool* pool,
-                     arrow::ArrayVector* out) const override {
-    ARROW_ASSIGN_OR_RAISE(auto array, EmitFinal(groups, pool));
-    out->push_back(std::move(array));
     return Status::OK();
   }
   Result<std::shared_ptr<arrow::Array>> EmitFinal(std::span<const uint32_t> groups,
@@ -125,17 +113,13 @@ class BoolExtreme : public Accumulator {
 
  private:
   static constexpr uint8_t kNone = 0, kFalse = 1, kTrue = 2;
-  const bool greatest_;
   std::vector<uint8_t> states_;
 };
 
 // Text and bytes, by their bytes.
-class TextExtreme : public Accumulator {
+class TextExtreme final : public Extreme {
  public:
-  TextExtreme(bool greatest, std::shared_ptr<arrow::DataType> type)
-      : greatest_(greatest), type_(std::move(type)) {}
-  arrow::FieldVector PartialFields() const override { return {arrow::field("value", type_)}; }
-  std::shared_ptr<arrow::DataType> type() const override { return type_; }
+  using Extreme::Extreme;
   void Resize(size_t groups) override {
     if (groups == 0) outside_bytes_ = 0;
     states_.resize(groups);
@@ -150,16 +134,6 @@ class TextExtreme : public Accumulator {
     } else {
       Add(static_cast<const arrow::BinaryArray&>(*input), groups);
     }
-    return Status::OK();
-  }
-  Status Merge(std::span<const std::shared_ptr<arrow::Array>> partial,
-               std::span<const uint32_t> groups) override {
-    return Update(partial[0].get(), groups);
-  }
-  Status EmitPartial(std::span<const uint32_t> groups, arrow::MemoryPool* pool,
-                     arrow::ArrayVector* out) const override {
-    ARROW_ASSIGN_OR_RAISE(auto array, EmitFinal(groups, pool));
-    out->push_back(std::move(array));
     return Status::OK();
   }
   Result<std::shared_ptr<arrow::Array>> EmitFinal(std::span<const uint32_t> groups,
@@ -210,8 +184,6 @@ class TextExtreme : public Accumulator {
     }
   }
 
-  const bool greatest_;
-  const std::shared_ptr<arrow::DataType> type_;
   std::vector<State> states_;
   int64_t outside_bytes_ = 0;
 };
@@ -227,7 +199,7 @@ std::unique_ptr<Accumulator> MakeExtreme(const Aggregate& aggregate, const arrow
   const bool greatest = aggregate.function == AggregateFunction::kMax;
   switch (input.id()) {
     case arrow::Type::BOOL:
-      return std::make_unique<BoolExtreme>(greatest);
+      return std::make_unique<BoolExtreme>(greatest, input.GetSharedPtr());
     case arrow::Type::INT8:
       return Fixed<int8_t>(greatest, input);
     case arrow::Type::INT16:

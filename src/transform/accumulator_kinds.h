@@ -51,4 +51,15 @@ Result<std::shared_ptr<arrow::Array>> GatherFixed(const std::shared_ptr<arrow::D
   return arrow::MakeArray(arrow::ArrayData::Make(type, rows, {bitmap, buffer}, nulls));
 }
 
+// One whose state is the result so far.
+class PlainState : public Accumulator {
+ public:
+  Status EmitPartial(std::span<const uint32_t> groups, arrow::MemoryPool* pool,
+                     arrow::ArrayVector* out) const final {
+    ARROW_ASSIGN_OR_RAISE(auto array, EmitFinal(groups, pool));
+    out->push_back(std::move(array));
+    return Status::OK();
+  }
+};
+
 }  // namespace bulkhaul

@@ -106,6 +106,8 @@ TEST(Generator, MistakesAreNamed) {
   EXPECT_NE(message("generator:columns=a:int8,a:int8").find("two columns"), std::string::npos);
   EXPECT_NE(message("generator:rows=many").find("number"), std::string::npos);
   EXPECT_NE(message("generator:columns=a:decimal(39,0)").find("38"), std::string::npos);
+  EXPECT_NE(message("generator:columns=a:timestamp(s)").find("not generated"), std::string::npos);
+  EXPECT_NE(message("generator:columns=a:decimal256(40,2)").find("38"), std::string::npos);
   EXPECT_NE(message("generator:preset=shop").find("orders"), std::string::npos);
 }
 

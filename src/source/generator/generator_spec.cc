@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "plan/type_name.h"
 #include "plan/values.h"
 #include "source/generator/generate_column.h"
 
@@ -90,30 +91,9 @@ Status ParseNestedType(std::string_view head, std::string_view text, GeneratorCo
 }
 
 Status ParseType(std::string_view text, GeneratorColumn* column) {
-  static const std::map<std::string_view, std::shared_ptr<arrow::DataType>> kTypes = {
-      {"int8", arrow::int8()},
-      {"int16", arrow::int16()},
-      {"int32", arrow::int32()},
-      {"int64", arrow::int64()},
-      {"uint8", arrow::uint8()},
-      {"uint16", arrow::uint16()},
-      {"uint32", arrow::uint32()},
-      {"uint64", arrow::uint64()},
-      {"float", arrow::float32()},
-      {"float32", arrow::float32()},
-      {"double", arrow::float64()},
-      {"float64", arrow::float64()},
-      {"bool", arrow::boolean()},
-      {"string", arrow::utf8()},
-      {"binary", arrow::binary()},
-      {"date", arrow::date32()},
-      {"time", arrow::time64(arrow::TimeUnit::MICRO)},
-      {"timestamp", arrow::timestamp(arrow::TimeUnit::MICRO)},
-      {"timestamptz", arrow::timestamp(arrow::TimeUnit::MICRO, "UTC")},
-      {"uuid", arrow::extension::uuid()}};
   column->type_text = text;
-  if (const auto found = kTypes.find(text); found != kTypes.end()) {
-    column->type = found->second;
+  if (text == "uuid") {
+    column->type = arrow::extension::uuid();
     return Status::OK();
   }
   const size_t open = text.find_first_of("(<");
@@ -121,25 +101,21 @@ Status ParseType(std::string_view text, GeneratorColumn* column) {
   if (open != std::string_view::npos && (text.back() == ')' || text.back() == '>')) {
     const std::string_view inside = text.substr(open + 1, text.size() - open - 2);
     if (head == "list" || head == "struct") return ParseNestedType(head, inside, column);
-    if (head == "decimal") {
-      const auto parts = SplitOutside(inside, ',');
-      if (parts.size() == 2) {
-        ARROW_ASSIGN_OR_RAISE(const auto precision, ParseNumber<int32_t>(parts[0], "decimal"));
-        ARROW_ASSIGN_OR_RAISE(const auto scale, ParseNumber<int32_t>(parts[1], "decimal"));
-        if (precision >= 1 && precision <= 38 && scale >= 0 && scale <= precision) {
-          column->type = arrow::decimal128(precision, scale);
-          return Status::OK();
-        }
-      }
-      return UserError(
-          fmt::format("generator: '{}' wants decimal(p,s) with 1 ≤ p ≤ 38 and 0 ≤ s ≤ p", text));
-    }
   }
-  std::vector<std::string> names = {"list", "struct", "decimal"};
-  for (const auto& [name, type] : kTypes) names.emplace_back(name);
-  const auto nearest = NearestName(head, names);
-  return UserError(fmt::format("generator: column '{}' has the unknown type '{}'{}", column->name,
-                               text, nearest ? ", do you mean '" + *nearest + "'?" : ""));
+  auto plain = ParseTypeName(text);
+  if (!plain.ok()) {
+    return UserError(
+        fmt::format("generator: column '{}': {}", column->name, MessageOf(plain.status())));
+  }
+  column->type = *plain;
+  const bool other_unit =
+      column->type->id() == arrow::Type::TIMESTAMP &&
+      static_cast<const arrow::TimestampType&>(*column->type).unit() != arrow::TimeUnit::MICRO;
+  if (!other_unit && column->type->id() != arrow::Type::DECIMAL256) return Status::OK();
+  return UserError(
+      fmt::format("generator: column '{}' has the type '{}', which is not generated; "
+                  "take timestamp, timestamptz or decimal(p,s) with p up to 38",
+                  column->name, text));
 }
 
 Status ParseLength(std::string_view value, GeneratorColumn* column) {

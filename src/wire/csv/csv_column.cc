@@ -18,30 +18,40 @@ namespace {
 
 using arrow::internal::checked_cast;
 
+// A column that reads its values off one array.
+template <typename ArrayType>
+class ArrayColumn : public Column {
+ protected:
+  using Column::Column;
+  void BindValues(const arrow::Array& array) override {
+    array_ = &checked_cast<const ArrayType&>(array);
+  }
+  const ArrayType& array() const { return *array_; }
+
+ private:
+  const ArrayType* array_ = nullptr;
+};
+
 // A column whose values `append(array, row, out)` writes.
 template <typename ArrayType, typename Append>
-class PlainColumn : public Column {
+class PlainColumn : public ArrayColumn<ArrayType> {
  public:
   PlainColumn(Append append, bool json_number)
-      : Column(Kind::kPlain), append_(std::move(append)), json_number_(json_number) {}
-  void Text(int64_t row, CsvBuffer* out) const override { append_(*array_, row, out); }
+      : ArrayColumn<ArrayType>(Column::Kind::kPlain),
+        append_(std::move(append)),
+        json_number_(json_number) {}
+  void Text(int64_t row, CsvBuffer* out) const override { append_(this->array(), row, out); }
   void Json(int64_t row, CsvBuffer* out) const override {
     if (json_number_) {
-      append_(*array_, row, out);
+      append_(this->array(), row, out);
     } else {
       Column::Json(row, out);
     }
   }
 
- protected:
-  void BindValues(const arrow::Array& array) override {
-    array_ = &checked_cast<const ArrayType&>(array);
-  }
-
  private:
   const Append append_;
   const bool json_number_;
-  const ArrayType* array_ = nullptr;
 };
 
 template <typename ArrayType, typename Append>
@@ -64,11 +74,12 @@ std::unique_ptr<Column> Integers() {
 
 // JSON has no NaN and no infinities: those become text there.
 template <typename ArrayType, typename Get>
-class FloatColumn : public Column {
+class FloatColumn : public ArrayColumn<ArrayType> {
  public:
-  explicit FloatColumn(Get get) : Column(Kind::kPlain), get_(std::move(get)) {}
+  explicit FloatColumn(Get get)
+      : ArrayColumn<ArrayType>(Column::Kind::kPlain), get_(std::move(get)) {}
   void Text(int64_t row, CsvBuffer* out) const override {
-    const auto value = get_(*array_, row);
+    const auto value = get_(this->array(), row);
     if constexpr (std::is_same_v<decltype(value), const double>) {
       AppendDouble(value, out);
     } else {
@@ -76,21 +87,15 @@ class FloatColumn : public Column {
     }
   }
   void Json(int64_t row, CsvBuffer* out) const override {
-    if (std::isfinite(get_(*array_, row))) {
+    if (std::isfinite(get_(this->array(), row))) {
       Text(row, out);
     } else {
       Column::Json(row, out);
     }
   }
 
- protected:
-  void BindValues(const arrow::Array& array) override {
-    array_ = &checked_cast<const ArrayType&>(array);
-  }
-
  private:
   const Get get_;
-  const ArrayType* array_ = nullptr;
 };
 
 template <typename ArrayType, typename Get>
@@ -117,21 +122,13 @@ std::unique_ptr<Column> Decimals(int scale) {
 }
 
 template <typename ArrayType>
-class TextColumn : public Column {
+class TextColumn : public ArrayColumn<ArrayType> {
  public:
-  TextColumn() : Column(Kind::kText) {}
+  TextColumn() : ArrayColumn<ArrayType>(Column::Kind::kText) {}
   void Text(int64_t row, CsvBuffer* out) const override { out->Append(View(row)); }
   std::string_view View(int64_t row) const override {
-    return std::string_view(array_->GetView(row));
+    return std::string_view(this->array().GetView(row));
   }
-
- protected:
-  void BindValues(const arrow::Array& array) override {
-    array_ = &checked_cast<const ArrayType&>(array);
-  }
-
- private:
-  const ArrayType* array_ = nullptr;
 };
 
 template <typename ArrayType>
