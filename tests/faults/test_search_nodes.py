@@ -22,12 +22,12 @@ from support.aws import is_signed
 from support.certificates import Certificates
 from support.http_proxy import HttpProxy
 from support.search import SearchError, SearchNode
+from support.search_jobs import NEXT_PAGE, sequence, words
 from support.search_proxy import SearchProxy
 
 DOCUMENTS = 3000
 PROPERTIES = {"@timestamp": {"type": "date"}, "seq": {"type": "long"}, "note": {"type": "keyword"}}
 FIRST_PAGE = "/logs/_search?scroll"
-NEXT_PAGE = "POST /_search/scroll"
 
 
 def documents(count: int = DOCUMENTS, first: int = 0) -> list[dict]:
@@ -57,16 +57,6 @@ def node(request):
 def proxy(node):
     with SearchProxy(node.address) as made:
         yield made
-
-
-def words(uri, out, *more) -> list:
-    return ["copy", uri, out, "--job-id", "job", "--retry-delay", "10ms", "--page-documents", "500",
-            "--progress", "none", *more]
-
-
-def sequence(out) -> list[int]:
-    found = exports.query(exports.table_folders(out)[0], "SELECT seq FROM {rows} ORDER BY seq")
-    return [row[0] for row in found]
 
 
 @pytest.mark.parametrize("part", [FIRST_PAGE, NEXT_PAGE], ids=["first page", "later page"])

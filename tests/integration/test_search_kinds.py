@@ -11,13 +11,13 @@ import pytest
 
 from support import exports, faults
 from support.search import SearchNode
+from support.search_jobs import NEXT_PAGE, sequence, words
 from support.search_proxy import SearchProxy
 from support.search_types import check_doc_values, check_every_type, check_week_formats
 
 DOCUMENTS = 3000
 KINDS = os.environ.get("BULKHAUL_TEST_SEARCH_OTHER_KINDS", "opensearch-2,elasticsearch-8")
 PROPERTIES = {"@timestamp": {"type": "date"}, "seq": {"type": "long"}}
-NEXT_PAGE = "POST /_search/scroll"
 
 
 @pytest.fixture(scope="module", params=KINDS.split(","))
@@ -36,16 +36,6 @@ def node(request):
 def proxy(node):
     with SearchProxy(node.address) as made:
         yield made
-
-
-def words(uri, out, *more) -> list:
-    return ["copy", uri, out, "--job-id", "job", "--retry-delay", "10ms", "--page-documents", "500",
-            "--progress", "none", *more]
-
-
-def sequence(out) -> list[int]:
-    found = exports.query(exports.table_folders(out)[0], "SELECT seq FROM {rows} ORDER BY seq")
-    return [row[0] for row in found]
 
 
 def test_every_field_type(bulkhaul, node, tmp_path):
