@@ -486,6 +486,53 @@ TEST_F(RunnerTest, WhatChangedSinceIsReadAgainOnResume) {
   EXPECT_EQ(reads, 26) << "ten units of the half read table again, none of the published one";
 }
 
+// Whole and not published: somebody may have mended what kept it from being published.
+class ChangedBeforePublishing : public RunnerTest,
+                                public testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(RunnerTest, ChangedBeforePublishing,
+                         testing::Values("split", "single_file", "merge_small_parts"));
+
+TEST_P(ChangedBeforePublishing, IsReadAgainOnResume) {
+  Fill("a", 100);
+  settings_.consistent = false;
+  Set("consistency", "none");
+  const std::string form = GetParam();
+  if (form == "single_file") Set(form, "true");
+  if (form == "merge_small_parts") Set(form, "1");
+  std::atomic<bool> broken{true};
+  prepare_sink_ = [&](fakes::FaultySink& sink) {
+    sink.on_commit = [&](const CommitRequest&) {
+      return broken ? PermanentError("a row refers to nothing") : Status::OK();
+    };
+  };
+  EXPECT_EQ(Run()->state, JobState::kFailed);
+  broken = false;
+  server_->Move("a", 0, 99, 500);
+  server_->on_changed_axes = [](const Dataset&) { return std::vector<std::string>{"rows"}; };
+  const auto report = Run(true).ValueOrDie();
+  EXPECT_EQ(report.state, JobState::kDone) << report.error;
+  ExpectWhole("s_a", 100);
+  EXPECT_EQ(Published("s_a")[0].second, 500);
+}
+
+TEST_F(RunnerTest, WhatDidNotChangeIsPublishedOnResumeAsItIs) {
+  Fill("a", 100);
+  settings_.consistent = false;
+  Set("consistency", "none");
+  std::atomic<bool> broken{true};
+  prepare_sink_ = [&](fakes::FaultySink& sink) {
+    sink.on_commit = [&](const CommitRequest&) {
+      return broken ? PermanentError("read-only") : Status::OK();
+    };
+  };
+  EXPECT_EQ(Run()->state, JobState::kFailed);
+  broken = false;
+  const int reads = server_->reads;
+  EXPECT_EQ(Run(true)->state, JobState::kDone);
+  ExpectWhole("s_a", 100);
+  EXPECT_EQ(server_->reads, reads);
+}
+
 TEST_F(RunnerTest, RowsThatTheSourceMissesFailTheTableAndAreReadAgain) {
   Fill("a", 30);
   settings_.consistent = false;
