@@ -29,8 +29,16 @@ struct Piece {
   int slice = 0, slices = 0;
 };
 
-std::vector<TimeRange> RangesOf(const TableState& state) {
-  return state.ranges.empty() ? std::vector<TimeRange>{TimeRange()} : state.ranges;
+std::vector<TimeRange> RangesOf(const TableState& state, const PlannedIndex& index) {
+  return state.ranges.empty() ? std::vector<TimeRange>{TimeRange()} : RangesIn(state, index);
+}
+
+// Gives the part of `range` before `at` and keeps the rest.
+TimeRange TakeUntil(int64_t at, TimeRange* range) {
+  const TimeRange taken{range->begin_ms, at, range->begin_nanos, 0};
+  range->begin_ms = at;
+  range->begin_nanos = 0;
+  return taken;
 }
 
 class IndexCutter {
@@ -83,9 +91,9 @@ class IndexCutter {
 
   // Disjoint parts of the index's time that add up; one when it is not cut.
   Result<std::vector<TimePart>> Parts(const PlannedIndex& index) const {
-    const std::vector<TimePart> whole = {{RangesOf(state_), false}};
+    const std::vector<TimePart> whole = {{RangesOf(state_, index), false}};
     if (state_.time_field.empty() || !wishes_.cut_by_time || !index.min_ms) return whole;
-    const auto ranges = RangesOf(state_);
+    const auto ranges = RangesOf(state_, index);
     std::vector<TimeRange> cut;
     if (wishes_.slice_ms > 0) {
       cut = CutByInterval(ranges, *index.min_ms, *index.max_ms, wishes_.slice_ms);
@@ -181,8 +189,7 @@ std::vector<TimeRange> CutByBuckets(const std::vector<TimeRange>& ranges,
           static_cast<double>(before) + static_cast<double>(bucket.documents) / 2 >=
               static_cast<double>(total) * static_cast<double>(cuts + 1) /
                   static_cast<double>(units)) {
-        cut.push_back({range.begin_ms, bucket.begin_ms});
-        range.begin_ms = bucket.begin_ms;
+        cut.push_back(TakeUntil(bucket.begin_ms, &range));
         // A bucket may hold several shares.
         cuts = std::max(cuts + 1, before * units / total);
       }
@@ -200,8 +207,7 @@ std::vector<TimeRange> CutByInterval(const std::vector<TimeRange>& ranges, int64
     const int64_t from = std::max(range.begin_ms, first_ms), to = std::min(range.end_ms, last_ms);
     for (int64_t at = FloorTo(from, slice_ms) + slice_ms; from <= to && at <= to; at += slice_ms) {
       if (at <= range.begin_ms || at >= range.end_ms) continue;
-      cut.push_back({range.begin_ms, at});
-      range.begin_ms = at;
+      cut.push_back(TakeUntil(at, &range));
     }
     cut.push_back(range);
   }
