@@ -6,6 +6,7 @@ import decimal
 import json
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from support.files import load, refuse, write  # noqa: F401
@@ -79,3 +80,85 @@ def test_what_later_rows_of_json_have(load, refuse, tmp_path):
     # Renamed columns are cast by the names that they get.
     write(file, '{"A":1}\n{"A":"x"}\n')
     assert load(file, "--column-naming", "lower", "--cast", "a=string") == [{"a": "1"}, {"a": "x"}]
+
+
+def test_decimal_precision_holds_for_every_number(load, refuse, tmp_path):
+    file = write(tmp_path / "a.csv", "x\n1e2\n1.50\n-2.5e-1\n")
+    assert [str(row["x"]) for row in load(file, "--decimal-precision", "10,2")] == [
+        "100.00", "1.50", "-0.25"]
+    for value in ("nan", "inf", "1.505", "1e12", "1e-3", "1e400"):
+        write(file, f"x\n1.5\n{value}\n")
+        said = refuse(file, "--decimal-precision", "10,2", "--sample-rows", "0")
+        assert f"a.csv: line 3, column 'x': '{value}' is no decimal128(10, 2)" in said
+        assert "larger sample_rows" not in said
+
+
+def test_a_pattern_that_was_given_decides_the_type(load, refuse, tmp_path):
+    file = write(tmp_path / "a.csv", "x,n\n20240131,1\nNULL,2\n20240201,3\n")
+    for words in (("--date-formats", "x=yyyyMMdd"),
+                  ("--date-formats", "x=yyyyMMdd", "--cast", "x=date"),
+                  ("--date-format", "yyyyMMdd", "--cast", "x=date")):
+        rows = load(file, *words)
+        assert [str(row["x"]) for row in rows] == ["2024-01-31", "None", "2024-02-01"]
+        assert rows[0]["n"] == 1
+    write(file, "x\n01.02.2024\n1.2.2024\n02.02.2024\n")
+    said = refuse(file, "--date-formats", "x=dd.MM.yyyy")
+    assert "a.csv: line 3, column 'x': '1.2.2024' is no date32[day] of the form dd.MM.yyyy" in said
+    assert "larger sample_rows" not in said
+    rows = load(file, "--date-formats", "x=dd.MM.yyyy", "--type-mismatch", "null")
+    assert [str(row["x"]) for row in rows] == ["2024-02-01", "None", "2024-02-02"]
+    write(file, "x\n31.12.2024 17:05\n")
+    assert str(load(file, "--date-formats", "x=dd.MM.yyyy HH:mm")[0]["x"]) == "2024-12-31 17:05:00"
+
+
+def test_advice_on_a_value_of_csv_works(load, refuse, tmp_path):
+    file = write(tmp_path / "a.csv", "x\n1.5\n" * 1 + "2.5\n" * 1200 + "9007199254740993\n")
+    said = refuse(file)
+    assert "a.csv: line 1203, column 'x': '9007199254740993' cannot be held by a double exactly" in said
+    assert "decimal_precision" in said and "larger sample_rows (0: all)" in said
+    for words in (("--sample-rows", "0"), ("--decimal-precision", "38,9")):
+        assert int(load(file, *words)[-1]["x"]) == 9007199254740993
+    said = refuse(file, "--cast", "x=double")
+    assert "decimal_precision" in said and "larger sample_rows" not in said
+    write(file, "x\n1\ny\n")
+    said = refuse(file, "--cast", "x=int64")
+    assert "line 3, column 'x': 'y' is no int64. cast: x: string" in said
+
+
+@pytest.mark.parametrize("name, row, end", [
+    ("a.csv", "x{}", "\n"), ("a.csv", "x{}", "\r\n"), ("a.jsonl", '{{"a":"{}"}}', "\n"),
+    ("a.jsonl", '{{"a":"{}"}}', "\r\n")])
+def test_row_bytes_max_is_exact(load, refuse, tmp_path, name, row, end):
+    for limit in (2000, 100_000, 3_000_000):
+        room = limit - len(row.format(""))
+        header = ["a"] if name == "a.csv" else [row.format("head")]
+        for last in (end, ""):
+            file = write(tmp_path / name, end.join(header + [row.format("y" * room)] * 3) + last)
+            assert len(load(file, "--row-bytes-max", limit)) >= 3
+            file = write(tmp_path / name, end.join(
+                header + [row.format("y" * room), row.format("y" * (room + 1)), row.format("z")]) + last)
+            said = refuse(file, "--row-bytes-max", limit)
+            assert f"{name}: line 3: the row is longer than row_bytes_max" in said
+
+
+def test_files_without_columns_are_refused(bulkhaul, refuse, tmp_path):
+    file = write(tmp_path / "a.jsonl", "{}\n{}\n")
+    assert bulkhaul("plan", file, tmp_path / "out", code=None).code != 0
+    assert "no row that was looked at has a column" in refuse(file)
+
+
+def test_a_column_that_folders_give_too_is_refused(bulkhaul, load, refuse, tmp_path):
+    file = write(tmp_path / "h" / "year=2024" / "a.csv", "id,year\n1,1999\n")
+    said = refuse(tmp_path / "h")
+    assert "the column 'year' is in the file" in said and "hive_partitions: false" in said
+    assert str(file) in said
+    assert load(tmp_path / "h", "--no-hive-partitions") == [{"id": 1, "year": 1999}]
+    # In a file that was not looked at.
+    write(file, "id\n1\n")
+    late = write(tmp_path / "h" / "year=2025" / "b.csv", "id,year\n2,1999\n")
+    said = refuse(tmp_path / "h", "--sample-files", "1")
+    assert f"{late}: the column 'year' is in the file" in said
+    file.unlink()
+    late.unlink()
+    pq.write_table(pa.table({"id": [1], "year": [1999]}), late.parent / "p.parquet")
+    assert "p.parquet: the column 'year' is in the file" in refuse(tmp_path / "h")

@@ -189,10 +189,16 @@ class JsonPartReader : public PartReader {
     }
     const int64_t count = std::min(context_.batch_rows_max, rows_->num_rows() - row_);
     const auto slice = rows_->Slice(row_, count);
+    batch_first_ = row_;
     row_ += count;
     return Conform(*plan_, *part_.file, *slice, context_.pool);
   }
 
+  int64_t LineOf(int64_t row) const override {
+    const auto text = chunks_->text().substr(0, used_);
+    const auto before = text.substr(0, values_.OffsetOfRow(text, batch_first_ + row));
+    return LineInFile(chunks_->line() + static_cast<int64_t>(CountByte(before, '\n')));
+  }
   int64_t bytes_read() const override { return chunks_->bytes_read(); }
   std::map<std::string, int64_t> counters() const override {
     std::map<std::string, int64_t> counters;
@@ -217,8 +223,10 @@ class JsonPartReader : public PartReader {
     while (used_ == 0) {
       if (context_.stop.stop_requested()) return CancelledError();
       if (chunks_->last() && chunks_->text().empty()) return nullptr;
+      ARROW_RETURN_NOT_OK(CheckLength(chunks_->text()));
       ARROW_RETURN_NOT_OK(chunks_->Fill());
       used_ = WholeLines(chunks_->text(), chunks_->last());
+      ARROW_RETURN_NOT_OK(CheckLength(chunks_->text().substr(0, used_)));
       if (chunks_->last() && chunks_->text().empty()) return nullptr;
     }
     std::string_view text = chunks_->text().substr(0, used_);
@@ -230,6 +238,21 @@ class JsonPartReader : public PartReader {
     }
     auto rows = Rows(text);
     return rows.ok() ? rows : Located(text, rows.status());
+  }
+
+  // Whether no line of the text, which begins a line, is too long.
+  Status CheckLength(std::string_view text) const {
+    const auto bytes_max = static_cast<size_t>(plan_->row_bytes_max);
+    if (text.size() <= bytes_max) return Status::OK();
+    int64_t line = chunks_->line();
+    for (size_t begin = 0; begin < text.size(); ++line) {
+      const size_t end = std::min(text.find('\n', begin), text.size());
+      auto row = text.substr(begin, end - begin);
+      if (row.ends_with('\r')) row.remove_suffix(1);
+      if (row.size() > bytes_max) return chunks_->TooLong(LineInFile(line));
+      begin = end + 1;
+    }
+    return Status::OK();
   }
 
   Result<std::shared_ptr<arrow::RecordBatch>> Rows(std::string_view text) {
@@ -320,6 +343,7 @@ class JsonPartReader : public PartReader {
   std::shared_ptr<arrow::RecordBatch> rows_;
   size_t used_ = 0;
   int64_t row_ = 0;
+  int64_t batch_first_ = 0;  // of rows_
 };
 
 // What is wrong with rows that cannot be read together, the first on line `line`.
