@@ -1,6 +1,7 @@
 #include "sink/postgres/load_plan.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include <arrow/util/key_value_metadata.h>
@@ -30,7 +31,12 @@ std::string CommentOf(const arrow::Field& field) {
   return field.metadata()->Get(kCommentKey).ValueOr("");
 }
 
-// Names that PostgreSQL would cut, or that would come twice.
+bool IsSystemColumn(std::string_view name) {
+  static constexpr std::string_view kNames[] = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"};
+  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
+}
+
+// Names that PostgreSQL would cut, that it has itself, or that would come twice.
 Status CheckNames(const arrow::Schema& schema, const TableName& target) {
   constexpr int kColumnsMax = 1600;
   if (schema.num_fields() > kColumnsMax) {
@@ -47,6 +53,13 @@ Status CheckNames(const arrow::Schema& schema, const TableName& target) {
                                    "bytes; give it another one with rename",
                                    name, kNameBytesMax),
                        "42622");
+    }
+    if (IsSystemColumn(name)) {
+      return UserError(fmt::format("'{}' cannot be the name of a column: every table of PostgreSQL "
+                                   "has a system column of that name; give it another one with "
+                                   "rename",
+                                   name),
+                       "42701");
     }
     if (!seen.insert(name).second) {
       return UserError(fmt::format("two columns are called '{}'; rename one of them", name),
