@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -125,3 +126,71 @@ def test_finer_bounds_than_the_field_are_refused(bulkhaul, node, index, tmp_path
     counted = node.call("POST", "/both-*/_count", {"query": {"range": {"t": bounds}}})["count"]
     bulkhaul("copy", uri, tmp_path / "out", "--time", "t", "--gt", bounds["gt"], "--output-name", "t")
     assert table(tmp_path / "out").num_rows == counted == 5
+
+
+def test_caps_hold_for_all_workers_together(bulkhaul, node, index, tmp_path):
+    """What is let through at once is one page of each worker: it never takes less than this."""
+    for number in range(8):
+        index(f"rate-{number}", {"properties": {"a": {"type": "long"}}},
+              [{"a": n} for n in range(400)])
+    begin = time.monotonic()
+    bulkhaul("copy", node.uri("rate-*"), tmp_path / "out", "--workers", "8",
+             "--documents-per-second", "1600")
+    assert time.monotonic() - begin > 1.7
+    assert table(tmp_path / "out").num_rows == 3200
+
+
+@pytest.mark.parametrize("slice", ["3x", "0", "1w"])
+def test_wrong_slices_are_refused_when_they_are_planned(bulkhaul, index, tmp_path, slice):
+    uri = index("sl", {"properties": {"@timestamp": {"type": "date"}}}, [{"@timestamp": 1}])
+    for verb in ("plan", "copy"):
+        assert "neither auto" in bulkhaul(verb, uri, tmp_path / "out", "--slice", slice, code=2).err
+
+
+def units_of(bulkhaul, uri, out, *words) -> int:
+    report = out.parent / f"{out.name}.json"
+    bulkhaul("copy", uri, out, "--report", report, *words)
+    return json.loads(report.read_text())["totals"]["units"]
+
+
+def test_stray_documents_do_not_make_slices_of_nothing(bulkhaul, node, index, tmp_path):
+    day = 1709251200000  # 2024-03-01
+    times = [0, *(day + 900_000 * n for n in range(20))]
+    uri = index("stray", {"properties": {"@timestamp": {"type": "date"}}},
+                [{"@timestamp": at} for at in times])
+    # Each slice with documents, and those without a time.
+    assert units_of(bulkhaul, uri, tmp_path / "quarter", "--slice", "15m") == 21 + 1
+    assert units_of(bulkhaul, uri, tmp_path / "day", "--slice", "day") == 2 + 1
+    for out in ("quarter", "day"):
+        assert table(tmp_path / out).num_rows == len(times)
+    some = ["--gte", "1970-01-01T00:00:00.001Z", "--lt", "2024-03-01T02:10"]
+    assert units_of(bulkhaul, uri, tmp_path / "some", "--slice", "hour", *some) == 3
+    assert table(tmp_path / "some").num_rows == 9
+    # Kept slices are the same ones for a job that takes fewer of them.
+    cached = ["--slice", "hour", "--cache", "--cache-dir", tmp_path / "cache"]
+    bulkhaul("copy", uri, tmp_path / "all", *cached)
+    report = tmp_path / "hits.json"
+    bulkhaul("copy", uri, tmp_path / "less", *cached, "--gte", "2024-03-01T01:00", "--report",
+             report)
+    assert json.loads(report.read_text())["cache"]["hit_rate"] == 1.0
+    assert table(tmp_path / "less").num_rows == 16
+
+
+def test_too_many_slices_are_refused_when_they_are_planned(bulkhaul, index, tmp_path):
+    uri = index("many", {"properties": {"@timestamp": {"type": "date"}}},
+                [{"@timestamp": 2000 * n} for n in range(10_001)])
+    for verb in ("plan", "copy"):
+        refused = bulkhaul(verb, uri, tmp_path / "out", "--slice", "1s", code=2)
+        assert "more than 10000 units" in refused.err
+
+
+def test_an_index_without_a_mapping(bulkhaul, node, index, tmp_path):
+    uri = index("unmapped", {})
+    for verb in ("plan", "copy"):
+        assert "unmapped" in bulkhaul(verb, uri, tmp_path / "out", code=2).err
+    index("mapped", {"properties": {"a": {"type": "long"}}}, [{"a": 1}])
+    done = bulkhaul("copy", node.uri(), tmp_path / "out")
+    assert "left out because empty and without a mapping: unmapped" in done.err
+    assert [folder.name for folder in exports.table_folders(tmp_path / "out")] == ["mapped"]
+    bulkhaul("copy", uri, tmp_path / "extra", "--extra")
+    assert table(tmp_path / "extra").num_rows == 0

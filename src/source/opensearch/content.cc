@@ -159,6 +159,10 @@ SameDocuments CommonQuery(const TableState& state, const PlannedIndex& index,
   common.include_missing = false;
   common.ranges.clear();
   for (auto range : part.ranges) {
+    if (part.filled) {
+      const auto inside = Intersect({range}, *part.filled);
+      if (!inside.empty()) range = inside.front();
+    }
     if (Intersect({range}, {first, end}).empty()) continue;
     if (range.Contains(first)) {
       range.begin_nanos = 0;
@@ -170,6 +174,7 @@ SameDocuments CommonQuery(const TableState& state, const PlannedIndex& index,
     }
     common.ranges.push_back(range);
   }
+  if (common.ranges.empty()) return same;
   const TimeRange& last = common.ranges.back();
   same.ends_ms = last.end_ms == TimeRange::kOpenEnd ? end : ToWholeMs({last}).front().end_ms;
   if (common.ranges.size() == 1 && last == TimeRange()) common.ranges.clear();

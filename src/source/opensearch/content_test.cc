@@ -33,15 +33,25 @@ TableState ThreeDays() {
   return state;
 }
 
+// Documents in each slice of the ranges.
+Result<std::vector<TimeBucket>> Buckets(const TableState& state, const PlannedIndex& index,
+                                        int64_t slice_ms) {
+  const auto ranges = state.ranges.empty() ? std::vector<TimeRange>{TimeRange()} : state.ranges;
+  std::vector<TimeBucket> buckets;
+  if (slice_ms == 0) return buckets;
+  for (int64_t at = FloorTo(*index.min_ms, slice_ms); at <= *index.max_ms; at += slice_ms) {
+    if (!Intersect(ranges, {at, at + slice_ms}).empty()) buckets.push_back({at, 1});
+  }
+  return buckets;
+}
+
 std::vector<ContentToken> Contents(const TableState& state, int64_t slice_ms = kDay) {
   CutWishes wishes;
   wishes.slice_ms = slice_ms;
   const auto units =
-      PlanIndexUnits(state, {"", "d"}, wishes,
-                     [](const PlannedIndex&, int64_t) -> Result<std::vector<TimeBucket>> {
-                       return std::vector<TimeBucket>();
-                     })
-          .ValueOrDie();
+      PlanIndexUnits(state, {"", "d"}, wishes, [&](const PlannedIndex& index, int64_t) {
+        return Buckets(state, index, slice_ms);
+      }).ValueOrDie();
   std::vector<ContentToken> contents;
   for (const auto& unit : units) {
     contents.push_back(UnitToken::FromJson(unit.source_state).ValueOrDie().content);
@@ -69,6 +79,23 @@ TEST(Content, OverlappingRangesShareTheirDays) {
   ASSERT_EQ(half.size(), 2u);
   EXPECT_NE(half[0].address, all[0].address);
   EXPECT_EQ(half[1], all[1]);
+}
+
+TEST(Content, SlicesDoNotDependOnTheEmptyOnesBetweenThem) {
+  TableState state = ThreeDays();
+  const PlannedIndex& index = state.indices[0];
+  const TimeRange first{kFirstDay, kFirstDay + kDay};
+  const TimeRange third{kFirstDay + 2 * kDay, kFirstDay + 3 * kDay};
+  const auto content = [&](const std::vector<TimePart>& parts, size_t at) {
+    return DescribeContent(state, index, parts, {at, -1, 0, kDay});
+  };
+  const auto all = CutByInterval(
+      {TimeRange()}, std::vector<TimeBucket>{{first.begin_ms, 1}, {third.begin_ms, 1}}, kDay);
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0].ranges[0].end_ms, third.begin_ms) << "over the day without documents";
+  const std::vector<TimePart> alone = {{{first}, false, first}, {{third}, false, third}};
+  EXPECT_EQ(content(all, 0), content(alone, 0));
+  EXPECT_EQ(content(all, 1), content(alone, 1));
 }
 
 TEST(Content, AWholeIndexDoesNotDependOnTheRangeAroundIt) {

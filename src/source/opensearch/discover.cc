@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "source/opensearch/plan_units.h"
 #include "source/opensearch/table_state.h"
 #include "source/opensearch/time_range.h"
 #include "wire/json/page_layout.h"
@@ -71,6 +72,8 @@ class TableDescriber {
     }
     ARROW_ASSIGN_OR_RAISE(state_.query, UserQuery(options_, request_.query));
     ARROW_RETURN_NOT_OK(CheckMetadataNames());
+    CutWishes slices;
+    ARROW_RETURN_NOT_OK(SetSlices(options_, &slices));
     ARROW_RETURN_NOT_OK(ResolveRanges());
     ARROW_RETURN_NOT_OK(ResolveIndices());
     ARROW_RETURN_NOT_OK(ReadMappings());
@@ -80,6 +83,7 @@ class TableDescriber {
       ARROW_RETURN_NOT_OK(cluster_.Validate(state_.indices.front().index, state_.query));
     }
     ARROW_RETURN_NOT_OK(CountDocuments());
+    ARROW_RETURN_NOT_OK(CheckSlices(slices));
     ARROW_RETURN_NOT_OK(MakeColumns());
     Summarise();
     return std::move(dataset_);
@@ -339,6 +343,34 @@ class TableDescriber {
     return Status::OK();
   }
 
+  // Not more slices with documents than a job may have units.
+  Status CheckSlices(const CutWishes& wishes) {
+    if (wishes.slice_ms == 0 || state_.time_field.empty()) return Status::OK();
+    int64_t spanned = 0, filled = 0;
+    for (const auto& index : state_.indices) {
+      if (index.min_ms) spanned += (*index.max_ms - *index.min_ms) / wishes.slice_ms + 1;
+    }
+    if (spanned <= wishes.units_max) return Status::OK();
+    for (const auto& index : state_.indices) {
+      if (!index.min_ms) continue;
+      const auto buckets = cluster_.Histogram(index.index, IndexQuery(state_, index),
+                                              state_.time_field, wishes.slice_ms);
+      // More than the server counts (search.max_buckets) are too many here too.
+      const bool too_many =
+          !buckets.ok() && CodeOf(buckets.status()) == "too_many_buckets_exception";
+      if (!buckets.ok() && !too_many) return buckets.status();
+      filled += too_many ? wishes.units_max + 1 : static_cast<int64_t>(buckets->size());
+      if (filled > wishes.units_max) {
+        return UserError(
+            fmt::format("slices of {} would make more than {} units; use longer slices or slice: "
+                        "auto",
+                        FormatDurationMs(wishes.slice_ms), wishes.units_max),
+            "too_many_slices");
+      }
+    }
+    return Status::OK();
+  }
+
   // Documents without a time belong to no range.
   Status JudgeMissing() {
     if (state_.ranges.empty()) return Status::OK();
@@ -394,6 +426,15 @@ class TableDescriber {
     std::stable_sort(layout.columns.begin(), layout.columns.end(),
                      [&](const auto& a, const auto& b) { return place(a) < place(b); });
     ARROW_ASSIGN_OR_RAISE(dataset_.schema, layout.Schema());
+    // In "every index" it may be left out.
+    if (layout.columns.empty() && !request_.literal) {
+      return UserError(
+          fmt::format("no mapping of {} has a field that could be a column{}; extra: true gives "
+                      "documents without a mapping",
+                      Shown(names_),
+                      options_.GetList("exclude_fields").empty() ? "" : " after exclude_fields"),
+          "no_columns");
+    }
     state_.body = SearchBody(layout, layout_options);
     state_.layout = layout.ToJson();
     return Status::OK();

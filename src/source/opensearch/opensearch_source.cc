@@ -27,7 +27,6 @@ namespace {
 
 constexpr int64_t kUnitDocumentsOfAuto = 500'000;
 constexpr int64_t kPagesLeast = 20;  // of a unit
-constexpr int64_t kIntervalsMax = 100'000;
 
 std::optional<std::string> Environment(const std::string& name) {
   const char* value = std::getenv(name.c_str());
@@ -74,8 +73,9 @@ class OpenSearchSource : public Source {
       : spec_(spec),
         uri_(std::move(uri)),
         job_options_(uri_.options.With(spec.options)),
-        limiter_(job_options_.GetInt("documents_per_second"),
-                 job_options_.GetBytes("bytes_per_second")) {
+        limiter_(
+            job_options_.GetInt("documents_per_second"), job_options_.GetBytes("bytes_per_second"),
+            job_options_.GetInt("workers") > 0 ? job_options_.GetInt("workers") : kWorkersStart) {
     uri_.connection.connect_timeout_ms = job_options_.GetDurationMs("connect_timeout");
     uri_.connection.request_timeout_ms = job_options_.GetDurationMs("request_timeout");
   }
@@ -101,10 +101,29 @@ class OpenSearchSource : public Source {
     ARROW_ASSIGN_OR_RAISE(const auto requests, Requests(*cluster, selector));
     const int64_t now_ms = NowMs();
     std::vector<Dataset> datasets;
+    std::vector<std::string> left_out;
     for (const auto& request : requests) {
       auto dataset = DescribeTable(*cluster, request, now_ms);
       if (!dataset.ok()) return WithContext(dataset.status(), request.id.ToString());
-      datasets.push_back(*std::move(dataset));
+      if (request.literal && dataset->schema->num_fields() == 0) {
+        if (dataset->estimated_rows > 0) {
+          return UserError(
+              fmt::format("{} has documents, but no mapping of a field that could be a column: "
+                          "leave it out with exclude, or choose extra: true",
+                          request.id.ToString()),
+              "no_columns");
+        }
+        left_out.push_back(request.id.ToString());
+      } else {
+        datasets.push_back(*std::move(dataset));
+      }
+    }
+    if (!left_out.empty() && datasets.empty()) {
+      return UserError("no index has a mapping of a field that could be a column", "no_columns");
+    }
+    for (const auto& name : left_out) {
+      datasets.front().warnings.push_back(
+          fmt::format("left out because empty and without a mapping: {}", name));
     }
     std::sort(datasets.begin(), datasets.end(),
               [](const Dataset& a, const Dataset& b) { return a.id < b.id; });
@@ -210,12 +229,7 @@ class OpenSearchSource : public Source {
       // Small pages are many waits for the server, which more units have at the same time.
       wishes.unit_documents_least = std::min(wishes.unit_documents_least, kPagesLeast * page);
     }
-    const std::string& slice = options.GetString("slice");
-    wishes.cut_by_time =
-        slice != "none" && options.GetString("split") != "none" && options.GetInt("limit") == 0;
-    ARROW_ASSIGN_OR_RAISE(wishes.slice_ms, ParseSlice(slice));
-    if (!wishes.cut_by_time) wishes.slice_ms = 0;
-    ARROW_RETURN_NOT_OK(CheckSlices(state, wishes));
+    ARROW_RETURN_NOT_OK(SetSlices(options, &wishes));
     return PlanIndexUnits(state, dataset.id, wishes,
                           [&](const PlannedIndex& index, int64_t interval_ms) {
                             return cluster->Histogram(index.index, IndexQuery(state, index),
@@ -233,19 +247,6 @@ class OpenSearchSource : public Source {
       return search::SearchPageDecoder::Make(layout, unit.pool);
     };
     return reading;
-  }
-
-  static Status CheckSlices(const TableState& state, const CutWishes& wishes) {
-    if (wishes.slice_ms == 0) return Status::OK();
-    int64_t slices = 0;
-    for (const auto& index : state.indices) {
-      if (index.min_ms) slices += (*index.max_ms - *index.min_ms) / wishes.slice_ms + 1;
-    }
-    if (slices <= std::min(kIntervalsMax, wishes.units_max)) return Status::OK();
-    return UserError(fmt::format("slices of {} would make {} units, more than units_max ({}); use "
-                                 "longer slices or slice: auto",
-                                 FormatDurationMs(wishes.slice_ms), slices, wishes.units_max),
-                     "too_many_slices");
   }
 
   // Made with the first question, kept for the others.

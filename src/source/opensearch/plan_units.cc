@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include <fmt/format.h>
@@ -91,12 +92,13 @@ class IndexCutter {
 
   // Disjoint parts of the index's time that add up; one when it is not cut.
   Result<std::vector<TimePart>> Parts(const PlannedIndex& index) const {
-    const std::vector<TimePart> whole = {{RangesOf(state_, index), false}};
+    const std::vector<TimePart> whole = {{RangesOf(state_, index), false, {}}};
     if (state_.time_field.empty() || !wishes_.cut_by_time || !index.min_ms) return whole;
     const auto ranges = RangesOf(state_, index);
-    std::vector<TimeRange> cut;
+    std::vector<TimePart> parts;
     if (wishes_.slice_ms > 0) {
-      cut = CutByInterval(ranges, *index.min_ms, *index.max_ms, wishes_.slice_ms);
+      ARROW_ASSIGN_OR_RAISE(const auto found, histogram_of_(index, wishes_.slice_ms));
+      parts = CutByInterval(ranges, found, wishes_.slice_ms);
     } else {
       const int streams = shard_streams(index) ? index.shards : 1;
       const int64_t wanted = index.documents / streams / unit_documents_;
@@ -105,13 +107,13 @@ class IndexCutter {
       const int64_t buckets = std::min(kBucketsMax, (wanted + 1) * kBucketsPerUnit);
       const int64_t interval = std::max<int64_t>(1, span / buckets + 1);
       ARROW_ASSIGN_OR_RAISE(const auto found, histogram_of_(index, interval));
-      cut = CutByBuckets(ranges, found, unit_documents_ * streams);
+      for (const auto& range : CutByBuckets(ranges, found, unit_documents_ * streams)) {
+        parts.push_back({{range}, false, {}});
+      }
     }
-    if (cut.size() < 2) return whole;
-    std::vector<TimePart> parts;
-    for (const auto& range : cut) parts.push_back({{range}, false});
+    if (parts.size() < 2) return whole;
     // Without a range every document belongs to the dataset, also one without a time.
-    if (state_.ranges.empty() || state_.include_missing) parts.push_back({{}, true});
+    if (state_.ranges.empty() || state_.include_missing) parts.push_back({{}, true, {}});
     return parts;
   }
 
@@ -171,6 +173,15 @@ Result<int64_t> ParseSlice(std::string_view text) {
                   text));
 }
 
+Status SetSlices(const Options& options, CutWishes* wishes) {
+  const std::string& slice = options.GetString("slice");
+  ARROW_ASSIGN_OR_RAISE(wishes->slice_ms, ParseSlice(slice));
+  wishes->cut_by_time =
+      slice != "none" && options.GetString("split") != "none" && options.GetInt("limit") == 0;
+  if (!wishes->cut_by_time) wishes->slice_ms = 0;
+  return Status::OK();
+}
+
 std::vector<TimeRange> CutByBuckets(const std::vector<TimeRange>& ranges,
                                     std::span<const TimeBucket> buckets, int64_t documents) {
   std::vector<TimeRange> cut;
@@ -200,18 +211,20 @@ std::vector<TimeRange> CutByBuckets(const std::vector<TimeRange>& ranges,
   return cut;
 }
 
-std::vector<TimeRange> CutByInterval(const std::vector<TimeRange>& ranges, int64_t first_ms,
-                                     int64_t last_ms, int64_t slice_ms) {
-  std::vector<TimeRange> cut;
+std::vector<TimePart> CutByInterval(const std::vector<TimeRange>& ranges,
+                                    std::span<const TimeBucket> buckets, int64_t slice_ms) {
+  std::vector<TimePart> parts;
   for (TimeRange range : ranges) {
-    const int64_t from = std::max(range.begin_ms, first_ms), to = std::min(range.end_ms, last_ms);
-    for (int64_t at = FloorTo(from, slice_ms) + slice_ms; from <= to && at <= to; at += slice_ms) {
-      if (at <= range.begin_ms || at >= range.end_ms) continue;
-      cut.push_back(TakeUntil(at, &range));
+    std::optional<TimeRange> filled;
+    for (const auto& bucket : buckets) {
+      const TimeRange slice{bucket.begin_ms, bucket.begin_ms + slice_ms};
+      if (Intersect({range}, slice).empty()) continue;
+      if (filled) parts.push_back({{TakeUntil(slice.begin_ms, &range)}, false, filled});
+      filled = slice;
     }
-    cut.push_back(range);
+    parts.push_back({{range}, false, filled});
   }
-  return cut;
+  return parts;
 }
 
 int64_t DocumentsPerUnit(const TableState& state, const CutWishes& wishes) {

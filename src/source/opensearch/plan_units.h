@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "plan/options.h"
 #include "plan/values.h"
 #include "source/opensearch/cluster.h"
 #include "source/opensearch/table_state.h"
@@ -35,13 +36,17 @@ struct CutWishes {
 // milliseconds. kUser otherwise.
 Result<int64_t> ParseSlice(std::string_view text);
 
+// cut_by_time and slice_ms as the options slice, split and limit say. kUser as for ParseSlice().
+Status SetSlices(const Options& options, CutWishes* wishes);
+
 // The ranges cut where the buckets' documents add up to `documents`; the outer bounds stay. Pure.
 std::vector<TimeRange> CutByBuckets(const std::vector<TimeRange>& ranges,
                                     std::span<const TimeBucket> buckets, int64_t documents);
-// The ranges cut at multiples of `slice_ms` that lie between `first_ms` and `last_ms`, where there
-// are documents; the outer bounds stay. Pure.
-std::vector<TimeRange> CutByInterval(const std::vector<TimeRange>& ranges, int64_t first_ms,
-                                     int64_t last_ms, int64_t slice_ms);
+// The ranges cut at those multiples of `slice_ms` at which a slice with documents begins: a part
+// reaches over the slices without any after it, so that the parts add up. The outer bounds stay.
+// `buckets` are of that interval. Pure.
+std::vector<TimePart> CutByInterval(const std::vector<TimeRange>& ranges,
+                                    std::span<const TimeBucket> buckets, int64_t slice_ms);
 
 // Documents per unit that the wishes come to for this dataset. Pure.
 int64_t DocumentsPerUnit(const TableState& state, const CutWishes& wishes);

@@ -80,22 +80,44 @@ TEST(CutByBuckets, NeverLosesOrDoublesAMoment) {
   }));
 }
 
+std::vector<TimeRange> RangesOfParts(const std::vector<TimePart>& parts) {
+  std::vector<TimeRange> ranges;
+  for (const auto& part : parts)
+    ranges.insert(ranges.end(), part.ranges.begin(), part.ranges.end());
+  return ranges;
+}
+
 TEST(CutByInterval, NeverLosesOrDoublesAMoment) {
   EXPECT_TRUE(rc::check("slices tile the given ranges", [] {
     const auto ranges = AnyRanges();
-    const int64_t first = *rc::gen::inRange<int64_t>(-50, 100);
-    const int64_t last = first + *rc::gen::inRange<int64_t>(0, 100);
-    ExpectTiles(ranges, CutByInterval(ranges, first, last, *rc::gen::inRange<int64_t>(1, 30)));
+    const int64_t step = *rc::gen::inRange<int64_t>(1, 30);
+    std::vector<TimeBucket> buckets;
+    for (int64_t begin = FloorTo(-50, step); begin < 150; begin += step) {
+      if (*rc::gen::arbitrary<bool>()) buckets.push_back({begin, 1});
+    }
+    const auto parts = CutByInterval(ranges, buckets, step);
+    ExpectTiles(ranges, RangesOfParts(parts));
+    // Every moment of a slice with documents is in a part that says so.
+    for (const auto& bucket : buckets) {
+      const TimeRange slice{bucket.begin_ms, bucket.begin_ms + step};
+      for (const auto& part : parts) {
+        if (!Intersect(part.ranges, slice).empty()) RC_ASSERT(part.filled == slice);
+      }
+    }
   }));
 }
 
-TEST(CutByInterval, CutsAtMultiples) {
+TEST(CutByInterval, CutsAtMultiplesWhereThereAreDocuments) {
+  const std::vector<TimeBucket> even = {{0, 1}, {10, 1}, {20, 1}, {30, 1}};
   EXPECT_THAT(
-      CutByInterval({{5, 35}}, 0, 100, 10),
+      RangesOfParts(CutByInterval({{5, 35}}, even, 10)),
       ElementsAre(TimeRange{5, 10}, TimeRange{10, 20}, TimeRange{20, 30}, TimeRange{30, 35}));
-  EXPECT_THAT(
-      CutByInterval({TimeRange()}, -15, -1, 10),
-      ElementsAre(TimeRange{TimeRange::kOpenBegin, -10}, TimeRange{-10, TimeRange::kOpenEnd}));
+  // One stray document far away is one unit more.
+  const std::vector<TimeBucket> stray = {{-1'000'000'000, 1}, {500, 9}, {510, 9}};
+  EXPECT_THAT(RangesOfParts(CutByInterval({TimeRange()}, stray, 10)),
+              ElementsAre(TimeRange{TimeRange::kOpenBegin, 500}, TimeRange{500, 510},
+                          TimeRange{510, TimeRange::kOpenEnd}));
+  EXPECT_EQ(CutByInterval({TimeRange()}, {}, 10).size(), 1u);
 }
 
 PlannedIndex Index(std::string name, int64_t documents, int shards = 1) {
@@ -232,7 +254,7 @@ TEST(PartQuery, ADocumentWithSeveralTimesBelongsToTheFirstPart) {
   state.time_field = "t";
   PlannedIndex index = Index("a", 5);
   const std::vector<TimePart> parts = {
-      {{{0, 10}}, false}, {{{10, 20}}, false}, {{{20, 30}}, false}};
+      {{{0, 10}}, false, {}}, {{{10, 20}}, false, {}}, {{{20, 30}}, false, {}}};
   EXPECT_FALSE(Json::parse(PartQuery(state, index, parts, 2))["bool"].contains("must_not"));
   index.several_times = true;
   const Json query = Json::parse(PartQuery(state, index, parts, 2));

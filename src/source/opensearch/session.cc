@@ -44,6 +44,10 @@ class ScrollReader final : public UnitReader {
   Status AskAhead();
   Status DecodePage();
   void Account(int64_t wire_bytes);
+  // Waits until the job's caps let the next page through: where a scroll is open, never so long
+  // that it would end.
+  Status AwaitTurn(int64_t documents, bool open);
+  void SettleTurn(const PageCost& found);
   Status Explain(const Status& status) const;
 
   SearchSession* const session_;
@@ -54,6 +58,7 @@ class ScrollReader final : public UnitReader {
   const std::unique_ptr<search::SearchPageDecoder> decoder_;
   Scroll scroll_;
   int64_t page_documents_ = 0;        // asked for in each page
+  std::optional<PageCost> booked_;    // with the limiter, and not settled yet
   std::optional<HttpResponse> page_;  // received and not decoded yet
   ScrollProgress progress_;
   std::shared_ptr<arrow::RecordBatch> ready_;  // flushed; given out in slices of batch_rows_max
@@ -72,7 +77,12 @@ class SearchSession final : public Session {
         settings_(settings),
         reading_of_(std::move(reading_of)),
         datasets_(datasets),
-        limiter_(limiter) {}
+        limiter_(limiter) {
+    if (limiter_ != nullptr) limiter_->Join();
+  }
+  ~SearchSession() override {
+    if (limiter_ != nullptr) limiter_->Leave();
+  }
 
   Result<std::unique_ptr<UnitReader>> Read(const WorkUnit& unit, UnitContext& context) override;
   Result<UnitContent> Content(const WorkUnit& unit, UnitContext& context) override;
@@ -81,6 +91,8 @@ class SearchSession final : public Session {
   friend class ScrollReader;
   Result<const DatasetReading*> ReadingFor(const DatasetId& id);
   int64_t PageDocuments(const UnitToken& token) const;
+  // Mean size of a document's JSON; 0: unknown.
+  int64_t DocumentBytes(const UnitToken& token) const;
   // What a page of this index turned out to hold.
   void Learn(const std::string& index, int64_t documents, int64_t bytes);
   // The server, or we, had no room for a page.
@@ -110,7 +122,23 @@ ScrollReader::ScrollReader(SearchSession* session, WorkUnit unit, UnitToken toke
       scroll_(session->client_.get(), &session->closer_, token_, session->settings_.keep_alive_ms,
               context.stop) {}
 
-ScrollReader::~ScrollReader() { session_->reading_ = false; }
+ScrollReader::~ScrollReader() {
+  session_->reading_ = false;
+  SettleTurn({});
+}
+
+Status ScrollReader::AwaitTurn(int64_t documents, bool open) {
+  if (session_->limiter_ == nullptr) return Status::OK();
+  booked_ = PageCost{documents, documents * session_->DocumentBytes(token_)};
+  return session_->limiter_->Wait(*booked_, open ? session_->settings_.keep_alive_ms / 2 : -1,
+                                  context_.stop);
+}
+
+void ScrollReader::SettleTurn(const PageCost& found) {
+  if (!booked_) return;
+  session_->limiter_->Settle(*booked_, found);
+  booked_.reset();
+}
 
 Status ScrollReader::Explain(const Status& status) const {
   if (status.ok() || KindOf(status) == ErrorKind::kCancelled) return status;
@@ -129,9 +157,7 @@ Status ScrollReader::Begin(std::string_view members) {
   if (LogEnabled(LogLevel::kFull)) {
     Log(LogLevel::kFull, fmt::format("unit {}: POST {} {}", unit_.id, request.path, request.body));
   }
-  if (session_->limiter_ != nullptr) {
-    ARROW_RETURN_NOT_OK(session_->limiter_->Wait(context_.stop));
-  }
+  ARROW_RETURN_NOT_OK(AwaitTurn(page_documents_, false));
   auto first = scroll_.Open(request);
   if (!first.ok()) {
     const std::string code = CodeOf(first.status());
@@ -198,9 +224,8 @@ Status ScrollReader::Fill() {
 
 Status ScrollReader::FetchPage() {
   if (!scroll_.asked()) {
-    if (session_->limiter_ != nullptr) {
-      ARROW_RETURN_NOT_OK(session_->limiter_->Wait(context_.stop));
-    }
+    const int64_t left = progress_.total - progress_.documents;
+    ARROW_RETURN_NOT_OK(AwaitTurn(std::min(page_documents_, left), true));
     ARROW_RETURN_NOT_OK(scroll_.Ask());
   }
   auto next = scroll_.Next();
@@ -230,7 +255,7 @@ Status ScrollReader::DecodePage() {
   scroll_.set_id(summary.scroll_id);
   Account(page.wire_bytes);
   session_->Learn(token_.index, summary.hits, static_cast<int64_t>(page.body.size()));
-  if (session_->limiter_ != nullptr) session_->limiter_->Debit(summary.hits, page.wire_bytes);
+  SettleTurn({summary.hits, page.wire_bytes});
   if (context_.reservation != nullptr) {
     const int64_t held = decoder_->buffered_bytes() + 2 * static_cast<int64_t>(page.body_capacity);
     if (held > context_.reservation->bytes()) context_.reservation->Resize(held);
@@ -257,10 +282,16 @@ Result<const DatasetReading*> SearchSession::ReadingFor(const DatasetId& id) {
 }
 
 int64_t SearchSession::PageDocuments(const UnitToken& token) const {
+  const int64_t bytes = DocumentBytes(token);
+  int64_t most = settings_.page_documents_max;
+  if (limiter_ != nullptr) most = std::min(most, limiter_->PageDocumentsMax(bytes));
+  if (bytes <= 0) return most;
+  return std::clamp<int64_t>(settings_.page_bytes_target / bytes, 1, most);
+}
+
+int64_t SearchSession::DocumentBytes(const UnitToken& token) const {
   const auto learned = document_bytes_.find(token.index);
-  const int64_t bytes = learned != document_bytes_.end() ? learned->second : token.document_bytes;
-  if (bytes <= 0) return settings_.page_documents_max;
-  return std::clamp<int64_t>(settings_.page_bytes_target / bytes, 1, settings_.page_documents_max);
+  return learned != document_bytes_.end() ? learned->second : token.document_bytes;
 }
 
 void SearchSession::Learn(const std::string& index, int64_t documents, int64_t bytes) {

@@ -47,6 +47,8 @@ struct TableState {
 struct TimePart {
   std::vector<TimeRange> ranges;  // several only for a part that is not cut
   bool missing = false;           // instead: the documents without a time
+  // The slice that holds its documents, where the part reaches over slices without any.
+  std::optional<TimeRange> filled;
 };
 
 // The ranges as the index's time field can tell them apart. Pure.
