@@ -41,6 +41,7 @@ class ReceiptSink : public Sink {
     CommitReceipt receipt;
     receipt.dataset = request.plan.dataset.id;
     receipt.rows = request.rows + rows_off;
+    receipt.warnings = warnings;
     receipt.already_committed = !keys.insert(request.idempotency_key).second;
     return receipt;
   }
@@ -49,6 +50,7 @@ class ReceiptSink : public Sink {
 
   Status fail;
   int64_t rows_off = 0;
+  std::vector<std::string> warnings;
   std::set<std::string> keys;
   std::vector<std::optional<std::string>> recovered;
 };
@@ -163,6 +165,17 @@ TEST_F(CommitterTest, ReceiptWithOtherRowsIsAnError) {
   ASSERT_FALSE(receipt.ok());
   EXPECT_THAT(MessageOf(receipt.status()), testing::HasSubstr("19 published"));
   EXPECT_NE(ledger_->Datasets().ValueOrDie()[0].state, DatasetState::kPublished);
+}
+
+TEST_F(CommitterTest, FewerRowsNeedAWordOfWhy) {
+  Stage([](StagedResult&) {});
+  sink_.warnings = {"triggers left out 1 row"};
+  sink_.rows_off = 1;
+  EXPECT_FALSE(Commit().ok());
+  sink_.rows_off = -1;
+  const auto receipt = Commit();
+  ASSERT_TRUE(receipt.ok()) << receipt.status();
+  EXPECT_EQ(receipt->rows, 19);
 }
 
 TEST_F(CommitterTest, SecondTryGetsTheJournalOfTheFirst) {

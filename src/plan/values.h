@@ -169,6 +169,7 @@ struct CommitReceipt {
   bool already_committed = false;           // an earlier try had done it
   std::string archived_to;                  // where the replaced export went, or ""
   std::map<std::string, int64_t> counters;  // what the sink counted: "server_wal_bytes"
+  std::vector<std::string> warnings;        // said once, and not kept
 
   std::string ToJson() const;
   static Result<CommitReceipt> FromJson(std::string_view json);

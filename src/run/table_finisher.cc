@@ -98,6 +98,7 @@ Status PublishTable(RunContext& run, TableRun& table) {
     return committed.status();
   }
   const CommitReceipt receipt = committed.MoveValueUnsafe();
+  for (const auto& warning : receipt.warnings) run.progress.Warn(warning);
   record.receipt = receipt;
   record.state = DatasetState::kPublished;
   table.published = true;

@@ -149,5 +149,6 @@ def test_a_target_that_changes_meanwhile_gets_nothing(bulkhaul, postgres, sql, d
     outcome = bulkhaul.finish(process)
     assert outcome.code != 0
     assert said in outcome.err, outcome.err
+    assert "Start a new job" in outcome.err and "go on with" not in outcome.err, outcome.err
     if "altered" in said:
         assert sql("SELECT count(*) FROM target") == [(10,)]

@@ -3,6 +3,7 @@ way out as Parquet and back in; what `clean` removes; a destination as libpq wri
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -105,20 +106,114 @@ def test_a_table_that_others_refer_to(load, sql):
     assert sql("SELECT count(*), min(name) FILTER (WHERE id = 1) FROM target") == [(ROWS, "row 1")]
 
 
-def test_triggers_fire_and_may_leave_rows_out(load, sql):
+@pytest.mark.parametrize("words", [
+    ["append"], ["truncate"], ["upsert"], ["upsert", "--duplicates", "last"],
+    ["append", "--commit", "unit"]], ids=" ".join)
+def test_rows_that_triggers_leave_out_are_said(load, sql, tmp_path, words):
     sql("""
-      CREATE TABLE target (id int, kind int, name text);
+      CREATE TABLE target (id int PRIMARY KEY, kind int, name text);
       CREATE OR REPLACE FUNCTION keep_some() RETURNS trigger LANGUAGE plpgsql AS
         'BEGIN IF NEW.kind = 3 THEN RETURN NULL; END IF; NEW.name := upper(NEW.name); RETURN NEW; END';
       CREATE TRIGGER some_only BEFORE INSERT ON target FOR EACH ROW EXECUTE FUNCTION keep_some()""")
-    assert "triggers some_only" in load("append", verb="plan").out
+    assert "triggers some_only fire" in load(*words, verb="plan").out
+    report = tmp_path / "report.json"
+    loaded = load(*words, "--report", report)
+    kept = ROWS * 9 // 10
+    assert sql("SELECT count(*), count(*) FILTER (WHERE name LIKE 'ROW %') FROM target") == [(kept, kept)]
+    assert f"public.target: triggers left out {ROWS - kept} of {ROWS:,} rows" in loaded.err, loaded.err
+    (table,) = json.loads(report.read_text())["tables"]
+    assert table["rows"] == kept
+    assert table["counters"]["left_out_by_triggers"] == ROWS - kept
+    assert "duplicates_left_out" not in table["counters"]
+
+
+def test_triggers_do_not_fire_for_replace(load, sql):
+    sql("""
+      CREATE TABLE target (id int, kind int, name text);
+      CREATE OR REPLACE FUNCTION keep_none() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+      CREATE TRIGGER none_at_all BEFORE INSERT ON target FOR EACH ROW EXECUTE FUNCTION keep_none()""")
+    assert "triggers none_at_all do not fire" in load("replace", verb="plan").out
+    load("replace")
+    assert sql("SELECT count(*) FROM target") == [(ROWS,)]
+
+
+def test_rules(load, sql):
+    sql("CREATE TABLE target (id int PRIMARY KEY, kind int, name text); CREATE TABLE parent (n int);"
+        " CREATE RULE also AS ON INSERT TO target DO ALSO INSERT INTO parent VALUES (1)")
+    assert "the rules also run for the rows" in load("append", verb="plan").out
     load("append")
-    wanted = [(ROWS * 9 // 10, ROWS * 9 // 10)]
-    look = "SELECT count(*), count(*) FILTER (WHERE name LIKE 'ROW %') FROM target"
-    assert sql(look) == wanted
-    sql("TRUNCATE target")
-    load("append", "--commit", "unit")
-    assert sql(look) == wanted
+    assert sql("SELECT (SELECT count(*) FROM target), (SELECT count(*) FROM parent) > 0") == [(ROWS, True)]
+    assert "COPY would not run" in load("append", "--commit", "unit", code=1).err
+    assert "upsert cannot go with" in load("upsert", code=1).err
+    sql("CREATE RULE away AS ON INSERT TO target DO INSTEAD NOTHING")
+    for words in (["append"], ["truncate"], ["upsert"], ["append", "--commit", "unit"]):
+        assert "rules that run instead of an INSERT" in load(*words, code=1).err
+    assert sql("SELECT count(*) FROM target") == [(ROWS,)]
+
+
+@pytest.mark.parametrize("nulls", ["DISTINCT", "NOT DISTINCT"])
+@pytest.mark.parametrize("taken", ["first", "last"])
+def test_upsert_with_null_in_the_key(bulkhaul, database, sql, tmp_path, nulls, taken):
+    sql(f"CREATE TABLE target (id int, part int, name text, UNIQUE NULLS {nulls} (id, part))")
+    path = tmp_path / "rows.csv"
+    path.write_text("id,part,name\n,1,a\n,1,b\n1,1,c\n1,1,d\n")
+    bulkhaul("copy", path, database, "--target-table", "public.target", "--if-exists", "upsert",
+             "--key", "id,part", "--duplicates", taken)
+    wanted = {"first": ["a", "c"], "last": ["b", "d"]}[taken]
+    if nulls == "DISTINCT":
+        wanted = ["a", "b", wanted[1]]
+    assert sql("SELECT name FROM target ORDER BY 1") == [(name,) for name in wanted]
+
+
+def test_advice_is_a_statement_that_runs(bulkhaul, load, database, server, sql):
+    sql('CREATE TABLE target (id int, "kind" int, name text)')
+    refused = load("upsert", "--key", "id,kind", code=1)
+    advice = re.search(r'CREATE UNIQUE INDEX ON "public"."target" \(.*?\)', refused.err)
+    sql(advice.group())
+    load("upsert", "--key", "id,kind")
+    assert sql("SELECT count(*) FROM target") == [(ROWS,)]
+    nowhere = database + "?options=-csearch_path%3Dno_such"
+    refused = bulkhaul("copy", "generator:preset=orders&rows=1", nowhere, "--table", "orders", code=1)
+    assert "no schema of this role's search_path exists" in refused.err
+    assert "target_schema" in refused.err
+
+
+@pytest.mark.parametrize("mode", ["replace", "truncate"])
+def test_a_table_is_not_loaded_from_itself(bulkhaul, database, sql, mode):
+    sql("CREATE TABLE target (id int); INSERT INTO target VALUES (1)")
+    words = [database, database, "--table", "public.target", "--if-exists", mode]
+    assert "would be refused: public.target is where the rows" in bulkhaul("plan", *words).out
+    refused = bulkhaul("copy", *words, code=1)
+    assert "public.target is where the rows come from" in refused.err, refused.err
+    assert sql("SELECT id FROM target") == [(1,)] and leftovers(sql) == []
+
+
+def test_the_ledger_of_another_role(load, server, sql):
+    sql("""
+      CREATE ROLE second LOGIN; GRANT ALL ON SCHEMA public, given TO second;
+      GRANT ALL ON ALL TABLES IN SCHEMA given TO second;
+      CREATE TABLE target (id int PRIMARY KEY, kind int, name text);
+      GRANT ALL ON target TO second; INSERT INTO target VALUES (1, 1, 'here')""")
+    try:
+        load("append", code=1)  # leaves a job that could go on
+        second = server.uri_of("load_targets", "second")
+        sql("DELETE FROM target")
+        assert "would be refused: jobs of role postgres" in load("append", uri=second, verb="plan").out
+        refused = load("append", uri=second, code=1)
+        sql(re.search(r"GRANT SELECT, INSERT.* TO \"second\"", refused.err).group())
+        load("append", uri=second)
+        assert sql("SELECT count(*) FROM target") == [(ROWS,)]
+    finally:
+        sql("DROP TABLE target; DROP OWNED BY second; DROP ROLE second")
+
+
+def test_where_copy_was_when_it_failed(bulkhaul, database, sql, tmp_path):
+    sql("CREATE TABLE target (id int, short varchar(3))")
+    path = tmp_path / "rows.csv"
+    path.write_text("id,short\n1,abc\n2,abcd\n")
+    refused = bulkhaul("copy", path, database, "--target-table", "public.target", "--if-exists",
+                       "append", code=1)
+    assert "value too long for type character varying(3); at line 2, column short" in refused.err
 
 
 def test_row_security_is_refused_before_a_row_is_sent(load, server, sql):

@@ -35,6 +35,16 @@ ErrorKind ClassifyByCode(std::string_view sqlstate) {
   return ErrorKind::kUser;
 }
 
+// "; at line 3, column a" of what COPY says of where it was: the rest of the line names the table
+// that is loaded beside.
+std::string PlaceInCopy(std::string_view context) {
+  constexpr std::string_view kCopy = "COPY ", kLine = ", line ";
+  const size_t at = context.find(kLine);
+  if (!context.starts_with(kCopy) || at == std::string_view::npos) return {};
+  const std::string_view place = context.substr(at + 2);
+  return fmt::format("; at {}", place.substr(0, place.find('\n')));
+}
+
 }  // namespace
 
 ErrorKind ClassifySqlState(std::string_view sqlstate, const ErrorSituation& situation) {
@@ -86,6 +96,7 @@ Status ServerErrorStatus(const ServerError& error, const ErrorSituation& situati
                          std::string_view what) {
   std::string text = fmt::format("{}: {}", what, error.message);
   if (!error.detail.empty()) text += fmt::format(" ({})", error.detail);
+  text += PlaceInCopy(error.context);
   if (!error.hint.empty()) text += fmt::format("; hint: {}", error.hint);
   // pgbouncer refuses transactions there under the code of a protocol violation.
   if (error.message.find("statement pooling") != std::string::npos) {

@@ -64,6 +64,19 @@ TEST(ClassifyTest, AStandbyConflictNamesHotStandbyFeedback) {
   EXPECT_THAT(MessageOf(status), HasSubstr("hot_standby_feedback"));
 }
 
+TEST(ClassifyTest, WhereCopyWasIsSaid) {
+  ServerError error{.severity = "ERROR",
+                    .sqlstate = "22001",
+                    .message = "value too long",
+                    .context = "COPY beside, line 3, column nn: \"abcd\"\nmore"};
+  EXPECT_EQ(MessageOf(ServerErrorStatus(error, {}, "x")),
+            "x: value too long; at line 3, column nn: \"abcd\"");
+  for (const char* other : {"SQL function f, line 3", "COPY beside", ""}) {
+    error.context = other;
+    EXPECT_EQ(MessageOf(ServerErrorStatus(error, {}, "x")), "x: value too long") << other;
+  }
+}
+
 TEST(ClassifyTest, PasswordsInMessagesAreMasked) {
   const ServerError error{.severity = "ERROR",
                           .sqlstate = "08001",

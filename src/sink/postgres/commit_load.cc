@@ -45,7 +45,7 @@ class Commit {
   Status CastSide();
   Result<int64_t> InsertInto(const TableName& table);
   Status PublishNew();
-  Status InsertAll();
+  Status InsertAll(Committed* done);
   Status CheckDuplicates();
   Result<int64_t> InsertOnConflict(const std::string& sql);
   Status Upsert(Committed* done);
@@ -53,6 +53,7 @@ class Commit {
   Status WithAdvice(const Status& status) const;
   std::string SelectList() const;
   std::string KeyList() const;
+  std::string KeyIsOfNoOther() const;
   Status DropSide() {
     return Execute(fmt::format("DROP TABLE IF EXISTS {}, {}", plan_.side.quoted(),
                                QuoteQualified(plan_.side.schema, plan_.side.name + "_s")));
@@ -77,6 +78,14 @@ std::string Commit::KeyList() const {
   std::vector<std::string> parts;
   for (const auto& column : plan_.key) parts.push_back(QuoteIdentifier(column));
   return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+// Rows with NULL in the key are no duplicates of each other, unless the index says so.
+std::string Commit::KeyIsOfNoOther() const {
+  if (plan_.nulls_equal) return "false";
+  std::vector<std::string> parts;
+  for (const auto& column : plan_.key) parts.push_back(QuoteIdentifier(column) + " IS NULL");
+  return fmt::format("{}", fmt::join(parts, " OR "));
 }
 
 // The strongest lock that will be needed, so that nothing is waited for half way; then the table
@@ -160,13 +169,13 @@ Result<int64_t> Commit::InsertInto(const TableName& table) {
                               SelectList(), plan_.side.quoted()));
 }
 
-Status Commit::InsertAll() {
+Status Commit::InsertAll(Committed* done) {
   if (plan_.options.if_exists == IfExists::kTruncate) {
     ARROW_RETURN_NOT_OK(Execute(fmt::format("TRUNCATE {}", plan_.target.quoted())));
   }
   if (plan_.columns.empty()) return UserError("there is no column to load", "no_columns");
   ARROW_ASSIGN_OR_RAISE(const int64_t rows, InsertInto(plan_.target));
-  // A trigger may have left rows out.
+  done->left_out = request_.rows - rows;
   if (rows != request_.rows && plan_.existing->triggers.empty()) {
     return BugError(fmt::format("{}: {} rows were inserted and the job counted {}", what_, rows,
                                 request_.rows));
@@ -177,10 +186,11 @@ Status Commit::InsertAll() {
 Status Commit::CheckDuplicates() {
   ARROW_ASSIGN_OR_RAISE(
       const auto twice,
-      connection_.QueryOne(fmt::format("SELECT ({1})::text, count(*) FROM {0} GROUP BY {1} HAVING "
-                                       "count(*) > 1 LIMIT 1",
+      connection_.QueryOne(fmt::format("SELECT ({1})::text, count(*) FROM {0} WHERE NOT ({2}) GROUP"
+                                       " BY {1} HAVING count(*) > 1 LIMIT 1",
                                        plan_.side.quoted(),
-                                       plan_.key.size() > 1 ? "ROW(" + KeyList() + ")" : KeyList()),
+                                       plan_.key.size() > 1 ? "ROW(" + KeyList() + ")" : KeyList(),
+                                       KeyIsOfNoOther()),
                            limit_, what_));
   if (twice.rows() == 0) return Status::OK();
   return UserError(
@@ -221,8 +231,10 @@ Status Commit::Upsert(Committed* done) {
   std::string rows = plan_.side.quoted();
   if (plan_.ordered()) {
     const char* order = plan_.options.duplicates == Duplicates::kLast ? " DESC" : "";
-    rows = fmt::format("(SELECT DISTINCT ON ({0}) * FROM {1} ORDER BY {0}, {2}{3}) AS once",
-                       KeyList(), plan_.side.quoted(), kOrderColumn, order);
+    const std::string once =
+        fmt::format("{}, CASE WHEN {} THEN {} END", KeyList(), KeyIsOfNoOther(), kOrderColumn);
+    rows = fmt::format("(SELECT DISTINCT ON ({0}) * FROM {1} ORDER BY {0}, {2}{3}) AS once", once,
+                       plan_.side.quoted(), kOrderColumn, order);
   } else if (updates.empty()) {
     ARROW_RETURN_NOT_OK(CheckDuplicates());  // nothing else would tell
   }
@@ -234,7 +246,18 @@ Status Commit::Upsert(Committed* done) {
           KeyList(),
           updates.empty() ? std::string("NOTHING")
                           : fmt::format("UPDATE SET {}", fmt::join(updates, ", ")))));
-  if (plan_.ordered() && !updates.empty()) done->duplicates = request_.rows - affected;
+  if (updates.empty()) return Status::OK();  // rows with a known key stay as they are
+  int64_t wanted = plan_.ordered() ? affected : request_.rows;
+  const TargetTable* target = plan_.existing.get();
+  if (target && affected != request_.rows &&
+      !(target->triggers.empty() && target->update_triggers.empty())) {
+    ARROW_ASSIGN_OR_RAISE(
+        const auto count,
+        connection_.QueryOne(fmt::format("SELECT count(*) FROM {}", rows), limit_, what_));
+    wanted = count.integer(0, 0);
+  }
+  done->duplicates = request_.rows - wanted;
+  done->left_out = wanted - affected;
   return Status::OK();
 }
 
@@ -284,7 +307,7 @@ Status Commit::Publish(Committed* done) {
     ARROW_RETURN_NOT_OK(SwapIn(connection_, plan_, limit_));
     ARROW_RETURN_NOT_OK(DropSide());
   } else if (!plan_.direct()) {
-    ARROW_RETURN_NOT_OK(InsertAll());
+    ARROW_RETURN_NOT_OK(InsertAll(done));
     ARROW_RETURN_NOT_OK(DropSide());
   }
   if (plan_.existing) ARROW_RETURN_NOT_OK(AdvanceSequences());

@@ -14,6 +14,7 @@ namespace bulkhaul::postgres {
 struct Committed {
   bool already = false;    // an earlier try had done it
   int64_t duplicates = 0;  // rows that upsert left out because of an equal key in the input
+  int64_t left_out = 0;    // rows that triggers left out
 };
 
 // Enters the idempotency key first: of two tries the second waits for the first and then finds it.

@@ -126,9 +126,12 @@ Status CopyWriter::EndUnit() {
   const auto trailer = pg::CopyEncoder::Trailer();
   copy_->buffer().Append(trailer.data(), trailer.size());
   ARROW_ASSIGN_OR_RAISE(const int64_t loaded, copy_->Finish(limit_));
-  if (loaded != encoder_.rows() && load_->copied_into() == load_->side) {
-    return BugError(
-        fmt::format("{} rows were sent, and the server counted {}", encoder_.rows(), loaded));
+  if (loaded != encoder_.rows()) {
+    if (!load_->direct() || load_->existing->triggers.empty()) {
+      return BugError(
+          fmt::format("{} rows were sent, and the server counted {}", encoder_.rows(), loaded));
+    }
+    result_.counters[kLeftOutByTriggers] = encoder_.rows() - loaded;
   }
   ARROW_RETURN_NOT_OK(EnterUnit(*connection_, *load_, job_, result_.ordinal, result_.attempt_id,
                                 encoder_.rows(), limit_));

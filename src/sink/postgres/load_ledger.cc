@@ -75,6 +75,29 @@ Status InTransaction(Connection& connection, const WaitLimit& limit, const char*
 
 std::string LedgerName(const std::string& schema) { return QuoteQualified(schema, kLedger); }
 
+Status CheckLedger(Connection& connection, const std::string& schema, const WaitLimit& limit) {
+  ARROW_ASSIGN_OR_RAISE(
+      const auto denied,
+      connection.QueryOne(
+          fmt::format(
+              "SELECT current_user, pg_catalog.pg_get_userbyid(c.relowner)"
+              " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+              " ON n.oid = c.relnamespace WHERE c.relname = '{}' AND n.nspname = {}"
+              " AND NOT (SELECT bool_and(pg_catalog.has_table_privilege(c.oid, p))"
+              " FROM pg_catalog.unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS p)",
+              kLedger, QuoteLiteral(schema)),
+          limit, "look at the load's ledger"));
+  if (denied.rows() == 0) return Status::OK();
+  const std::string ledger = LedgerName(schema);
+  return UserError(
+      fmt::format("jobs of role {0} are loading into schema {1}, and this role may not write their "
+                  "list of units; wait until they are done or removed by 'bulkhaul clean', or let "
+                  "{0} run GRANT SELECT, INSERT, UPDATE, DELETE ON {2} TO {3}",
+                  denied.text(0, 1), schema, ledger,
+                  QuoteIdentifier(std::string(denied.text(0, 0)))),
+      "42501");
+}
+
 Status PrepareLedger(Connection& connection, const DatasetPlan& dataset, const LoadPlan& plan,
                      const WaitLimit& limit) {
   const std::string ledger = LedgerName(plan.target.schema);

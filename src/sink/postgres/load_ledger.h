@@ -20,6 +20,9 @@ namespace bulkhaul::postgres {
 // A unit's rows are those whose xmin is the transaction's: COPY runs in no subtransaction.
 std::string LedgerName(const std::string& schema);
 
+// kUser when the schema's ledger is another role's, and this one may not write it.
+Status CheckLedger(Connection& connection, const std::string& schema, const WaitLimit& limit);
+
 // Makes the ledger, the side table and its entry, and forgets what earlier epochs left. One
 // transaction, which other jobs wait for.
 Status PrepareLedger(Connection& connection, const DatasetPlan& dataset, const LoadPlan& plan,

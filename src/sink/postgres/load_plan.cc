@@ -269,6 +269,30 @@ Status PlanExisting(Connection& connection, const DatasetPlan& dataset, const Wa
                    "type_mismatch");
 }
 
+// INSERT runs rules and COPY does not; ON CONFLICT takes none.
+Status CheckRules(const TargetTable& table, LoadPlan* plan) {
+  const std::string name = table.name.ToString();
+  if (!table.instead_rules.empty()) {
+    return UserError(fmt::format("{} has rules that run instead of an INSERT, so that rows would "
+                                 "not get into it: {}; disable them with ALTER TABLE {} DISABLE "
+                                 "RULE, or load into another table",
+                                 name, fmt::join(table.instead_rules, ", "), table.name.quoted()),
+                     "0A000");
+  }
+  if (table.rules.empty()) return Status::OK();
+  const bool upsert = plan->options.if_exists == IfExists::kUpsert;
+  if (upsert || plan->direct()) {
+    return UserError(fmt::format("{} has the rules {}, which {}; append without commit: unit runs "
+                                 "them",
+                                 name, fmt::join(table.rules, ", "),
+                                 upsert ? "upsert cannot go with" : "COPY would not run"),
+                     "0A000");
+  }
+  plan->notes.push_back(
+      fmt::format("{}: the rules {} run for the rows", name, fmt::join(table.rules, ", ")));
+  return Status::OK();
+}
+
 // What would surprise at the end of a load is said, or refused, before it begins.
 Status CheckTarget(const TargetTable& table, LoadPlan* plan) {
   const std::string name = table.name.ToString();
@@ -306,11 +330,16 @@ Status CheckTarget(const TargetTable& table, LoadPlan* plan) {
     plan->notes.push_back(fmt::format("{}: rows are checked against the foreign keys {} at the end",
                                       name, fmt::join(keys, ", ")));
   }
-  if (!table.triggers.empty() && mode != IfExists::kReplace) {
-    plan->notes.push_back(fmt::format("{}: the triggers {} fire for the rows", name,
-                                      fmt::join(table.triggers, ", ")));
+  const bool replace = mode == IfExists::kReplace;
+  std::set<std::string> triggers(table.triggers.begin(), table.triggers.end());
+  if (mode == IfExists::kUpsert) {
+    triggers.insert(table.update_triggers.begin(), table.update_triggers.end());
   }
-  return Status::OK();
+  if (!triggers.empty()) {
+    plan->notes.push_back(fmt::format("{}: the triggers {} {} for the rows", name,
+                                      fmt::join(triggers, ", "), replace ? "do not fire" : "fire"));
+  }
+  return replace ? Status::OK() : CheckRules(table, plan);
 }
 
 Status PlanKey(LoadPlan* plan) {
@@ -334,13 +363,20 @@ Status PlanKey(LoadPlan* plan) {
   }
   if (!plan->existing) return Status::OK();
   const std::set<std::string> wanted(plan->key.begin(), plan->key.end());
+  bool found = false;
   for (const auto& unique : plan->existing->unique_keys) {
-    if (std::set<std::string>(unique.begin(), unique.end()) == wanted) return Status::OK();
+    if (std::set<std::string>(unique.columns.begin(), unique.columns.end()) != wanted) continue;
+    found = true;
+    plan->nulls_equal = plan->nulls_equal || unique.nulls_equal;
   }
-  return UserError(fmt::format("{} has no unique index on ({}), which upsert needs; CREATE UNIQUE "
-                               "INDEX ON {} (…)",
-                               name, fmt::join(plan->key, ", "), plan->target.quoted()),
-                   "42P10");
+  if (found) return Status::OK();
+  std::vector<std::string> quoted;
+  for (const auto& column : plan->key) quoted.push_back(QuoteIdentifier(column));
+  return UserError(
+      fmt::format("{} has no unique index on ({}), which upsert needs; CREATE UNIQUE "
+                  "INDEX ON {} ({})",
+                  name, fmt::join(plan->key, ", "), plan->target.quoted(), fmt::join(quoted, ", ")),
+      "42P10");
 }
 
 }  // namespace
@@ -463,7 +499,14 @@ Result<TableName> TargetNameOf(Connection& connection, const DatasetPlan& plan,
                       "nspname = s)",
                       QuoteLiteral(target.schema)),
           limit, "look up the schema"));
-  if (found.rows() == 0 || found.is_null(0, 0)) {
+  if (target.schema.empty() && found.is_null(0, 0)) {
+    return UserError(
+        fmt::format("no schema of this role's search_path exists for {}; name one with "
+                    "target_schema",
+                    id.ToString()),
+        "3F000");
+  }
+  if (found.rows() == 0) {
     return UserError(
         fmt::format("the database has no schema '{}' for {}; CREATE SCHEMA {}, or name "
                     "one with target_schema",

@@ -50,6 +50,7 @@ struct LoadPlan {
   std::unique_ptr<TargetTable> existing;  // nullptr: the table is made
   std::vector<LoadColumn> columns;
   std::vector<std::string> key;          // of upsert
+  bool nulls_equal = false;              // rows with NULL in the key may have the same one
   std::vector<std::string> primary_key;  // of a table that is made
   std::string comment;
   bool overriding = false;  // a column GENERATED ALWAYS AS IDENTITY is among the loaded
@@ -81,6 +82,8 @@ struct LoadPlan {
 };
 
 inline constexpr char kOrderColumn[] = "_bulkhaul_order";
+// A counter of units that are published one by one, and of tables that are not.
+inline constexpr char kLeftOutByTriggers[] = "left_out_by_triggers";
 
 // Looks at the server, changes nothing. kUser names what does not fit: columns with the nearest
 // name, types, policies, keys.

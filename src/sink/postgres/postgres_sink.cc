@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/units.h"
 #include "client/postgres/server_catalog.h"
 #include "client/postgres/sql_text.h"
 #include "sink/postgres/commit_load.h"
@@ -26,7 +27,10 @@ constexpr int64_t kWriterBytes = 2 << 20;
 class PostgresSink final : public Sink {
  public:
   PostgresSink(const JobSpec& spec, JobId job)
-      : options_(spec.options), job_(std::move(job)), conninfo_(spec.destination_uri) {}
+      : options_(spec.options),
+        job_(std::move(job)),
+        conninfo_(spec.destination_uri),
+        source_uri_(spec.source_uri) {}
 
   SinkTraits Traits() const override;
   Result<SinkPlan> Prepare(const DatasetPlan& plan, bool dry_run) override;
@@ -55,6 +59,8 @@ class PostgresSink final : public Sink {
   Status Use(const std::function<Status(Connection&)>& use);
   // Planned once an epoch: the table of a later moment may be another one.
   Result<std::shared_ptr<const LoadPlan>> PlanOf(Connection& connection, const DatasetPlan& plan);
+  // kUser when the rows come from the table that would be emptied: a reader's lock never ends.
+  Status CheckNotItsSource(Connection& connection, const DatasetId& source, const LoadPlan& load);
   // The ledger and the side table, once an epoch. May change the target's columns, and the plan
   // with them.
   Status MakeReady(Connection& connection, const DatasetPlan& plan,
@@ -64,6 +70,7 @@ class PostgresSink final : public Sink {
   const Options options_;
   const JobId job_;
   const Secret conninfo_;
+  const Secret source_uri_;
   mutable std::mutex mutex_;
   // All guarded by mutex_.
   std::vector<std::unique_ptr<Connection>> idle_;
@@ -142,6 +149,8 @@ Result<std::shared_ptr<const LoadPlan>> PostgresSink::PlanOf(Connection& connect
   if (made.existing && made.options.if_exists == IfExists::kReplace) {
     ARROW_RETURN_NOT_OK(CheckReplaceable(connection, *made.existing, CatalogLimit()));
   }
+  ARROW_RETURN_NOT_OK(CheckLedger(connection, made.target.schema, CatalogLimit()));
+  ARROW_RETURN_NOT_OK(CheckNotItsSource(connection, plan.dataset.id, made));
   auto load = std::make_shared<const LoadPlan>(std::move(made));
   std::lock_guard lock(mutex_);
   const auto [place, added] = taken_.emplace(load->target, plan.dataset.id);
@@ -154,6 +163,35 @@ Result<std::shared_ptr<const LoadPlan>> PostgresSink::PlanOf(Connection& connect
   }
   plans_[key] = load;
   return load;
+}
+
+Status PostgresSink::CheckNotItsSource(Connection& connection, const DatasetId& source,
+                                       const LoadPlan& load) {
+  const IfExists mode = load.options.if_exists;
+  const bool alone = mode == IfExists::kReplace || mode == IfExists::kTruncate;
+  const bool same_name = load.target == TableName{source.schema, source.name};
+  if (!load.existing || !alone || !same_name || !CheckConninfo(source_uri_).ok()) {
+    return Status::OK();
+  }
+  const ConnectionSettings settings{.conninfo = source_uri_,
+                                    .application_name = fmt::format("bulkhaul:{}:load", job_),
+                                    .connect_timeout_ms = options_.GetDurationMs("connect_timeout"),
+                                    .address = {}};
+  ARROW_ASSIGN_OR_RAISE(auto reader, Connection::Open(settings, {}));
+  // A standby has the same identifier, and locks of its own.
+  const std::string sql =
+      "SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system())::text || '/' ||"
+      " pg_catalog.pg_is_in_recovery() || '/' || pg_catalog.current_database()";
+  ARROW_ASSIGN_OR_RAISE(const auto from,
+                        reader->QueryOne(sql, CatalogLimit(), "look at the source"));
+  ARROW_ASSIGN_OR_RAISE(const auto to,
+                        connection.QueryOne(sql, CatalogLimit(), "look at the server"));
+  if (from.text(0, 0) != to.text(0, 0)) return Status::OK();
+  return UserError(
+      fmt::format("{} is where the rows come from: {} would wait for its own readers; "
+                  "name another table with target_table",
+                  load.target.ToString(), mode == IfExists::kReplace ? "replace" : "truncate"),
+      "same_table");
 }
 
 Status PostgresSink::MakeReady(Connection& connection, const DatasetPlan& plan,
@@ -252,6 +290,22 @@ Result<std::vector<StagedResult>> PostgresSink::Recover(const JobId&,
   return whole;
 }
 
+// The rows that are in the table now, and those that are not.
+void Count(const Committed& done, const CommitRequest& request, CommitReceipt* receipt) {
+  receipt->already_committed = done.already;
+  if (done.duplicates > 0) receipt->counters["duplicates_left_out"] = done.duplicates;
+  if (done.left_out > 0) receipt->counters[kLeftOutByTriggers] = done.left_out;
+  int64_t left_out = done.left_out;
+  for (const auto& result : request.staged) {
+    const auto found = result.counters.find(kLeftOutByTriggers);
+    if (found != result.counters.end()) left_out += found->second;
+  }
+  if (left_out == 0) return;
+  receipt->rows -= left_out;
+  receipt->warnings.push_back(fmt::format("{}: triggers left out {} of {} rows", receipt->location,
+                                          FormatCount(left_out), FormatCount(request.rows)));
+}
+
 Result<CommitReceipt> PostgresSink::Commit(const CommitRequest& request, CommitContext& context) {
   CommitReceipt receipt;
   receipt.dataset = request.plan.dataset.id;
@@ -283,8 +337,7 @@ Result<CommitReceipt> PostgresSink::Commit(const CommitRequest& request, CommitC
     };
     ARROW_ASSIGN_OR_RAISE(const auto done,
                           CommitLoad(connection, *load, request, before_commit, limit));
-    receipt.already_committed = done.already;
-    if (done.duplicates > 0) receipt.counters["duplicates_left_out"] = done.duplicates;
+    Count(done, request, &receipt);
     std::string begin;
     {
       std::lock_guard lock(mutex_);

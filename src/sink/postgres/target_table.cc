@@ -136,7 +136,22 @@ Result<std::vector<TargetColumn>> ReadColumns(Connection& connection, const std:
 
 Result<std::unique_ptr<TargetTable>> FindTarget(Connection& connection, const TableName& name,
                                                 const WaitLimit& limit) {
-  // Triggers that a load fires: BEFORE, AFTER or INSTEAD of INSERT or TRUNCATE, not disabled.
+  // Not disabled. INSERT is 4, UPDATE 16, TRUNCATE 32.
+  const auto triggers = [](int events) {
+    return fmt::format(
+        "(SELECT pg_catalog.json_agg(DISTINCT tgname)::text FROM pg_catalog.pg_trigger"
+        " WHERE (tgrelid = c.oid OR tgrelid IN (SELECT relid FROM"
+        "  pg_catalog.pg_partition_tree(c.oid)))"
+        " AND NOT tgisinternal AND tgenabled NOT IN ('D', 'R') AND (tgtype & {}) <> 0)",
+        events);
+  };
+  // ON INSERT is 3.
+  const auto rules = [](const char* instead) {
+    return fmt::format(
+        "(SELECT pg_catalog.json_agg(rulename)::text FROM pg_catalog.pg_rewrite WHERE ev_class ="
+        " c.oid AND ev_type = '3' AND ev_enabled NOT IN ('D', 'R') AND {} is_instead)",
+        instead);
+  };
   ARROW_ASSIGN_OR_RAISE(
       const auto rows,
       connection.QueryOne(
@@ -147,17 +162,16 @@ Result<std::unique_ptr<TargetTable>> FindTarget(Connection& connection, const Ta
               "conname)::text"
               "   FROM pg_catalog.pg_constraint WHERE confrelid = c.oid AND contype = 'f'"
               "   AND conrelid <> c.oid),"
-              " (SELECT pg_catalog.json_agg(tgname)::text FROM pg_catalog.pg_trigger"
-              "   WHERE tgrelid = c.oid AND NOT tgisinternal AND tgenabled NOT IN ('D', 'R')"
-              "   AND (tgtype & 36) <> 0),"
+              " {},"
               " pg_catalog.has_table_privilege(c.oid, 'INSERT')"
               "  OR pg_catalog.has_any_column_privilege(c.oid, 'INSERT'),"
               " pg_catalog.has_table_privilege(c.oid, 'TRUNCATE'),"
-              " pg_catalog.pg_has_role(c.relowner, 'USAGE'), c.relpersistence = 'u'"
+              " pg_catalog.pg_has_role(c.relowner, 'USAGE'), c.relpersistence = 'u', {}, {}, {}"
               " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
               "c.relnamespace"
               " WHERE n.nspname = {} AND c.relname = {}",
-              kForeignKeysSql, QuoteLiteral(name.schema), QuoteLiteral(name.name)),
+              kForeignKeysSql, triggers(36), triggers(16), rules("NOT"), rules(""),
+              QuoteLiteral(name.schema), QuoteLiteral(name.name)),
           limit, "look up " + name.ToString()));
   if (rows.rows() == 0) return nullptr;
   auto target = std::make_unique<TargetTable>();
@@ -178,6 +192,9 @@ Result<std::unique_ptr<TargetTable>> FindTarget(Connection& connection, const Ta
   target->may_truncate = rows.boolean(0, 7);
   target->is_owner = rows.boolean(0, 8);
   target->unlogged = rows.boolean(0, 9);
+  target->update_triggers = Texts(rows, 0, 10);
+  target->rules = Texts(rows, 0, 11);
+  target->instead_rules = Texts(rows, 0, 12);
   const std::string oid = std::to_string(target->oid);
   ARROW_ASSIGN_OR_RAISE(target->columns, ReadColumns(connection, oid, limit));
   ARROW_ASSIGN_OR_RAISE(
@@ -188,15 +205,17 @@ Result<std::unique_ptr<TargetTable>> FindTarget(Connection& connection, const Ta
               "k.place)::text"
               "  FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k(number, "
               "place) JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = "
-              "k.number WHERE k.place <= i.indnkeyatts)"
+              "k.number WHERE k.place <= i.indnkeyatts),"
+              // From PostgreSQL 15 on.
+              " coalesce((to_jsonb(i)->>'indnullsnotdistinct')::boolean, false)"
               " FROM pg_catalog.pg_index i WHERE i.indrelid = {} AND i.indisunique AND i.indisvalid"
               " AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL"
               " ORDER BY NOT i.indisprimary, i.indexrelid",
               oid),
           limit, "keys of " + name.ToString()));
   for (int row = 0; row < keys.rows(); ++row) {
-    target->unique_keys.push_back(Texts(keys, row, 1));
-    if (keys.boolean(row, 0)) target->primary_key = target->unique_keys.back();
+    target->unique_keys.push_back({Texts(keys, row, 1), keys.boolean(row, 2)});
+    if (keys.boolean(row, 0)) target->primary_key = target->unique_keys.back().columns;
   }
   return target;
 }

@@ -35,6 +35,12 @@ struct ForeignKey {
   std::vector<std::string> places;
 };
 
+// Usable by ON CONFLICT.
+struct UniqueKey {
+  std::vector<std::string> columns;
+  bool nulls_equal = false;  // NULLS NOT DISTINCT
+};
+
 struct TargetTable {
   TableName name;
   uint32_t oid = 0;
@@ -42,11 +48,15 @@ struct TargetTable {
   bool unlogged = false;
   std::vector<TargetColumn> columns;
   std::vector<std::string> primary_key;
-  std::vector<std::vector<std::string>> unique_keys;  // usable by ON CONFLICT, primary key included
-  bool row_security = false;                          // policies would apply to this role
-  std::vector<ForeignKey> foreign_keys;               // by name
-  std::vector<std::string> referenced_by;             // "orders.orders_customer_fkey"
-  std::vector<std::string> triggers;  // that fire for each row or statement of an insert
+  std::vector<UniqueKey> unique_keys;      // the primary key included
+  bool row_security = false;               // policies would apply to this role
+  std::vector<ForeignKey> foreign_keys;    // by name
+  std::vector<std::string> referenced_by;  // "orders.orders_customer_fkey"
+  // That fire for each row or statement: partitions' too.
+  std::vector<std::string> triggers;         // of INSERT or TRUNCATE
+  std::vector<std::string> update_triggers;  // of UPDATE, which upsert does
+  std::vector<std::string> rules;            // ON INSERT, run beside it
+  std::vector<std::string> instead_rules;    // run instead of it
   bool may_insert = true, may_truncate = true, is_owner = true;
 
   const TargetColumn* Find(std::string_view column) const;
