@@ -6,6 +6,7 @@
 #include <charconv>
 #include <fstream>
 #include <map>
+#include <set>
 #include <span>
 
 #include <arrow/compute/api_scalar.h>
@@ -36,11 +37,13 @@ constexpr const char* kColumnKeys[] = {"type",       "nullable",   "unique",  "m
 
 // Types that have no name to write in a cast are compared as Arrow writes them.
 bool IsWrittenByArrow(std::string_view type) {
-  for (const std::string_view start : {"list<", "large_list<", "fixed_size_list<", "struct<",
-                                       "map<", "dictionary", "null", "interval", "duration["}) {
-    if (type.starts_with(start)) return true;
+  if (type.find_first_of("<[") != std::string_view::npos || type.starts_with("dictionary of ")) {
+    return true;
   }
-  return false;
+  static const std::set<std::string_view> kPlain = {
+      "null",     "halffloat", "month_interval", "day_time_interval", "month_day_nano_interval",
+      "interval", "utf8_view", "string_view",    "binary_view"};
+  return kPlain.contains(type);
 }
 
 class ContractReader {

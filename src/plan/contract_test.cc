@@ -1,11 +1,13 @@
 #include "plan/contract.h"
 
+#include <arrow/extension/uuid.h>
 #include <arrow/scalar.h>
 #include <arrow/type.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "plan/drift.h"
+#include "plan/type_name.h"
 
 namespace bulkhaul {
 namespace {
@@ -50,6 +52,40 @@ TEST(Contract, IsReadAndWrittenWithoutLoss) {
   EXPECT_EQ(contract.freshness_ms, 24 * 3'600'000);
   const auto again = ParseContract(contract.ToYaml(), "again.yaml").ValueOrDie();
   EXPECT_EQ(again.tables[0].second, contract) << contract.ToYaml();
+}
+
+TEST(Contract, WhatIsWrittenOfAnyTypeIsRead) {
+  using arrow::TimeUnit;
+  Contract contract;
+  for (const auto& type : arrow::DataTypeVector{arrow::null(),
+                                                arrow::float16(),
+                                                arrow::large_utf8(),
+                                                arrow::large_binary(),
+                                                arrow::utf8_view(),
+                                                arrow::fixed_size_binary(16),
+                                                arrow::decimal256(70, 2),
+                                                arrow::decimal64(10, 2),
+                                                arrow::time32(TimeUnit::MILLI),
+                                                arrow::time64(TimeUnit::NANO),
+                                                arrow::timestamp(TimeUnit::MILLI),
+                                                arrow::timestamp(TimeUnit::NANO, "UTC"),
+                                                arrow::timestamp(TimeUnit::MICRO, "Europe/Berlin"),
+                                                arrow::duration(TimeUnit::SECOND),
+                                                arrow::month_day_nano_interval(),
+                                                arrow::extension::uuid(),
+                                                arrow::list(arrow::utf8()),
+                                                arrow::struct_({arrow::field("a", arrow::int8())}),
+                                                arrow::map(arrow::utf8(), arrow::int8()),
+                                                arrow::date64(),
+                                                arrow::dictionary(arrow::int8(), arrow::utf8())}) {
+    ContractColumn column;
+    column.name = "c" + std::to_string(contract.columns.size());
+    column.type = TypeName(*type);
+    contract.columns.push_back(column);
+  }
+  const auto read = ParseContract(contract.ToYaml(), "c.yaml");
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->tables[0].second, contract) << contract.ToYaml();
 }
 
 TEST(Contract, TextThatLooksLikeSomethingElseIsKept) {

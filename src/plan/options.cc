@@ -128,8 +128,10 @@ Result<double> ParseDouble(const OptionSpec& spec, std::string_view text) {
   return value;
 }
 
-// Fields between commas; a field in double quotes may hold commas, and "" for a quote.
-Result<StringList> ParseList(const OptionSpec& spec, std::string_view text) {
+// Fields between commas; a field in double quotes may hold commas, and "" for a quote. With
+// `whole_brackets` a comma between round brackets parts nothing.
+Result<StringList> ParseList(const OptionSpec& spec, std::string_view text,
+                             bool whole_brackets = false) {
   StringList list;
   if (Trim(text).empty()) return list;
   std::string field;
@@ -140,8 +142,10 @@ Result<StringList> ParseList(const OptionSpec& spec, std::string_view text) {
     field.clear();
     quoted = false;
   };
+  int depth = 0;
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
+    if (whole_brackets && !in_quotes) depth = std::max(0, depth + (c == '(') - (c == ')'));
     if (in_quotes) {
       if (c != '"') {
         field += c;
@@ -154,7 +158,7 @@ Result<StringList> ParseList(const OptionSpec& spec, std::string_view text) {
     } else if (c == '"' && Trim(field).empty()) {
       field.clear();
       quoted = in_quotes = true;
-    } else if (c == ',') {
+    } else if (c == ',' && depth == 0) {
       finish();
     } else if (!quoted || c != ' ') {
       field += c;
@@ -169,9 +173,12 @@ Result<StringList> ParseList(const OptionSpec& spec, std::string_view text) {
   return list;
 }
 
-// "old=new,other=name"; the first '=' (or ':' when there is none) of an entry parts it.
+// "old=new,other=name,number=decimal(10,2)"; the first '=' (or ':' when there is none) of an entry
+// parts it.
 Result<StringPairs> ParsePairs(const OptionSpec& spec, std::string_view text) {
-  ARROW_ASSIGN_OR_RAISE(const auto entries, ParseList(spec, text));
+  const bool closed =
+      std::count(text.begin(), text.end(), '(') == std::count(text.begin(), text.end(), ')');
+  ARROW_ASSIGN_OR_RAISE(const auto entries, ParseList(spec, text, closed));
   StringPairs pairs;
   for (const auto& entry : entries) {
     size_t at = entry.find('=');

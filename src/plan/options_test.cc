@@ -46,8 +46,11 @@ TEST(Options, ReadsTexts) {
   EXPECT_TRUE(options.GetBool("strict"));
   ASSERT_TRUE(options.SetFromText("columns", R"(a, "b,""c" ,d)").ok());
   EXPECT_EQ(options.GetList("columns"), (StringList{"a", "b,\"c", "d"}));
-  ASSERT_TRUE(options.SetFromText("cast", "price=decimal(10.2),id: int32").ok());
-  EXPECT_EQ(options.GetPairs("cast"), (StringPairs{{"price", "decimal(10.2)"}, {"id", "int32"}}));
+  ASSERT_TRUE(options.SetFromText("cast", "price=decimal(10,2),id: int32").ok());
+  EXPECT_EQ(options.GetPairs("cast"), (StringPairs{{"price", "decimal(10,2)"}, {"id", "int32"}}));
+  // A bracket that nothing closes is a character of a name.
+  ASSERT_TRUE(options.SetFromText("rename", "a(=b,c=d").ok());
+  EXPECT_EQ(options.GetPairs("rename"), (StringPairs{{"a(", "b"}, {"c", "d"}}));
   ASSERT_TRUE(options.SetFromText("csv_delimiter", " ").ok());
   EXPECT_EQ(options.GetString("csv_delimiter"), " ");
 }

@@ -1,5 +1,6 @@
 #include "plan/type_name.h"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <optional>
@@ -18,6 +19,15 @@ using TypePtr = std::shared_ptr<arrow::DataType>;
 constexpr int32_t kDigitsMax = arrow::Decimal128Type::kMaxPrecision;
 constexpr int32_t kWideDigitsMax = arrow::Decimal256Type::kMaxPrecision;
 
+struct UnitName {
+  std::string_view text;
+  arrow::TimeUnit::type unit;
+};
+constexpr UnitName kUnits[] = {{"s", arrow::TimeUnit::SECOND},
+                               {"ms", arrow::TimeUnit::MILLI},
+                               {"us", arrow::TimeUnit::MICRO},
+                               {"ns", arrow::TimeUnit::NANO}};
+
 const std::map<std::string_view, TypePtr>& PlainTypes() {
   static const auto* const types = new std::map<std::string_view, TypePtr>{
       {"int8", arrow::int8()},
@@ -34,7 +44,9 @@ const std::map<std::string_view, TypePtr>& PlainTypes() {
       {"float64", arrow::float64()},
       {"bool", arrow::boolean()},
       {"string", arrow::utf8()},
+      {"large_string", arrow::large_utf8()},
       {"binary", arrow::binary()},
+      {"large_binary", arrow::large_binary()},
       {"date", arrow::date32()},
       {"time", arrow::time64(arrow::TimeUnit::MICRO)},
       {"timestamp", arrow::timestamp(arrow::TimeUnit::MICRO)},
@@ -65,16 +77,24 @@ TypePtr WithArguments(std::string_view name, std::string_view arguments) {
     return name == "decimal256" ? arrow::decimal256(numbers->first, numbers->second)
                                 : arrow::decimal128(numbers->first, numbers->second);
   }
-  static const std::map<std::string_view, arrow::TimeUnit::type> kUnits = {
-      {"s", arrow::TimeUnit::SECOND},
-      {"ms", arrow::TimeUnit::MILLI},
-      {"us", arrow::TimeUnit::MICRO},
-      {"ns", arrow::TimeUnit::NANO}};
-  const auto unit = kUnits.find(arguments);
-  if (unit == kUnits.end()) return nullptr;
-  if (name == "timestamp") return arrow::timestamp(unit->second);
-  if (name == "timestamptz") return arrow::timestamp(unit->second, "UTC");
-  return nullptr;
+  if (name == "binary") {
+    int32_t width = 0;
+    const char* end = arguments.data() + arguments.size();
+    const auto parsed = std::from_chars(arguments.data(), end, width);
+    if (parsed.ec != std::errc() || parsed.ptr != end || width < 1) return nullptr;
+    return arrow::fixed_size_binary(width);
+  }
+  const auto unit = std::ranges::find(kUnits, arguments, &UnitName::text);
+  if (unit == std::end(kUnits)) return nullptr;
+  if (name == "timestamp") return arrow::timestamp(unit->unit);
+  if (name == "timestamptz") return arrow::timestamp(unit->unit, "UTC");
+  if (name != "time") return nullptr;
+  return unit->unit < arrow::TimeUnit::MICRO ? arrow::time32(unit->unit)
+                                             : arrow::time64(unit->unit);
+}
+
+std::string WithUnit(std::string_view name, arrow::TimeUnit::type unit) {
+  return fmt::format("{}({})", name, std::ranges::find(kUnits, unit, &UnitName::unit)->text);
 }
 
 }  // namespace
@@ -110,7 +130,20 @@ std::string TypeName(const arrow::DataType& type) {
   }
   if (arrow::is_decimal(type.id())) {
     const auto& decimal = static_cast<const arrow::DecimalType&>(type);
-    return fmt::format("decimal({},{})", decimal.precision(), decimal.scale());
+    const bool wide = decimal.precision() > kDigitsMax;
+    return fmt::format("decimal{}({},{})", wide ? "256" : "", decimal.precision(), decimal.scale());
+  }
+  if (arrow::is_time(type.id())) {
+    return WithUnit("time", static_cast<const arrow::TimeType&>(type).unit());
+  }
+  if (type.id() == arrow::Type::TIMESTAMP) {
+    const auto& timestamp = static_cast<const arrow::TimestampType&>(type);
+    if (timestamp.timezone().empty()) return WithUnit("timestamp", timestamp.unit());
+    if (timestamp.timezone() == "UTC") return WithUnit("timestamptz", timestamp.unit());
+  }
+  if (type.id() == arrow::Type::FIXED_SIZE_BINARY) {
+    const auto& binary = static_cast<const arrow::FixedSizeBinaryType&>(type);
+    return fmt::format("binary({})", binary.byte_width());
   }
   if (type.id() == arrow::Type::DICTIONARY) {
     return "dictionary of " +

@@ -110,10 +110,11 @@ JobRun::JobRun(const JobSpec& spec, Source& source, Sink& sink, const RunOptions
     : spec_(spec),
       options_(options),
       memory_limit_bytes_(ResolveMemoryBudget(spec.options, AvailableMemoryBytes())),
+      fixed_bytes_(ResidentBytes()),
       ledger_(std::move(ledger)),
       entry_(std::move(entry)),
       control_(options.stop),
-      budget_(std::max<int64_t>(1, memory_limit_bytes_ - ResidentBytes())),
+      budget_(std::max<int64_t>(1, memory_limit_bytes_ - fixed_bytes_)),
       progress_(options.job_id, options.progress, [this] { return monitor_.resident_bytes(); }),
       monitor_(
           budget_, memory_limit_bytes_, [this](const std::string& text) { progress_.Warn(text); },
@@ -241,7 +242,7 @@ Status JobRun::PlanCapacity() {
   ARROW_ASSIGN_OR_RAISE(run_.parallelism, PlanParallelism(options, limits));
   MemoryWishes wishes;
   wishes.budget_bytes = memory_limit_bytes_;
-  wishes.fixed_bytes = memory_limit_bytes_ - budget_.limit_bytes();
+  wishes.fixed_bytes = fixed_bytes_;
   wishes.workers = run_.parallelism.workers;
   wishes.workers_least = run_.parallelism.workers_start;
   wishes.cores = limits.cores;

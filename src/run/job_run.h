@@ -74,6 +74,7 @@ class JobRun {
   const JobSpec& spec_;
   const RunOptions options_;
   const int64_t memory_limit_bytes_;
+  const int64_t fixed_bytes_;  // what the process held when the run began
   const std::unique_ptr<Ledger> ledger_;
   JobEntry entry_;
   JobControl control_;

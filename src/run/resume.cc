@@ -98,9 +98,11 @@ Status CountWhatIsDone(RunContext& run, TableRun& table) {
   return Status::OK();
 }
 
-// Without a view that holds them, rows that were read may not be those of today.
+// Without a view that holds them, rows that were read may not be those of today: units of what has
+// changed are forgotten, and a table that was whole is half read again.
 Status ForgetChanged(RunContext& run, const Snapshot& snapshot, TableRun& table) {
   DatasetRecord& record = table.record;
+  if (record.state > DatasetState::kStaged) return Status::OK();
   ARROW_ASSIGN_OR_RAISE(const auto axes, run.source.ChangedAxes(snapshot, record.dataset));
   if (axes.empty()) return Status::OK();
   const std::set<std::string> changed(axes.begin(), axes.end());
@@ -117,7 +119,12 @@ Status ForgetChanged(RunContext& run, const Snapshot& snapshot, TableRun& table)
   if (forgotten == 0) return Status::OK();
   run.progress.Warn(fmt::format(
       "{}: {} units are read again, because {} changed since", record.dataset.id.ToString(),
-      forgotten, axes.size() == 1 ? axes[0] : fmt::format("{} indices", axes.size())));
+      forgotten, axes.size() == 1 ? axes[0] : fmt::format("{} places of it", axes.size())));
+  // Of a staged table's rows in their intermediate form nothing may be left.
+  if (record.intermediate && record.state == DatasetState::kStaged) {
+    ARROW_RETURN_NOT_OK(CheckIntermediate(run, table));
+  }
+  record.state = DatasetState::kPlanned;
   return CountWhatIsDone(run, table);
 }
 
@@ -182,6 +189,9 @@ Result<Resumption> Resume(RunContext& run, std::span<const std::unique_ptr<Table
     if (const auto known = snapshots.find(record.epoch); known != snapshots.end()) {
       table->epoch = std::make_shared<Epoch>();
       table->epoch->snapshot = known->second;
+      if (!known->second.consistent && record.state != DatasetState::kPlanned) {
+        ARROW_RETURN_NOT_OK(ForgetChanged(run, known->second, *table));
+      }
     }
     if (record.state != DatasetState::kPlanned) continue;
     // Without units it was never planned whole.

@@ -178,12 +178,17 @@ TEST(Transforms, TheFirstValueThatDoesNotFitIsNamed) {
 }
 
 TEST(Transforms, TypeNamesRoundTrip) {
-  for (const char* name : {"int8", "uint64", "double", "float", "bool", "string", "binary", "date",
-                           "time", "timestamp", "timestamptz", "decimal(15,2)"}) {
+  for (const char* name :
+       {"int8",         "uint64",        "double",          "float",
+        "bool",         "string",        "binary",          "date",
+        "time",         "timestamp",     "timestamptz",     "decimal(15,2)",
+        "large_string", "large_binary",  "binary(16)",      "time(ms)",
+        "time(ns)",     "timestamp(ms)", "timestamptz(ns)", "decimal256(70,2)"}) {
     EXPECT_EQ(TypeName(*ParseTypeName(name).ValueOrDie()), name);
   }
   EXPECT_TRUE(ParseTypeName("decimal256(76,3)").ok());
-  for (const char* bad : {"", "decimal(39,0)", "decimal(5)", "decimal(5,6)", "timestamp(h)"}) {
+  for (const char* bad : {"", "decimal(39,0)", "decimal(5)", "decimal(5,6)", "timestamp(h)",
+                          "time(h)", "binary(0)", "binary(x)"}) {
     EXPECT_FALSE(ParseTypeName(bad).ok()) << bad;
   }
 }

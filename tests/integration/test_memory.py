@@ -6,6 +6,7 @@ import gzip
 import json
 import pathlib
 import random
+import re
 import signal
 
 import pyarrow as pa
@@ -255,3 +256,13 @@ def test_memory_that_shrinks_meanwhile(bulkhaul, postgres, database, system, tmp
     report = json.loads((tmp_path / "report").read_text())
     assert report["memory"]["strategy"] in ("eager, then streaming", "eager, then lazy")
     assert report["memory"]["ratio"] < 0.65
+
+
+def test_what_a_too_small_budget_would_have_to_be(bulkhaul, tmp_path):
+    """What the advice names is enough, give or take what a process is larger another time."""
+    pa.csv.write_csv(pa.table({"id": range(1000)}), tmp_path / "t.csv")
+    copy = ("copy", tmp_path / "t.csv", tmp_path / "out", "--progress", "none", "--memory-limit")
+    refused = bulkhaul(*copy, "4MiB", code=1)
+    needed = re.search(r"one worker needs ([\d.]+) MiB", refused.err)
+    assert needed, refused.err
+    bulkhaul(*copy, f"{int(float(needed[1])) + 8}MiB")

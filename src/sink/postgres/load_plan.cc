@@ -83,6 +83,7 @@ Result<LoadColumn> NewColumn(TypeChooser& chooser, const arrow::Field& field, in
   column.not_null = !field.nullable();
   column.comment = CommentOf(field);
   if (chosen.text_cast) {
+    column.cast = CastTextSql(column.name, chosen.spec);
     plan->notes.push_back(fmt::format("column \"{}\" comes as text; the server casts it to {}",
                                       column.name, column.target_type));
   }
@@ -228,6 +229,9 @@ Result<std::string> FitColumn(const arrow::Field& field, int index, Evolution& e
     if (!IsTextOrTexts(given) || plan->direct()) return MessageOf(encoding.status());
     column.side = TextSpec(field.name(), given);
     column.side_type = column.side.source_type;
+    column.cast = CastTextSql(column.name, target->spec);
+    plan->notes.push_back(fmt::format("column \"{}\" comes as text; the server casts it to {}",
+                                      column.name, column.target_type));
   }
   plan->overriding = plan->overriding || target->identity == 'a';
   plan->columns.push_back(std::move(column));
@@ -395,9 +399,8 @@ Result<SinkPlace> PlaceOfLoad(Connection& connection, const DatasetPlan& dataset
 }
 
 bool LoadPlan::casts() const {
-  return std::any_of(columns.begin(), columns.end(), [](const LoadColumn& column) {
-    return column.side_type != column.target_type;
-  });
+  return std::any_of(columns.begin(), columns.end(),
+                     [](const LoadColumn& column) { return !column.cast.empty(); });
 }
 
 std::string LoadPlan::AlterSql(const TableName& table) const {
@@ -408,8 +411,7 @@ std::string LoadPlan::AlterSql(const TableName& table) const {
 std::string LoadPlan::CreateLikeTargetSql(const TableName& table, bool unlogged) const {
   return fmt::format(
       "CREATE {}TABLE IF NOT EXISTS {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS"
-      " INCLUDING GENERATED INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMMENTS"
-      " INCLUDING STATISTICS); {}",
+      " INCLUDING GENERATED INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMMENTS); {}",
       unlogged ? "UNLOGGED " : "", table.quoted(), target.quoted(), AlterSql(table));
 }
 
@@ -498,6 +500,10 @@ Result<LoadPlan> PlanLoad(Connection& connection, const DatasetPlan& dataset,
   if (plan.existing) {
     ARROW_RETURN_NOT_OK(CheckTarget(*plan.existing, &plan));
     ARROW_RETURN_NOT_OK(PlanExisting(connection, dataset, limit, &plan));
+    // What takes its place is unlogged too, from the first row on.
+    if (plan.options.if_exists == IfExists::kReplace && plan.existing->unlogged) {
+      plan.options.unlogged = true;
+    }
   } else {
     ARROW_RETURN_NOT_OK(PlanNewTable(connection, dataset, limit, &plan));
   }

@@ -129,7 +129,9 @@ std::string LabelOf(const PlannedIndex& index, const UnitPlace& place,
                     const std::vector<TimeRange>& ranges) {
   std::string label = index.index;
   if (place.shard >= 0) label += fmt::format(", shard {}", place.shard);
-  if (!ranges.empty()) label += ", " + FormatRange({ranges.front().begin_ms, ranges.back().end_ms});
+  if (!ranges.empty())
+    label += ", " + FormatRange({ranges.front().begin_ms, ranges.back().end_ms,
+                                 ranges.front().begin_nanos, ranges.back().end_nanos});
   return label;
 }
 
@@ -146,7 +148,9 @@ SameDocuments CommonQuery(const TableState& state, const PlannedIndex& index,
   const int64_t first = *index.min_ms, end = *index.max_ms + 1, slice = place.slice_ms;
   const auto within = Intersect(part.ranges, {first, end});
   same.ranges = part.ranges;
-  if (part.ranges.back().end_ms != TimeRange::kOpenEnd) same.ends_ms = part.ranges.back().end_ms;
+  if (part.ranges.back().end_ms != TimeRange::kOpenEnd) {
+    same.ends_ms = ToWholeMs({part.ranges.back()}).front().end_ms;
+  }
   // A document with several times belongs to the first part of this job that has one of them; those
   // without a time belong to an index that is not cut.
   const bool with_missing = index.without_time > 0 && parts.size() == 1;
@@ -156,16 +160,18 @@ SameDocuments CommonQuery(const TableState& state, const PlannedIndex& index,
   common.ranges.clear();
   for (auto range : part.ranges) {
     if (Intersect({range}, {first, end}).empty()) continue;
-    if (range.begin_ms <= first) {
+    if (range.Contains(first)) {
+      range.begin_nanos = 0;
       range.begin_ms = slice > 0 ? FloorTo(first, slice) : TimeRange::kOpenBegin;
     }
     if (range.end_ms >= end) {
+      range.end_nanos = 0;
       range.end_ms = slice > 0 ? FloorTo(end - 1, slice) + slice : TimeRange::kOpenEnd;
     }
     common.ranges.push_back(range);
   }
   const TimeRange& last = common.ranges.back();
-  same.ends_ms = last.end_ms == TimeRange::kOpenEnd ? end : last.end_ms;
+  same.ends_ms = last.end_ms == TimeRange::kOpenEnd ? end : ToWholeMs({last}).front().end_ms;
   if (common.ranges.size() == 1 && last == TimeRange()) common.ranges.clear();
   same.query = IndexQuery(common, index);
   same.ranges = common.ranges;

@@ -21,6 +21,8 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr char kDefaultTimeField[] = "@timestamp";
+constexpr const char* kMetadataNames[] = {"_id", "_index", "_routing", "_seq_no"};
+constexpr char kExtraName[] = "_extra";
 // Looked at to find out which fields hold arrays and how large a document is.
 constexpr size_t kIndicesSampled = 8;
 constexpr int64_t kDocumentsSampled = 200;
@@ -68,6 +70,7 @@ class TableDescriber {
           "text) instead of `where`");
     }
     ARROW_ASSIGN_OR_RAISE(state_.query, UserQuery(options_, request_.query));
+    ARROW_RETURN_NOT_OK(CheckMetadataNames());
     ARROW_RETURN_NOT_OK(ResolveRanges());
     ARROW_RETURN_NOT_OK(ResolveIndices());
     ARROW_RETURN_NOT_OK(ReadMappings());
@@ -83,6 +86,17 @@ class TableDescriber {
   }
 
  private:
+  Status CheckMetadataNames() const {
+    const std::vector<std::string> known(std::begin(kMetadataNames), std::end(kMetadataNames));
+    for (const auto& name : options_.GetList("metadata_columns")) {
+      if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+      const auto nearest = NearestName(name, known);
+      return UserError(fmt::format("metadata_columns: '{}' is none of {}{}", name, Shown(known),
+                                   nearest ? fmt::format("; did you mean '{}'?", *nearest) : ""));
+    }
+    return Status::OK();
+  }
+
   Status ResolveRanges() {
     ARROW_ASSIGN_OR_RAISE(const auto zone, TimeZone::Parse(options_.GetString("time_zone")));
     std::vector<TimeRange> ranges;
@@ -99,7 +113,7 @@ class TableDescriber {
     auto merged = MergeRanges(std::move(ranges));
     if (merged.overlaps > 0) {
       std::string text;
-      for (const auto& range : merged.ranges) {
+      for (const auto& range : ToWholeMs(merged.ranges)) {
         text += (text.empty() ? "" : "; ") + FormatRange(range);
       }
       Warn(fmt::format("time ranges overlapped and were joined: {}", text));
@@ -116,7 +130,7 @@ class TableDescriber {
       ARROW_ASSIGN_OR_RAISE(patterns, ParseExpression(request_.expression));
     }
     ARROW_ASSIGN_OR_RAISE(const auto resolved, cluster_.Resolve(patterns));
-    auto joined = JoinNames(patterns, resolved, state_.ranges);
+    auto joined = JoinNames(patterns, resolved, ToWholeMs(state_.ranges));
     if (!joined.ok()) return WithNearest(joined.status(), patterns, resolved);
     ResolvedNames names = *std::move(joined);
     for (auto& note : names.notes) Warn(std::move(note));
@@ -249,7 +263,7 @@ class TableDescriber {
                       (field->field.type == "date" || field->field.type == "date_nanos");
     if (date) {
       state_.time_field = name;
-      return Status::OK();
+      return JudgePrecision();
     }
     if (!asked && state_.ranges.empty()) return Status::OK();
     std::vector<std::string> dates;
@@ -262,6 +276,34 @@ class TableDescriber {
                     nearest ? fmt::format("; did you mean '{}'?", *nearest) : "",
                     !nearest && !dates.empty() ? "; its date fields are " + Shown(dates) : ""),
         "no_time_field");
+  }
+
+  // Which indices tell parts of a millisecond apart; bounds that need it must find it everywhere.
+  Status JudgePrecision() {
+    std::vector<std::string> coarse;
+    for (auto& index : state_.indices) {
+      for (const auto& mapping : mappings_) {
+        if (mapping.index != index.index) continue;
+        for (const auto& field : mapping.fields) {
+          if (field.path != state_.time_field) continue;
+          index.time_nanos = field.type == "date_nanos";
+          if (!index.time_nanos) coarse.push_back(index.index);
+        }
+      }
+    }
+    if (!coarse.empty()) {
+      std::vector<std::string> texts = options_.GetList("time_ranges");
+      for (const char* name : {"gte", "gt", "lte", "lt"}) texts.push_back(options_.GetString(name));
+      for (const auto& text : texts) {
+        if (!IsFinerThanMs(text)) continue;
+        return UserError(fmt::format(
+            "'{}' is finer than a millisecond, but {} is a date in {}: bounds of a date "
+            "are exact to the millisecond, those of a date_nanos to the nanosecond",
+            text, state_.time_field, Shown(coarse)));
+      }
+    }
+    if (coarse.size() == state_.indices.size()) state_.ranges = ToWholeMs(state_.ranges);
+    return Status::OK();
   }
 
   Status CountDocuments() {
@@ -281,7 +323,7 @@ class TableDescriber {
       if (state_.ranges.empty()) continue;
       if (!state_.include_missing) index.documents -= index.without_time;
       if (!index.min_ms) continue;
-      if (AnyContains(state_.ranges, {*index.min_ms, *index.max_ms + 1})) continue;
+      if (AnyContains(RangesIn(state_, index), {*index.min_ms, *index.max_ms + 1})) continue;
       partly.push_back(i);
     }
     requests.clear();
@@ -341,7 +383,7 @@ class TableDescriber {
 
   Status MakeColumns() {
     const auto merged = search::MergeMappings(mappings_);
-    search::LayoutOptions layout_options = LayoutWishes();
+    search::LayoutOptions layout_options = LayoutWishes(merged);
     ARROW_ASSIGN_OR_RAISE(const auto draft, search::MakeLayout(merged, layout_options));
     ARROW_RETURN_NOT_OK(Sample(merged, FieldsBody(draft), &layout_options));
     ARROW_ASSIGN_OR_RAISE(auto layout, FinalLayout(merged, layout_options));
@@ -374,7 +416,7 @@ class TableDescriber {
     return search::MakeLayout(merged, wishes);
   }
 
-  search::LayoutOptions LayoutWishes() const {
+  search::LayoutOptions LayoutWishes(const search::MergedMapping& merged) const {
     search::LayoutOptions wishes;
     wishes.include = options_.GetList("fields");
     const auto& columns = options_.GetList("columns");
@@ -387,8 +429,15 @@ class TableDescriber {
     wishes.index = wants("_index");
     wishes.routing = wants("_routing");
     wishes.seq_no = wants("_seq_no");
+    wishes.extra = options_.GetBool("extra");
     for (const auto& column : columns) {
-      if (!column.starts_with('_')) wishes.include.push_back(column);
+      const bool metadata_name = std::find(std::begin(kMetadataNames), std::end(kMetadataNames),
+                                           column) != std::end(kMetadataNames);
+      if (column == kExtraName && merged.Find(column) == nullptr) {
+        wishes.extra = true;
+      } else if (!metadata_name) {
+        wishes.include.push_back(column);
+      }
     }
     wishes.exclude = options_.GetList("exclude_fields");
     wishes.objects = options_.GetString("objects") == "struct" ? search::ObjectForm::kStruct
@@ -400,7 +449,6 @@ class TableDescriber {
                                         : search::ArrayForm::kAuto;
     wishes.nested = options_.GetString("nested") == "json" ? search::NestedForm::kJson
                                                            : search::NestedForm::kList;
-    wishes.extra = options_.GetBool("extra");
     wishes.floats = options_.GetString("floats") == "mapped" ? search::FloatForm::kMapped
                                                              : search::FloatForm::kDouble;
     wishes.dates = options_.GetString("dates") == "text" ? search::DateForm::kText
@@ -472,8 +520,8 @@ class TableDescriber {
       // Without stored fields not even the document's id is looked up.
       const bool identity = wishes.id || wishes.routing;
       body[identity ? "_source" : "stored_fields"] = identity ? Json(false) : Json("_none_");
-    } else if (!wishes.include.empty() || !wishes.exclude.empty()) {
-      // The server takes longer to filter than to send, unless much is left out.
+    } else if ((!wishes.include.empty() || !wishes.exclude.empty()) &&
+               layout.bears_source_filter()) {
       Json source = Json::object();
       if (!wishes.include.empty()) source["includes"] = wishes.include;
       if (!wishes.exclude.empty()) source["excludes"] = wishes.exclude;

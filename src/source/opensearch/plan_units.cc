@@ -1,6 +1,8 @@
 #include "source/opensearch/plan_units.h"
 
 #include <algorithm>
+#include <functional>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -17,6 +19,9 @@ constexpr int64_t kShardStreamLeast = 100'000;  // documents a shard, below whic
 constexpr int64_t kBucketsPerUnit = 16;
 constexpr int64_t kBucketsMax = 10'000;  // search.max_buckets is 65,535 by default
 
+// How much longer whole indices may keep the workers than perfect parts of them would.
+constexpr double kWholeIndicesPatience = 1.5;
+
 // One unit before it has its number.
 struct Piece {
   size_t part = 0;
@@ -24,8 +29,16 @@ struct Piece {
   int slice = 0, slices = 0;
 };
 
-std::vector<TimeRange> RangesOf(const TableState& state) {
-  return state.ranges.empty() ? std::vector<TimeRange>{TimeRange()} : state.ranges;
+std::vector<TimeRange> RangesOf(const TableState& state, const PlannedIndex& index) {
+  return state.ranges.empty() ? std::vector<TimeRange>{TimeRange()} : RangesIn(state, index);
+}
+
+// Gives the part of `range` before `at` and keeps the rest.
+TimeRange TakeUntil(int64_t at, TimeRange* range) {
+  const TimeRange taken{range->begin_ms, at, range->begin_nanos, 0};
+  range->begin_ms = at;
+  range->begin_nanos = 0;
+  return taken;
 }
 
 class IndexCutter {
@@ -78,9 +91,9 @@ class IndexCutter {
 
   // Disjoint parts of the index's time that add up; one when it is not cut.
   Result<std::vector<TimePart>> Parts(const PlannedIndex& index) const {
-    const std::vector<TimePart> whole = {{RangesOf(state_), false}};
+    const std::vector<TimePart> whole = {{RangesOf(state_, index), false}};
     if (state_.time_field.empty() || !wishes_.cut_by_time || !index.min_ms) return whole;
-    const auto ranges = RangesOf(state_);
+    const auto ranges = RangesOf(state_, index);
     std::vector<TimeRange> cut;
     if (wishes_.slice_ms > 0) {
       cut = CutByInterval(ranges, *index.min_ms, *index.max_ms, wishes_.slice_ms);
@@ -128,6 +141,22 @@ class IndexCutter {
   const HistogramOf& histogram_of_;
 };
 
+// Whether the workers have enough to do with whole indices, the largest first. A part of an index
+// costs the server about twice as much a document (OpenSearch 3.6.0, halves of 80,000 documents).
+bool WholeIndicesDo(const TableState& state, int64_t workers) {
+  std::vector<int64_t> sizes;
+  for (const auto& index : state.indices) sizes.push_back(index.documents);
+  std::ranges::sort(sizes, std::ranges::greater());
+  std::vector<int64_t> loads(static_cast<size_t>(std::max<int64_t>(1, workers)));
+  int64_t total = 0;
+  for (const int64_t size : sizes) {
+    *std::ranges::min_element(loads) += size;
+    total += size;
+  }
+  return static_cast<double>(std::ranges::max(loads)) * static_cast<double>(loads.size()) <=
+         kWholeIndicesPatience * static_cast<double>(total);
+}
+
 }  // namespace
 
 Result<int64_t> ParseSlice(std::string_view text) {
@@ -160,8 +189,7 @@ std::vector<TimeRange> CutByBuckets(const std::vector<TimeRange>& ranges,
           static_cast<double>(before) + static_cast<double>(bucket.documents) / 2 >=
               static_cast<double>(total) * static_cast<double>(cuts + 1) /
                   static_cast<double>(units)) {
-        cut.push_back({range.begin_ms, bucket.begin_ms});
-        range.begin_ms = bucket.begin_ms;
+        cut.push_back(TakeUntil(bucket.begin_ms, &range));
         // A bucket may hold several shares.
         cuts = std::max(cuts + 1, before * units / total);
       }
@@ -179,8 +207,7 @@ std::vector<TimeRange> CutByInterval(const std::vector<TimeRange>& ranges, int64
     const int64_t from = std::max(range.begin_ms, first_ms), to = std::min(range.end_ms, last_ms);
     for (int64_t at = FloorTo(from, slice_ms) + slice_ms; from <= to && at <= to; at += slice_ms) {
       if (at <= range.begin_ms || at >= range.end_ms) continue;
-      cut.push_back({range.begin_ms, at});
-      range.begin_ms = at;
+      cut.push_back(TakeUntil(at, &range));
     }
     cut.push_back(range);
   }
@@ -191,7 +218,8 @@ int64_t DocumentsPerUnit(const TableState& state, const CutWishes& wishes) {
   int64_t documents = 0;
   for (const auto& index : state.indices) documents += index.documents;
   int64_t target = wishes.unit_documents > 0 ? wishes.unit_documents : kUnitDocumentsDefault;
-  if (wishes.unit_documents == 0 && wishes.units_wanted > 0) {
+  if (wishes.unit_documents == 0 && wishes.units_wanted > 0 &&
+      !WholeIndicesDo(state, wishes.workers)) {
     target =
         std::min(target, std::max(wishes.unit_documents_least, documents / wishes.units_wanted));
   }

@@ -9,6 +9,12 @@ using Json = nlohmann::json;
 
 Json RangeQuery(const std::string& field, const TimeRange& range) {
   Json bounds{{"format", "epoch_millis"}};
+  if (range.begin_nanos > 0 || range.end_nanos > 0) {
+    bounds["format"] = "strict_date_optional_time_nanos";
+    if (range.begin_ms != TimeRange::kOpenBegin) bounds["gte"] = FormatTime(range.begin());
+    if (range.end_ms != TimeRange::kOpenEnd) bounds["lt"] = FormatTime(range.end());
+    return Json{{"range", {{field, bounds}}}};
+  }
   if (range.begin_ms != TimeRange::kOpenBegin) bounds["gte"] = range.begin_ms;
   if (range.end_ms != TimeRange::kOpenEnd) bounds["lt"] = range.end_ms;
   return Json{{"range", {{field, bounds}}}};
@@ -54,6 +60,7 @@ Json IndexToJson(const PlannedIndex& index) {
   if (index.without_time > 0) out["without_time"] = index.without_time;
   if (!index.identity.empty()) out["identity"] = index.identity;
   if (index.several_times) out["several_times"] = true;
+  if (index.time_nanos) out["time_nanos"] = true;
   return out;
 }
 
@@ -71,6 +78,7 @@ PlannedIndex IndexFromJson(const Json& object) {
   if (object.contains("max_ms")) index.max_ms = object["max_ms"].get<int64_t>();
   index.without_time = object.value("without_time", int64_t{0});
   index.several_times = object.value("several_times", false);
+  index.time_nanos = object.value("time_nanos", false);
   return index;
 }
 
@@ -78,7 +86,9 @@ PlannedIndex IndexFromJson(const Json& object) {
 
 std::string TableState::ToJson() const {
   Json spans = Json::array(), list = Json::array();
-  for (const auto& range : ranges) spans.push_back({range.begin_ms, range.end_ms});
+  for (const auto& range : ranges) {
+    spans.push_back({range.begin_ms, range.end_ms, range.begin_nanos, range.end_nanos});
+  }
   for (const auto& index : indices) list.push_back(IndexToJson(index));
   return Json{{"layout", layout},
               {"body", body},
@@ -101,13 +111,18 @@ Result<TableState> TableState::FromJson(std::string_view text) {
     state.time_field = object.value("time_field", "");
     state.include_missing = object.value("include_missing", false);
     for (const auto& range : object.at("ranges")) {
-      state.ranges.push_back({range.at(0).get<int64_t>(), range.at(1).get<int64_t>()});
+      state.ranges.push_back({range.at(0).get<int64_t>(), range.at(1).get<int64_t>(),
+                              range.at(2).get<int32_t>(), range.at(3).get<int32_t>()});
     }
     for (const auto& index : object.at("indices")) state.indices.push_back(IndexFromJson(index));
   } catch (const Json::exception& error) {
     return BugError(std::string("a search table's state: ") + error.what());
   }
   return state;
+}
+
+std::vector<TimeRange> RangesIn(const TableState& state, const PlannedIndex& index) {
+  return index.time_nanos ? state.ranges : ToWholeMs(state.ranges);
 }
 
 std::string QueryWithoutTime(const TableState& state, const PlannedIndex& index) {
@@ -117,7 +132,7 @@ std::string QueryWithoutTime(const TableState& state, const PlannedIndex& index)
 std::string IndexQuery(const TableState& state, const PlannedIndex& index) {
   auto filters = Filters(state, index);
   if (!state.ranges.empty()) {
-    auto times = RangeQueries(state.time_field, state.ranges);
+    auto times = RangeQueries(state.time_field, RangesIn(state, index));
     if (state.include_missing) times.push_back(MissingQuery(state.time_field));
     filters.push_back(AnyOf(std::move(times)));
   }

@@ -25,6 +25,7 @@ struct PlannedIndex {
   std::optional<int64_t> min_ms, max_ms;  // of the time field
   int64_t without_time = 0;
   bool several_times = false;
+  bool time_nanos = false;  // the time field is a date_nanos here
   // Hash of cluster, index, its history and mapping; "" when no rows are to be kept.
   std::string identity;
 };
@@ -48,6 +49,8 @@ struct TimePart {
   bool missing = false;           // instead: the documents without a time
 };
 
+// The ranges as the index's time field can tell them apart. Pure.
+std::vector<TimeRange> RangesIn(const TableState& state, const PlannedIndex& index);
 // Query DSL of everything that the dataset takes of an index; "" for match_all. Pure.
 std::string IndexQuery(const TableState& state, const PlannedIndex& index);
 // The same without the time.

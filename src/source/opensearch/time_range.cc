@@ -14,6 +14,7 @@ namespace {
 
 constexpr int64_t kSecondMs = 1000;
 constexpr int64_t kMinuteMs = 60 * kSecondMs;
+constexpr int32_t kNanosOfMs = 1'000'000;
 
 Status BadTime(std::string_view text, const char* why) {
   return UserError(
@@ -77,44 +78,45 @@ std::optional<int64_t> ParseOffset(std::string_view text) {
 
 // A date with what it has of a time of day.
 struct WrittenTime {
-  int64_t local_ms = 0;
+  Moment local;
   std::optional<int64_t> offset_ms;
 };
 
-// The fraction of a second after its point, as milliseconds.
-Result<int64_t> TakeFraction(std::string_view* rest, std::string_view text) {
-  int64_t milliseconds = 0;
-  int digits = 0;
-  for (; !rest->empty() && rest->front() >= '0' && rest->front() <= '9'; rest->remove_prefix(1)) {
-    if (digits < 3) {
-      milliseconds = milliseconds * 10 + (rest->front() - '0');
-    } else if (rest->front() != '0') {
-      return BadTime(text, "bounds are exact to the millisecond");
-    }
-    ++digits;
-  }
-  if (digits == 0 || digits > 9) return BadTime(text, "a fraction has 1 to 9 digits");
-  for (; digits < 3; ++digits) milliseconds *= 10;
-  return milliseconds;
+// The moment itself, or where `up` the last one of the span that begins there.
+Moment Rounded(int64_t ms, int64_t span_ms, bool up) {
+  return up ? Moment{ms + span_ms - 1, kNanosOfMs - 1} : Moment{ms, 0};
 }
 
-// What follows the 'T'. Milliseconds of the day.
-Result<int64_t> TakeTimeOfDay(std::string_view* rest, std::string_view text, Rounding rounding) {
+// The fraction of a second after its point.
+Result<Moment> TakeFraction(std::string_view* rest, std::string_view text) {
+  constexpr int kDigitsMax = 9;
+  int64_t nanoseconds = 0;
+  int digits = 0;
+  for (; !rest->empty() && rest->front() >= '0' && rest->front() <= '9'; rest->remove_prefix(1)) {
+    if (++digits <= kDigitsMax) nanoseconds = nanoseconds * 10 + (rest->front() - '0');
+  }
+  if (digits == 0 || digits > kDigitsMax) return BadTime(text, "a fraction has 1 to 9 digits");
+  for (; digits < kDigitsMax; ++digits) nanoseconds *= 10;
+  return Moment{nanoseconds / kNanosOfMs, static_cast<int32_t>(nanoseconds % kNanosOfMs)};
+}
+
+// What follows the 'T': the moment of the day.
+Result<Moment> TakeTimeOfDay(std::string_view* rest, std::string_view text, Rounding rounding) {
   const bool up = rounding == Rounding::kUp;
   const auto hour = TakeDigits(rest, 2, 2);
   if (!hour || *hour > 23) return BadTime(text, "an hour has two digits");
   int64_t result = *hour * kHourMs;
-  if (!Take(rest, ':')) return result + (up ? kHourMs - 1 : 0);
+  if (!Take(rest, ':')) return Rounded(result, kHourMs, up);
   const auto minute = TakeDigits(rest, 2, 2);
   if (!minute || *minute > 59) return BadTime(text, "a minute has two digits");
   result += *minute * kMinuteMs;
-  if (!Take(rest, ':')) return result + (up ? kMinuteMs - 1 : 0);
+  if (!Take(rest, ':')) return Rounded(result, kMinuteMs, up);
   const auto second = TakeDigits(rest, 2, 2);
   if (!second || *second > 59) return BadTime(text, "a second has two digits");
   result += *second * kSecondMs;
-  if (!Take(rest, '.') && !Take(rest, ',')) return result + (up ? kSecondMs - 1 : 0);
-  ARROW_ASSIGN_OR_RAISE(const int64_t milliseconds, TakeFraction(rest, text));
-  return result + milliseconds;
+  if (!Take(rest, '.') && !Take(rest, ',')) return Rounded(result, kSecondMs, up);
+  ARROW_ASSIGN_OR_RAISE(const Moment fraction, TakeFraction(rest, text));
+  return Moment{result + fraction.ms, fraction.nanos};
 }
 
 Result<WrittenTime> ParseWritten(std::string_view text, Rounding rounding) {
@@ -136,14 +138,14 @@ Result<WrittenTime> ParseWritten(std::string_view text, Rounding rounding) {
                                          std::chrono::month(static_cast<unsigned>(month)),
                                          std::chrono::day(static_cast<unsigned>(day))};
   if (!date.ok()) return BadTime(text, "there is no such day");
-  int64_t time_of_day = rounding == Rounding::kUp ? kDayMs - 1 : 0;
+  Moment time_of_day = Rounded(0, kDayMs, rounding == Rounding::kUp);
   if (Take(&rest, 'T') && !rest.empty()) {
     ARROW_ASSIGN_OR_RAISE(time_of_day, TakeTimeOfDay(&rest, text, rounding));
   }
   WrittenTime result;
-  result.local_ms =
-      DaysOf(*year, static_cast<unsigned>(month), static_cast<unsigned>(day)) * kDayMs +
-      time_of_day;
+  result.local = time_of_day;
+  result.local.ms +=
+      DaysOf(*year, static_cast<unsigned>(month), static_cast<unsigned>(day)) * kDayMs;
   if (!rest.empty()) {
     result.offset_ms = ParseOffset(rest);
     if (!result.offset_ms) return BadTime(text, "its end is not understood");
@@ -151,15 +153,17 @@ Result<WrittenTime> ParseWritten(std::string_view text, Rounding rounding) {
   return result;
 }
 
-Result<int64_t> ParseMoment(std::string_view text, Rounding rounding, const TimeZone& zone) {
+Result<Moment> ParseMoment(std::string_view text, Rounding rounding, const TimeZone& zone) {
   int64_t number = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
   const bool is_number = parsed.ec == std::errc() && parsed.ptr == text.data() + text.size();
   // Four digits are a year: strict_date_optional_time comes before epoch_millis.
-  if (is_number && text.size() != 4) return number;
+  if (is_number && text.size() != 4) return Rounded(number, 1, rounding == Rounding::kUp);
   ARROW_ASSIGN_OR_RAISE(const auto written, ParseWritten(text, rounding));
-  if (written.offset_ms) return written.local_ms - *written.offset_ms;
-  return zone.ToUtc(written.local_ms);
+  const int64_t local_ms = written.local.ms;
+  if (written.offset_ms) return Moment{local_ms - *written.offset_ms, written.local.nanos};
+  ARROW_ASSIGN_OR_RAISE(const int64_t utc_ms, zone.ToUtc(local_ms));
+  return Moment{utc_ms, written.local.nanos};
 }
 
 // The local time at which the unit that holds `local_ms` begins.
@@ -248,6 +252,16 @@ Result<int64_t> ApplyStep(int64_t time_ms, std::string_view* rest, std::string_v
   return next - 1;
 }
 
+// The next nanosecond.
+Moment After(const Moment& time) {
+  return time.nanos + 1 < kNanosOfMs ? Moment{time.ms, time.nanos + 1} : Moment{time.ms + 1, 0};
+}
+
+void SetEnd(const Moment& end, TimeRange* range) {
+  range->end_ms = end.ms;
+  range->end_nanos = end.nanos;
+}
+
 Result<arrow::Datum> ZoneCall(const Result<arrow::Datum>& result, const std::string& name) {
   if (result.ok()) return result;
   return UserError(
@@ -301,40 +315,69 @@ Result<int64_t> TimeZone::ToUtc(int64_t local_ms) const {
   return ValueOf(utc);
 }
 
-Result<int64_t> ParseTime(std::string_view text, Rounding rounding, const TimeZone& zone,
-                          int64_t now_ms) {
+Result<Moment> ParseTime(std::string_view text, Rounding rounding, const TimeZone& zone,
+                         int64_t now_ms) {
   std::string_view rest = text;
-  int64_t time_ms = now_ms;
+  Moment time{now_ms};
   if (text.starts_with("now")) {
     rest.remove_prefix(3);
   } else {
     const auto bars = text.find("||");
     if (bars == std::string_view::npos) return ParseMoment(text, rounding, zone);
-    ARROW_ASSIGN_OR_RAISE(time_ms, ParseMoment(text.substr(0, bars), Rounding::kDown, zone));
+    ARROW_ASSIGN_OR_RAISE(time, ParseMoment(text.substr(0, bars), Rounding::kDown, zone));
     rest = text.substr(bars + 2);
   }
   while (!rest.empty()) {
-    ARROW_ASSIGN_OR_RAISE(time_ms, ApplyStep(time_ms, &rest, text, rounding, zone));
+    const bool to_a_unit = rest.front() == '/';
+    ARROW_ASSIGN_OR_RAISE(time.ms, ApplyStep(time.ms, &rest, text, rounding, zone));
+    if (to_a_unit) time.nanos = 0;
   }
-  return time_ms;
+  return time;
+}
+
+bool IsFinerThanMs(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789";
+  for (size_t at = text.find_first_of(".,"); at < text.size();
+       at = text.find_first_of(".,", at + 1)) {
+    // "..": between the bounds of a span.
+    if (at > 0 && text[at - 1] == '.') continue;
+    const std::string_view digits = text.substr(at + 1);
+    const size_t length = std::min(digits.find_first_not_of(kDigits), digits.size());
+    if (length > 3 && digits.substr(3, length - 3).find_first_not_of('0') != digits.npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
+std::vector<TimeRange> ToWholeMs(const std::vector<TimeRange>& ranges) {
+  std::vector<TimeRange> whole;
+  for (const auto& range : ranges) {
+    const TimeRange one{range.begin_ms + (range.begin_nanos > 0 ? 1 : 0),
+                        range.end_ms + (range.end_nanos > 0 ? 1 : 0)};
+    // An empty one stays: without any, all times would be meant.
+    if (!one.empty() || ranges.size() == 1) whole.push_back(one);
+  }
+  return whole.size() == 1 ? whole : MergeRanges(std::move(whole)).ranges;
 }
 
 Result<TimeRange> ResolveBounds(const TimeBounds& bounds, const TimeZone& zone, int64_t now_ms) {
   if (!bounds.gte.empty() && !bounds.gt.empty()) return UserError("give gte or gt, not both");
   if (!bounds.lte.empty() && !bounds.lt.empty()) return UserError("give lte or lt, not both");
-  TimeRange range;
+  Moment begin{TimeRange::kOpenBegin}, end{TimeRange::kOpenEnd};
   if (!bounds.gte.empty()) {
-    ARROW_ASSIGN_OR_RAISE(range.begin_ms, ParseTime(bounds.gte, Rounding::kDown, zone, now_ms));
+    ARROW_ASSIGN_OR_RAISE(begin, ParseTime(bounds.gte, Rounding::kDown, zone, now_ms));
   } else if (!bounds.gt.empty()) {
-    ARROW_ASSIGN_OR_RAISE(range.begin_ms, ParseTime(bounds.gt, Rounding::kUp, zone, now_ms));
-    ++range.begin_ms;
+    ARROW_ASSIGN_OR_RAISE(const auto last, ParseTime(bounds.gt, Rounding::kUp, zone, now_ms));
+    begin = After(last);
   }
   if (!bounds.lte.empty()) {
-    ARROW_ASSIGN_OR_RAISE(range.end_ms, ParseTime(bounds.lte, Rounding::kUp, zone, now_ms));
-    ++range.end_ms;
+    ARROW_ASSIGN_OR_RAISE(const auto last, ParseTime(bounds.lte, Rounding::kUp, zone, now_ms));
+    end = After(last);
   } else if (!bounds.lt.empty()) {
-    ARROW_ASSIGN_OR_RAISE(range.end_ms, ParseTime(bounds.lt, Rounding::kDown, zone, now_ms));
+    ARROW_ASSIGN_OR_RAISE(end, ParseTime(bounds.lt, Rounding::kDown, zone, now_ms));
   }
+  const TimeRange range{begin.ms, end.ms, begin.nanos, end.nanos};
   if (range.empty()) {
     return UserError("the time range is empty: " + FormatRange(range));
   }
@@ -355,18 +398,18 @@ Result<TimeRange> ResolveSpan(std::string_view text, const TimeZone& zone, int64
 
 MergedRanges MergeRanges(std::vector<TimeRange> ranges) {
   std::sort(ranges.begin(), ranges.end(), [](const TimeRange& a, const TimeRange& b) {
-    return std::pair(a.begin_ms, a.end_ms) < std::pair(b.begin_ms, b.end_ms);
+    return std::pair(a.begin(), a.end()) < std::pair(b.begin(), b.end());
   });
   MergedRanges merged;
   for (const auto& range : ranges) {
     if (range.empty()) continue;
-    if (merged.ranges.empty() || range.begin_ms > merged.ranges.back().end_ms) {
+    if (merged.ranges.empty() || range.begin() > merged.ranges.back().end()) {
       merged.ranges.push_back(range);
       continue;
     }
     TimeRange& last = merged.ranges.back();
-    merged.overlaps += range.begin_ms < last.end_ms ? 1 : 0;
-    last.end_ms = std::max(last.end_ms, range.end_ms);
+    merged.overlaps += range.begin() < last.end() ? 1 : 0;
+    SetEnd(std::max(last.end(), range.end()), &last);
   }
   return merged;
 }
@@ -374,8 +417,9 @@ MergedRanges MergeRanges(std::vector<TimeRange> ranges) {
 std::vector<TimeRange> Intersect(const std::vector<TimeRange>& ranges, const TimeRange& limits) {
   std::vector<TimeRange> parts;
   for (const auto& range : ranges) {
-    const TimeRange part{std::max(range.begin_ms, limits.begin_ms),
-                         std::min(range.end_ms, limits.end_ms)};
+    const Moment begin = std::max(range.begin(), limits.begin());
+    const Moment end = std::min(range.end(), limits.end());
+    const TimeRange part{begin.ms, end.ms, begin.nanos, end.nanos};
     if (!part.empty()) parts.push_back(part);
   }
   return parts;
@@ -383,26 +427,27 @@ std::vector<TimeRange> Intersect(const std::vector<TimeRange>& ranges, const Tim
 
 bool AnyContains(const std::vector<TimeRange>& ranges, const TimeRange& inner) {
   return std::any_of(ranges.begin(), ranges.end(), [&](const TimeRange& range) {
-    return range.begin_ms <= inner.begin_ms && inner.end_ms <= range.end_ms;
+    return range.begin() <= inner.begin() && inner.end() <= range.end();
   });
 }
 
-std::string FormatTime(int64_t time_ms) {
-  if (time_ms == TimeRange::kOpenBegin || time_ms == TimeRange::kOpenEnd) return {};
-  const auto date = DateOf(time_ms);
-  const int64_t rest = time_ms - FloorTo(time_ms, kDayMs);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
+std::string FormatTime(const Moment& time) {
+  if (time.ms == TimeRange::kOpenBegin || time.ms == TimeRange::kOpenEnd) return {};
+  const auto date = DateOf(time.ms);
+  const int64_t rest = time.ms - FloorTo(time.ms, kDayMs);
+  const auto nanos = time.nanos > 0 ? fmt::format("{:06}", time.nanos) : std::string();
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}{}Z", static_cast<int>(date.year()),
                      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                     rest / kHourMs, rest / kMinuteMs % 60, rest / kSecondMs % 60,
-                     rest % kSecondMs);
+                     rest / kHourMs, rest / kMinuteMs % 60, rest / kSecondMs % 60, rest % kSecondMs,
+                     nanos);
 }
 
 std::string FormatRange(const TimeRange& range) {
-  const auto shown = [](int64_t bound, const char* open) {
+  const auto shown = [](const Moment& bound, const char* open) {
     const auto text = FormatTime(bound);
     return text.empty() ? std::string(open) : text;
   };
-  return shown(range.begin_ms, "the beginning") + " to " + shown(range.end_ms, "the end");
+  return shown(range.begin(), "the beginning") + " to " + shown(range.end(), "the end");
 }
 
 }  // namespace bulkhaul::opensearch

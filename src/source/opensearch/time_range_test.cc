@@ -34,12 +34,13 @@ TEST(ParseTime, TakesDatesAsTheServersDo) {
   EXPECT_EQ(At("1969-12-31T23:59:59.999"), "1969-12-31T23:59:59.999Z");
 }
 
-TEST(ParseTime, RoundsUpToTheLastMillisecondOfWhatIsMissing) {
-  EXPECT_EQ(At("2024-03-05", Rounding::kUp), "2024-03-05T23:59:59.999Z");
-  EXPECT_EQ(At("2024-03", Rounding::kUp), "2024-03-01T23:59:59.999Z");  // months and days are 01
-  EXPECT_EQ(At("2024-03-05T07", Rounding::kUp), "2024-03-05T07:59:59.999Z");
-  EXPECT_EQ(At("2024-03-05T07:08", Rounding::kUp), "2024-03-05T07:08:59.999Z");
-  EXPECT_EQ(At("2024-03-05T07:08:09", Rounding::kUp), "2024-03-05T07:08:09.999Z");
+TEST(ParseTime, RoundsUpToTheLastNanosecondOfWhatIsMissing) {
+  EXPECT_EQ(At("2024-03-05", Rounding::kUp), "2024-03-05T23:59:59.999999999Z");
+  EXPECT_EQ(At("2024-03", Rounding::kUp),
+            "2024-03-01T23:59:59.999999999Z");  // months and days are 01
+  EXPECT_EQ(At("2024-03-05T07", Rounding::kUp), "2024-03-05T07:59:59.999999999Z");
+  EXPECT_EQ(At("2024-03-05T07:08", Rounding::kUp), "2024-03-05T07:08:59.999999999Z");
+  EXPECT_EQ(At("2024-03-05T07:08:09", Rounding::kUp), "2024-03-05T07:08:09.999999999Z");
   EXPECT_EQ(At("2024-03-05T07:08:09.5", Rounding::kUp), "2024-03-05T07:08:09.500Z");
 }
 
@@ -76,7 +77,7 @@ TEST(ParseTime, RefusesWhatItCannotKeep) {
                            "2024-03-05T07:08:09.1234567891", "2024-03-05T07:08:09+99:00"}) {
     EXPECT_FALSE(ParseTime(text, Rounding::kDown, TimeZone(), kNow).ok()) << text;
   }
-  EXPECT_THAT(At("2024-03-05T07:08:09.1234"), HasSubstr("exact to the millisecond"));
+  EXPECT_EQ(At("2024-03-05T07:08:09.1234"), "2024-03-05T07:08:09.123400000Z");
   EXPECT_EQ(At("2024-03-05T07:08:09.123000"), "2024-03-05T07:08:09.123Z");
 }
 
@@ -94,6 +95,20 @@ TEST(ResolveBounds, BecomeHalfOpenRanges) {
             "2024-03-02T00:00:00.000Z to the end");
   EXPECT_EQ(FormatRange(Bounds({.gte = "", .gt = "", .lte = "1709251200000", .lt = ""})),
             "the beginning to 2024-03-01T00:00:00.001Z");
+}
+
+TEST(ResolveBounds, AreExactToTheNanosecond) {
+  const auto fine = Bounds(
+      {.gte = "", .gt = "2024-02-29T23:59:59.999", .lte = "2024-03-01T23:59:59.1234", .lt = ""});
+  EXPECT_EQ(FormatRange(fine), "2024-02-29T23:59:59.999000001Z to 2024-03-01T23:59:59.123400001Z");
+  EXPECT_FALSE(fine.Contains(1709251199999));
+  EXPECT_TRUE(fine.Contains(1709251200000));
+  EXPECT_EQ(FormatRange(ToWholeMs({fine}).front()),
+            "2024-03-01T00:00:00.000Z to 2024-03-01T23:59:59.124Z");
+  EXPECT_TRUE(IsFinerThanMs("2024-03-01T00:00:00.0001..2024-03-02"));
+  EXPECT_TRUE(IsFinerThanMs("..2024-03-02T00:00:00.0001Z||+1d"));
+  EXPECT_FALSE(IsFinerThanMs("2024-03-01..2024-03-02T00:00:00.001000"));
+  EXPECT_FALSE(IsFinerThanMs("now-1d/d"));
 }
 
 TEST(ResolveBounds, RefuseContradictions) {

@@ -325,6 +325,40 @@ bool PageLayout::needs_seq_no() const {
 
 namespace {
 
+bool BearsReprinting(const ColumnSpec& column) {
+  switch (column.kind) {
+    case ColumnKind::kInt8:
+    case ColumnKind::kInt16:
+    case ColumnKind::kInt32:
+    case ColumnKind::kBool:
+    case ColumnKind::kBinary:
+    case ColumnKind::kGeoPoint:
+    case ColumnKind::kId:
+    case ColumnKind::kIndex:
+    case ColumnKind::kRouting:
+    case ColumnKind::kSeqNo:
+      return true;
+    case ColumnKind::kDouble:
+      return !column.exact_integers;
+    case ColumnKind::kTimestamp:  // a number is not for formats of text
+      return column.format.find("epoch") == std::string::npos;
+    case ColumnKind::kText:
+      return column.source_type == "ip";
+    default:  // 64 bits may stand as 9007199254740993.0, and text as a number
+      return false;
+  }
+}
+
+}  // namespace
+
+bool PageLayout::bears_source_filter() const {
+  return std::all_of(columns.begin(), columns.end(), [](const ColumnSpec& column) {
+    return column.from_fields || BearsReprinting(column);
+  });
+}
+
+namespace {
+
 class LayoutMaker {
  public:
   LayoutMaker(const MergedMapping& mapping, const LayoutOptions& options, PageLayout* layout)

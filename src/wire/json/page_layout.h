@@ -127,6 +127,9 @@ struct PageLayout {
   // and format, "" where the field has none.
   std::vector<std::pair<std::string, std::string>> RequestedFields() const;
   bool needs_seq_no() const;  // the request must say seq_no_primary_term: true
+  // Whether every column keeps its values when the server filters _source: it then prints all
+  // numbers anew, through a double where they have a fraction or an exponent.
+  bool bears_source_filter() const;
   std::shared_ptr<arrow::DataType> TypeOf(const ColumnSpec& column) const;
 
   std::string ToJson() const;

@@ -215,6 +215,28 @@ TEST(MakeLayout, DocValuesOnlyWhereTheyAreWhatDocumentsHave) {
             1u);
 }
 
+TEST(PageLayout, SaysWhereTheServerMayFilterTheDocument) {
+  const auto bears = [](std::string_view field, LayoutOptions options = {}) {
+    return LayoutOf("{\"f\":" + std::string(field) + "}", options)
+        .ValueOrDie()
+        .bears_source_filter();
+  };
+  for (const char* field :
+       {R"({"type":"integer"})", R"({"type":"double"})", R"({"type":"boolean"})",
+        R"({"type":"ip"})", R"({"type":"date","format":"strict_date_optional_time"})"}) {
+    EXPECT_TRUE(bears(field)) << field;
+  }
+  for (const char* field :
+       {R"({"type":"keyword"})", R"({"type":"text"})", R"({"type":"long"})", R"({"type":"date"})",
+        R"({"type":"date","format":"epoch_second"})", R"({"type":"flattened"})",
+        R"({"type":"nested","properties":{"x":{"type":"double"}}})"}) {
+    EXPECT_FALSE(bears(field)) << field;
+  }
+  LayoutOptions options;
+  options.extra = true;
+  EXPECT_FALSE(bears(R"({"type":"double"})", options));
+}
+
 TEST(PageLayout, JsonThereAndBack) {
   LayoutOptions options;
   options.id = options.extra = true;
