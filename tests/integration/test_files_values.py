@@ -162,3 +162,19 @@ def test_a_column_that_folders_give_too_is_refused(bulkhaul, load, refuse, tmp_p
     late.unlink()
     pq.write_table(pa.table({"id": [1], "year": [1999]}), late.parent / "p.parquet")
     assert "p.parquet: the column 'year' is in the file" in refuse(tmp_path / "h")
+
+
+def test_a_separator_line_is_no_row(load, refuse, tmp_path):
+    for end in ("\n", "\r\n"):
+        file = write(tmp_path / "a.csv", end.join(["sep=;", "id;v", "1;a,b", "2;c"]) + end)
+        assert load(file) == [{"id": 1, "v": "a,b"}, {"id": 2, "v": "c"}]
+        assert load(file, "--source-header", "false")[0] == {"column_1": "id", "column_2": "v"}
+    write(file, "sep=;\nid;v\n1;2\nx;2\n")
+    assert "a.csv: line 4, column 'id': 'x' is no int64" in refuse(file, "--sample-rows", "1")
+    write(file, "sep=,b\n1,2\n")  # a header
+    assert load(file) == [{"sep=": 1, "b": 2}]
+
+
+def test_short_rows_behind_a_header_are_no_long_row(load, tmp_path):
+    file = write(tmp_path / "a.csv", "a\n" + "x" * 50 + "\n" + ("y" * 70 + "\n") * 30_000)
+    assert len(load(file, "--row-bytes-max", "1KiB")) == 30_001

@@ -251,5 +251,23 @@ def test_names_of_system_columns_are_refused(bulkhaul, database, tmp_path, name)
     path.write_text(f"id,{name}\n1,2\n")
     message = f"'{name}' cannot be the name of a column"
     assert message in bulkhaul("plan", path, database).out
-    assert message in bulkhaul("copy", path, database, code=None).check(2).err
+    assert message in bulkhaul("copy", path, database, code=1).err
     assert "cannot be" not in bulkhaul("plan", path, database, "--rename", f"{name}=other").out
+
+
+def test_a_file_without_an_ending_goes_into_the_named_table(bulkhaul, database, sql, tmp_path):
+    for kind, text in (("csv", "id\n1\n"), ("json", '{"id":1}\n')):
+        path = tmp_path / "data.dat"
+        path.write_text(text)
+        bulkhaul("copy", path, database, "--source-format", kind, "--table", "public.orders",
+                 "--if-exists", "replace")
+        assert sql("SELECT id FROM public.orders") == [(1,)]
+
+
+def test_nul_bytes_within_nested_values_are_stripped(bulkhaul, database, sql, tmp_path):
+    path = tmp_path / "orders.jsonl"
+    path.write_text('{"s":{"x":"a\\u0000b","y":["\\\\u0000","\\u0000"]}}\n')
+    said = bulkhaul("copy", path, database, "--table", "public.orders", code=1)
+    assert 'column "s": a text in it holds a NUL byte' in said.err and "nul_bytes: strip" in said.err
+    bulkhaul("copy", path, database, "--table", "public.orders", "--nul-bytes", "strip")
+    assert sql("SELECT s FROM public.orders") == [({"x": "ab", "y": ["\\u0000", ""]},)]

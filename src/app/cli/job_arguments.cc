@@ -87,12 +87,19 @@ void SelectTables(const JobArguments& arguments, JobSpec* job) {
   job->exclude.insert(job->exclude.end(), arguments.exclude.begin(), arguments.exclude.end());
 }
 
+// A file whose name does not say what it holds, but an option does.
+bool IsFileOfNamedFormat(const JobSpec& job) {
+  std::error_code error;
+  return job.options.GetString("source_format") != "auto" &&
+         std::filesystem::is_regular_file(job.source_uri, error);
+}
+
 // One file, or one glob of files, into a database: --table can only mean the table there.
 Status NameTarget(const JobArguments& arguments, JobSpec* job) {
   if (arguments.tables.size() != 1 ||
       arguments.tables[0].find_first_of("*?[") != std::string::npos || job->tables.size() != 1 ||
       job->options.Has("target_table") || !IsPostgres(job->destination_uri) ||
-      !IsOneTableOfFiles(job->source_uri)) {
+      !(IsOneTableOfFiles(job->source_uri) || IsFileOfNamedFormat(*job))) {
     return Status::OK();
   }
   job->tables.clear();

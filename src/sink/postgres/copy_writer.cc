@@ -1,5 +1,8 @@
 #include "sink/postgres/copy_writer.h"
 
+#include <string>
+#include <string_view>
+
 #include <arrow/array/builder_binary.h>
 #include <fmt/format.h>
 
@@ -12,6 +15,7 @@
 namespace bulkhaul::postgres {
 namespace {
 
+constexpr std::string_view kNulEscape = "\\u0000";
 constexpr int kOrderBits = 40;  // rows of one unit; the unit's ordinal stands above them
 
 class CopyWriter final : public UnitWriter {
@@ -74,6 +78,21 @@ Status CopyWriter::Begin() {
   return Status::OK();
 }
 
+// JSON text without the escapes of NUL.
+std::string WithoutNul(std::string_view json) {
+  std::string kept;
+  for (size_t at = 0; at < json.size();) {
+    if (json.substr(at).starts_with(kNulEscape)) {
+      at += kNulEscape.size();
+      continue;
+    }
+    const size_t bytes = json[at] == '\\' ? 2 : 1;
+    kept.append(json.substr(at, bytes));
+    at += bytes;
+  }
+  return kept;
+}
+
 // Nested values without a type of their own, as JSON text.
 Result<std::shared_ptr<arrow::RecordBatch>> CopyWriter::WithJson(const arrow::RecordBatch& batch) {
   auto arrays = batch.columns();
@@ -92,7 +111,22 @@ Result<std::shared_ptr<arrow::RecordBatch>> CopyWriter::WithJson(const arrow::Re
       }
       text.Clear();
       json_[i]->Json(row, &text);
-      ARROW_RETURN_NOT_OK(builder.Append(text.view()));
+      const std::string_view value = text.view();
+      if (value.find(kNulEscape) == std::string_view::npos) {
+        ARROW_RETURN_NOT_OK(builder.Append(value));
+        continue;
+      }
+      const std::string kept = WithoutNul(value);
+      if (!load_->options.strip_nul && kept.size() < value.size() &&
+          load_->columns[i].target_type == "jsonb") {
+        return UserError(
+            fmt::format("column \"{}\": a text in it holds a NUL byte, which PostgreSQL's jsonb "
+                        "cannot; set nul_bytes: strip to leave it out",
+                        load_->columns[i].name),
+            "22P05");
+      }
+      ARROW_RETURN_NOT_OK(
+          builder.Append(load_->options.strip_nul ? std::string_view(kept) : value));
     }
     ARROW_ASSIGN_OR_RAISE(arrays[static_cast<size_t>(index)], builder.Finish());
     fields[static_cast<size_t>(index)] =

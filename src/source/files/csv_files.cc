@@ -56,6 +56,7 @@ Result<std::vector<std::string>> NamesOf(const DataFile& file, const CsvLayout& 
                                          int64_t row_bytes_max) {
   ARROW_ASSIGN_OR_RAISE(
       auto chunks, TextChunks::Open({&file, 0, -1, 1}, layout.encoding, kHeadBytes, row_bytes_max));
+  ARROW_RETURN_NOT_OK(TakeSeparatorLine(*chunks).status());
   if (layout.header) return TakeHeader(*chunks, layout);
   std::vector<std::string> fields;
   ARROW_ASSIGN_OR_RAISE(const bool found, TakeRow(*chunks, layout.dialect, &fields));
@@ -76,6 +77,7 @@ class CsvPartReader : public PartReader {
     ARROW_ASSIGN_OR_RAISE(
         chunks_, TextChunks::Open(part, layout.encoding, chunk_bytes, plan_->row_bytes_max));
     if (names.empty()) return Status::OK();  // no line, no rows
+    if (part.begin == 0) ARROW_RETURN_NOT_OK(TakeSeparatorLine(*chunks_).status());
     if (layout.header && part.begin == 0) {
       ARROW_RETURN_NOT_OK(TakeHeader(*chunks_, layout).status());
     }
@@ -137,7 +139,9 @@ class CsvPartReader : public PartReader {
     do {
       if (context_.stop.stop_requested()) return CancelledError();
       if (chunks_->last() && chunks_->text().empty()) return false;
-      ARROW_RETURN_NOT_OK(chunks_->Fill());
+      // Behind the header there may be rows that nobody has looked for yet.
+      if (!fresh_ || chunks_->text().empty()) ARROW_RETURN_NOT_OK(chunks_->Fill());
+      fresh_ = false;
       if (context_.reservation != nullptr &&
           chunks_->buffered_bytes() > context_.reservation->bytes()) {
         context_.reservation->Resize(chunks_->buffered_bytes());
@@ -160,7 +164,8 @@ class CsvPartReader : public PartReader {
   std::unique_ptr<TextChunks> chunks_;
   std::unique_ptr<csv::CsvDecoder> decoder_;
   char row_end_ = '\n';
-  size_t used_ = 0;  // bytes of the rows that are indexed
+  bool fresh_ = true;  // nothing is indexed yet
+  size_t used_ = 0;    // bytes of the rows that are indexed
   int64_t row_ = 0;
   int64_t batch_first_ = 0;  // of the rows that are indexed
 };
@@ -178,6 +183,7 @@ class Sampler {
     }
     ARROW_ASSIGN_OR_RAISE(auto chunks, TextChunks::Open({&file, 0, -1, 1}, layout_.encoding,
                                                         kHeadBytes, row_bytes_max));
+    ARROW_RETURN_NOT_OK(TakeSeparatorLine(*chunks).status());
     ARROW_ASSIGN_OR_RAISE(auto names, layout_.header ? TakeHeader(*chunks, layout_)
                                                      : NamesOf(file, layout_, row_bytes_max));
     if (names.empty()) return Status::OK();

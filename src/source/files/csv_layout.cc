@@ -204,6 +204,18 @@ std::vector<std::string> ColumnNames(std::vector<std::string> header) {
   return header;
 }
 
+Result<char> TakeSeparatorLine(TextChunks& chunks) {
+  constexpr std::string_view kBegin = "sep=";
+  if (chunks.text().empty()) ARROW_RETURN_NOT_OK(chunks.Fill());
+  const std::string_view text = chunks.text();
+  const size_t end = text.substr(0, kBegin.size() + 3).find_first_of("\r\n", kBegin.size());
+  if (!text.starts_with(kBegin) || end != kBegin.size() + 1) return '\0';
+  const char delimiter = text[kBegin.size()];
+  const bool two = text.substr(end).starts_with("\r\n");
+  chunks.Consume(end + (two ? 2 : 1), text[two ? end + 1 : end]);
+  return delimiter;
+}
+
 Status DetectLayout(const DataFile& file, const CsvWishes& wishes, int64_t row_bytes_max,
                     CsvLayout* layout) {
   layout->encoding = wishes.encoding;
@@ -212,12 +224,14 @@ Status DetectLayout(const DataFile& file, const CsvWishes& wishes, int64_t row_b
   }
   ARROW_ASSIGN_OR_RAISE(auto chunks, TextChunks::Open({&file, 0, -1, 1}, layout->encoding,
                                                       kDetectBytes, row_bytes_max));
-  ARROW_RETURN_NOT_OK(chunks->Fill());
+  ARROW_ASSIGN_OR_RAISE(const char declared, TakeSeparatorLine(*chunks));
+  csv::DialectWishes dialect = wishes.dialect;
+  if (declared != '\0' && !dialect.delimiter) dialect.delimiter = declared;
   std::string path = file.path;
   std::transform(path.begin(), path.end(), path.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   layout->dialect =
-      csv::DetectDialect(chunks->text(), wishes.dialect, path.find(".tsv") != std::string::npos);
+      csv::DetectDialect(chunks->text(), dialect, path.find(".tsv") != std::string::npos);
   if (wishes.header != "auto") {
     layout->header = wishes.header == "true";
     return Status::OK();

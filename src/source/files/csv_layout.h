@@ -12,6 +12,8 @@
 
 namespace bulkhaul::files {
 
+class TextChunks;
+
 struct CsvLayout {
   csv::CsvDialect dialect;
   bool header = true;
@@ -47,6 +49,9 @@ struct CsvWishes {
 csv::CsvReading ReadingOf(const Options& options);
 // Names for the columns that have none: column_1, column_2 …
 std::vector<std::string> ColumnNames(std::vector<std::string> header);
+// The delimiter that a first line `sep=;` declares, as Excel writes it, and past that line; NUL
+// where there is none. At the begin of a file.
+Result<char> TakeSeparatorLine(TextChunks& chunks);
 // Encoding, dialect and header, from the begin of the file.
 Status DetectLayout(const DataFile& file, const CsvWishes& wishes, int64_t row_bytes_max,
                     CsvLayout* layout);

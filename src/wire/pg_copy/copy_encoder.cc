@@ -104,10 +104,16 @@ std::string_view CopyEncoder::Header() { return {"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0
 std::string_view CopyEncoder::Trailer() { return {"\xff\xff", 2}; }
 
 Status CopyEncoder::ValueError(const Column& column, int64_t row, std::string_view why) const {
+  std::string what(why);
+  if (why.empty()) what = fmt::format("does not fit into {}", column.spec.plan->type_name);
+  const arrow::DataType& type = *column.slice.array->type;
+  if (why.empty() && type.id() == arrow::Type::TIMESTAMP &&
+      static_cast<const arrow::TimestampType&>(type).unit() == arrow::TimeUnit::NANO) {
+    what += fmt::format("; PostgreSQL's have six digits of a second: cast: {}: string keeps all",
+                        column.spec.name);
+  }
   return UserError(
-      fmt::format("column \"{}\", row {}: the value {}", column.spec.name, rows_ + row + 1,
-                  why.empty() ? fmt::format("does not fit into {}", column.spec.plan->type_name)
-                              : std::string(why)),
+      fmt::format("column \"{}\", row {}: the value {}", column.spec.name, rows_ + row + 1, what),
       "value");
 }
 
