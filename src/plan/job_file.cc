@@ -27,8 +27,8 @@ using Scalar = DocumentNode::Scalar;
 constexpr JobKey kJobKeys[] = {
     {"source",
      "Where to read: postgres://user@host/db, sqlite:///path, path.db, "
-     "opensearch://host:9200/logs-*, generator:…"},
-    {"destination", "Where to write: a folder or URI."},
+     "opensearch://host:9200/logs-*, files (./data/*.parquet), duckdb:, generator:…"},
+    {"destination", "Where to write: a folder, or postgres://user@host/db."},
     {"all",
      "Every table; `tables` then only overrides settings. Also meant when nothing is named."},
     {"schemas", "Schemas whose tables are all taken; globs are allowed."},

@@ -72,7 +72,8 @@ class UnitReader : public arrow::RecordBatchReader {
   // Bytes received from the source so far.
   virtual int64_t bytes_read() const = 0;
   // Where row `row` of the batch that ReadNext() gave last comes from; file "" and line -1 where
-  // that is not known. Only looked up for rows that something is said about.
+  // that is not known; row -1: the file alone. The line is only looked up for rows that something
+  // is said about.
   virtual RowPlace PlaceOf(int64_t row) const { return {}; }
   // Values that options changed, by name ("infinity_clamped").
   virtual std::map<std::string, int64_t> counters() const { return {}; }

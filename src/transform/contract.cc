@@ -75,12 +75,15 @@ struct ContractTransform::UnitState {
   std::map<std::string, int64_t> breaches;
   std::optional<int64_t> youngest;
   std::vector<KeyRuns> keys;
+  // Where the rows of each file begin among the unit's; kept for unique columns.
+  std::vector<std::pair<int64_t, std::string>> files;
 
   std::string ToJson() const {
     json value = {{"rows", rows}, {"checked", checked}, {"rejected", rejected}};
     if (!rejects.empty()) value["rejects"] = rejects;
     if (!breaches.empty()) value["breaches"] = breaches;
     if (youngest) value["youngest"] = *youngest;
+    if (!files.empty()) value["files"] = files;
     for (const auto& runs : keys) {
       value["keys"].push_back({{"path", runs.path}, {"lengths", runs.lengths}});
     }
@@ -100,6 +103,7 @@ struct ContractTransform::UnitState {
     state.rejects = value.value("rejects", "");
     state.breaches = value.value("breaches", std::map<std::string, int64_t>());
     if (value.contains("youngest")) state.youngest = value["youngest"].get<int64_t>();
+    state.files = value.value("files", state.files);
     for (const auto& runs : value.value("keys", json::array())) {
       state.keys.push_back({runs.value("path", ""), runs.value("lengths", std::vector<int64_t>())});
     }
@@ -200,6 +204,12 @@ void ContractTransform::NoteYoungest(const arrow::Array& column) {
 }
 
 Status ContractTransform::NoteKeys(const arrow::RecordBatch& batch) {
+  if (locator_) {
+    auto file = locator_(-1).file;
+    if (!file.empty() && (files_.empty() || files_.back().second != file)) {
+      files_.emplace_back(rows_seen_, std::move(file));
+    }
+  }
   if (keys_.empty()) {
     const int64_t keys_max = resources_.bytes_max / kKeyBytes /
                              std::max<int64_t>(1, static_cast<int64_t>(unique_columns_.size()));
@@ -306,6 +316,7 @@ Result<std::string> ContractTransform::FinishUnit() {
   ARROW_ASSIGN_OR_RAISE(state.rejects, rejected_->Serialize(arrow::default_memory_pool()));
   state.breaches = breaches_;
   state.youngest = youngest_;
+  state.files = files_;
   for (const auto& keys : keys_) {
     ARROW_ASSIGN_OR_RAISE(auto runs, keys->Finish());
     state.keys.push_back(std::move(runs));
@@ -388,9 +399,12 @@ Status ContractTransform::CheckUnique(std::span<const StagedResult> units,
     const auto& field = *in_schema_->field(unique_columns_[column]);
     const auto place = [&](size_t unit, int64_t row) {
       const auto& ranges = units[unit].ranges;
-      const std::string axis = ranges.empty() ? "" : ranges.front().axis;
+      std::string where = ranges.empty() ? "" : ranges.front().axis;
+      for (const auto& [first, file] : states[unit].files) {
+        if (first <= row) where = file;
+      }
       return fmt::format("row {} of unit {}{}", row + 1, units[unit].unit_id,
-                         axis.empty() ? "" : " (" + axis + ")");
+                         where.empty() ? "" : " (" + where + ")");
     };
     const std::string value = ValueOfKey(found->key, field.type());
     return UserError(

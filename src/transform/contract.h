@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "plan/contract.h"
@@ -75,7 +76,8 @@ class ContractTransform : public Transform {
   std::map<std::string, int64_t> breaches_;  // rows by rule
   std::optional<int64_t> youngest_;          // as the column holds it
   std::unique_ptr<RejectedRows> rejected_;
-  std::vector<std::unique_ptr<UniqueKeys>> keys_;  // one a unique column
+  std::vector<std::pair<int64_t, std::string>> files_;  // first row of each in the unit
+  std::vector<std::unique_ptr<UniqueKeys>> keys_;       // one a unique column
 };
 
 }  // namespace bulkhaul

@@ -26,7 +26,7 @@ struct TransformResources {
   AttemptId attempt;                  // names files there: no two attempts share one
 };
 
-// Where row `row` of the batch that is about to be applied comes from.
+// Where row `row` of the batch that is about to be applied comes from; -1: the file alone.
 using RowLocator = std::function<RowPlace(int64_t row)>;
 
 // One instance a unit; not thread-safe.

@@ -278,3 +278,40 @@ def test_a_killed_load_keeps_its_rejected_rows(tmp_path, run, orders):
     assert (table["rows"], table["rows_rejected"]) == (1997, 3)
     rejected = parquet.read_table(table["rejected_to"]).to_pylist()
     assert [row["_line"] for row in rejected] == [10, 700, 1900]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.parametrize("words", [(), ("--where", "status != 'gone'")])
+def test_rejected_rows_keep_their_lines(tmp_path, run, kind, words):
+    path = tmp_path / f"orders.{kind}"
+    rows = [{"id": i, "amount": i % 100 + 0.5, "status": "gone" if i % 3 == 0 else "new"}
+            for i in range(1, 3001)]
+    for bad in (7, 1502, 2999):
+        rows[bad - 1] |= {"amount": -1.0, "status": "paid"}
+    if kind == "csv":
+        first, lines = 2, ["id,amount,status"] + [",".join(map(str, row.values())) for row in rows]
+    else:  # a blank line is no row
+        first, lines = 2, [""] + [json.dumps(row) for row in rows]
+    path.write_text("\n".join(lines) + "\n")
+    contract = tmp_path / "c.yaml"
+    contract.write_text("columns:\n  id: int64\n  amount: {type: double, min: 0}\n  status: string\n")
+    wanted = [(bad + first - 1, bad) for bad in (7, 1502, 2999)]
+    for size in ("8KiB", "1MiB"):
+        report = report_of(tmp_path, run, "copy", path, tmp_path / f"out{size}", "--contract",
+                           contract, "--reject", "quarantine", "--unit-bytes", size, *words)
+        rejected = parquet.read_table(report["tables"][0]["rejected_to"]).to_pylist()
+        assert sorted((row["_line"], row["id"]) for row in rejected) == wanted
+    outcome = run("copy", path, tmp_path / "no", "--contract", contract, *words)
+    assert f"{path}, line {6 + first}: column 'amount' holds -1" in outcome.err
+
+
+def test_a_duplicate_names_its_file(tmp_path, run):
+    (tmp_path / "in").mkdir()
+    for number, name in enumerate("abcd"):
+        (tmp_path / "in" / f"{name}.csv").write_text(f"id\n{number}\n{0 if name == 'c' else 10 + number}\n")
+    contract = tmp_path / "c.yaml"
+    contract.write_text("columns:\n  id: {type: int64, unique: true}\n")
+    outcome = run("copy", tmp_path / "in", tmp_path / "out", "--contract", contract)
+    assert outcome.code == 1
+    assert f"0 in row 1 of unit 0.0 ({tmp_path}/in/a.csv) and row 6 of unit 0.0 ({tmp_path}/in/c.csv)" \
+        in outcome.err

@@ -82,6 +82,17 @@ def test_a_job_file_names_what_is_attached(query, shop, tmp_path):
     assert json.loads(got.out) == {"n": ROWS}
 
 
+def test_json_has_no_bare_nan(query):
+    sql = """SELECT 'nan'::DOUBLE AS a, ['-inf'::DOUBLE, 'inf'::DOUBLE, 1.5] AS b,
+                    'NaN "Infinity\\' AS c, {'NaN': 1} AS d"""
+
+    def refuse(word):
+        raise AssertionError(f"{word} is no JSON")
+
+    assert json.loads(query(sql, "--format", "json").out, parse_constant=refuse) == {
+        "a": "NaN", "b": ["-Infinity", "Infinity", 1.5], "c": 'NaN "Infinity\\', "d": {"NaN": 1}}
+
+
 def test_every_format_holds_the_same_rows(query, shop, tmp_path):
     _, exports = shop
     sql = "SELECT id, total, note FROM exports.public_orders ORDER BY id;"

@@ -187,6 +187,32 @@ Status WriteArrow(arrow::RecordBatchReader* rows, arrow::io::OutputStream* out, 
   }
 }
 
+// DuckDB writes NaN, Infinity and -Infinity as they are; JSON has them only as text.
+void AppendValidJson(std::string_view line, std::string* out) {
+  bool in_text = false;
+  for (size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (in_text) {
+      in_text = c != '"';
+      *out += c;
+      if (c == '\\' && i + 1 < line.size()) *out += line[++i];
+      continue;
+    }
+    std::string_view word;
+    for (const std::string_view one : {"NaN", "Infinity", "-Infinity"}) {
+      if (line.substr(i).starts_with(one)) word = one;
+    }
+    if (word.empty()) {
+      in_text = c == '"';
+      *out += c;
+    } else {
+      out->append("\"").append(word) += '"';
+      i += word.size() - 1;
+    }
+  }
+  *out += '\n';
+}
+
 // An object a line, made by DuckDB.
 Status WriteJson(duckdb::Database* database, const std::string& sql, arrow::io::OutputStream* out,
                  std::stop_token stop) {
@@ -200,7 +226,7 @@ Status WriteJson(duckdb::Database* database, const std::string& sql, arrow::io::
     if (batch == nullptr) return Status::OK();
     const auto& lines = arrow::internal::checked_cast<const arrow::StringArray&>(*batch->column(0));
     std::string text;
-    for (int64_t row = 0; row < lines.length(); ++row) text.append(lines.GetView(row)) += '\n';
+    for (int64_t row = 0; row < lines.length(); ++row) AppendValidJson(lines.GetView(row), &text);
     ARROW_RETURN_NOT_OK(out->Write(text));
   }
 }

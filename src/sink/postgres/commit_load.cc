@@ -14,6 +14,8 @@ namespace {
 
 constexpr char kUniqueViolation[] = "23505";
 constexpr char kCardinalityViolation[] = "21000";
+constexpr char kInvalidTime[] = "22007";
+constexpr char kTimeOutOfRange[] = "22008";
 constexpr char kUndefinedTable[] = "42P01";
 constexpr char kLockNotAvailable[] = "55P03";
 
@@ -48,6 +50,7 @@ class Commit {
   Result<int64_t> InsertOnConflict(const std::string& sql);
   Status Upsert(Committed* done);
   Status AdvanceSequences();
+  Status WithAdvice(const Status& status) const;
   std::string SelectList() const;
   std::string KeyList() const;
   Status DropSide() {
@@ -65,9 +68,7 @@ class Commit {
 std::string Commit::SelectList() const {
   std::vector<std::string> parts;
   for (const auto& column : plan_.columns) {
-    std::string part = QuoteIdentifier(column.name);
-    if (column.side_type != column.target_type) part += "::" + column.target_type;
-    parts.push_back(std::move(part));
+    parts.push_back(column.cast.empty() ? QuoteIdentifier(column.name) : column.cast);
   }
   return fmt::format("{}", fmt::join(parts, ", "));
 }
@@ -110,10 +111,9 @@ Status Commit::LockTarget() {
 Status Commit::CastColumns() {
   std::vector<std::string> parts;
   for (const auto& column : plan_.columns) {
-    if (column.side_type == column.target_type) continue;
-    const std::string name = QuoteIdentifier(column.name);
-    parts.push_back(
-        fmt::format("ALTER COLUMN {0} TYPE {1} USING {0}::{1}", name, column.target_type));
+    if (column.cast.empty()) continue;
+    parts.push_back(fmt::format("ALTER COLUMN {} TYPE {} USING {}", QuoteIdentifier(column.name),
+                                column.target_type, column.cast));
   }
   if (parts.empty()) return Status::OK();
   return Execute(fmt::format("ALTER TABLE {} {}", plan_.side.quoted(), fmt::join(parts, ", ")));
@@ -122,7 +122,7 @@ Status Commit::CastColumns() {
 // What takes the target's place, from rows that only the server can bring into its types.
 Status Commit::CastSide() {
   const TableName made{plan_.side.schema, plan_.side.name + "_c"};
-  ARROW_RETURN_NOT_OK(Execute(plan_.CreateLikeTargetSql(made, /*unlogged=*/false)));
+  ARROW_RETURN_NOT_OK(Execute(plan_.CreateLikeTargetSql(made, plan_.existing->unlogged)));
   ARROW_RETURN_NOT_OK(InsertInto(made).status());
   return Execute(fmt::format("DROP TABLE {}; ALTER TABLE {} RENAME TO {}", plan_.side.quoted(),
                              made.quoted(), QuoteIdentifier(plan_.side.name)));
@@ -278,7 +278,7 @@ Status Commit::Publish(Committed* done) {
   } else if (mode == IfExists::kReplace) {
     if (!plan_.swaps_side()) {
       ARROW_RETURN_NOT_OK(CastSide());
-    } else if (plan_.options.unlogged) {
+    } else if (plan_.options.unlogged && !plan_.existing->unlogged) {
       ARROW_RETURN_NOT_OK(Execute(fmt::format("ALTER TABLE {} SET LOGGED", plan_.side.quoted())));
     }
     ARROW_RETURN_NOT_OK(SwapIn(connection_, plan_, limit_));
@@ -297,6 +297,18 @@ Status Commit::Publish(Committed* done) {
   return Status::OK();
 }
 
+// What to do about text that the server does not read.
+Status Commit::WithAdvice(const Status& status) const {
+  const std::string code = CodeOf(status);
+  const bool of_a_time = code == kInvalidTime || code == kTimeOutOfRange;
+  if (!of_a_time || !plan_.casts()) return status;
+  return MakeError(KindOf(status),
+                   MessageOf(status) +
+                       "; say how days and times are written with date_format or "
+                       "date_formats, or load the column as text",
+                   code);
+}
+
 Result<Committed> Commit::Run(const std::function<Status()>& before_commit) {
   ARROW_RETURN_NOT_OK(Execute("BEGIN"));
   const auto rollback = [&] {
@@ -313,7 +325,7 @@ Result<Committed> Commit::Run(const std::function<Status()>& before_commit) {
   if (status.ok()) status = before_commit();
   if (!status.ok()) {
     rollback();
-    return status;
+    return WithAdvice(status);
   }
   CrashPoint("postgres.before_commit");
   ARROW_RETURN_NOT_OK(Execute("COMMIT"));

@@ -1,6 +1,7 @@
 #include "sink/postgres/load_plan.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include <arrow/util/key_value_metadata.h>
@@ -30,7 +31,12 @@ std::string CommentOf(const arrow::Field& field) {
   return field.metadata()->Get(kCommentKey).ValueOr("");
 }
 
-// Names that PostgreSQL would cut, or that would come twice.
+bool IsSystemColumn(std::string_view name) {
+  static constexpr std::string_view kNames[] = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"};
+  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
+}
+
+// Names that PostgreSQL would cut, that it has itself, or that would come twice.
 Status CheckNames(const arrow::Schema& schema, const TableName& target) {
   constexpr int kColumnsMax = 1600;
   if (schema.num_fields() > kColumnsMax) {
@@ -47,6 +53,13 @@ Status CheckNames(const arrow::Schema& schema, const TableName& target) {
                                    "bytes; give it another one with rename",
                                    name, kNameBytesMax),
                        "42622");
+    }
+    if (IsSystemColumn(name)) {
+      return UserError(fmt::format("'{}' cannot be the name of a column: every table of PostgreSQL "
+                                   "has a system column of that name; give it another one with "
+                                   "rename",
+                                   name),
+                       "42701");
     }
     if (!seen.insert(name).second) {
       return UserError(fmt::format("two columns are called '{}'; rename one of them", name),
@@ -70,6 +83,7 @@ Result<LoadColumn> NewColumn(TypeChooser& chooser, const arrow::Field& field, in
   column.not_null = !field.nullable();
   column.comment = CommentOf(field);
   if (chosen.text_cast) {
+    column.cast = CastTextSql(column.name, chosen.spec);
     plan->notes.push_back(fmt::format("column \"{}\" comes as text; the server casts it to {}",
                                       column.name, column.target_type));
   }
@@ -215,6 +229,9 @@ Result<std::string> FitColumn(const arrow::Field& field, int index, Evolution& e
     if (!IsTextOrTexts(given) || plan->direct()) return MessageOf(encoding.status());
     column.side = TextSpec(field.name(), given);
     column.side_type = column.side.source_type;
+    column.cast = CastTextSql(column.name, target->spec);
+    plan->notes.push_back(fmt::format("column \"{}\" comes as text; the server casts it to {}",
+                                      column.name, column.target_type));
   }
   plan->overriding = plan->overriding || target->identity == 'a';
   plan->columns.push_back(std::move(column));
@@ -382,9 +399,8 @@ Result<SinkPlace> PlaceOfLoad(Connection& connection, const DatasetPlan& dataset
 }
 
 bool LoadPlan::casts() const {
-  return std::any_of(columns.begin(), columns.end(), [](const LoadColumn& column) {
-    return column.side_type != column.target_type;
-  });
+  return std::any_of(columns.begin(), columns.end(),
+                     [](const LoadColumn& column) { return !column.cast.empty(); });
 }
 
 std::string LoadPlan::AlterSql(const TableName& table) const {
@@ -395,8 +411,7 @@ std::string LoadPlan::AlterSql(const TableName& table) const {
 std::string LoadPlan::CreateLikeTargetSql(const TableName& table, bool unlogged) const {
   return fmt::format(
       "CREATE {}TABLE IF NOT EXISTS {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS"
-      " INCLUDING GENERATED INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMMENTS"
-      " INCLUDING STATISTICS); {}",
+      " INCLUDING GENERATED INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMMENTS); {}",
       unlogged ? "UNLOGGED " : "", table.quoted(), target.quoted(), AlterSql(table));
 }
 
@@ -485,6 +500,10 @@ Result<LoadPlan> PlanLoad(Connection& connection, const DatasetPlan& dataset,
   if (plan.existing) {
     ARROW_RETURN_NOT_OK(CheckTarget(*plan.existing, &plan));
     ARROW_RETURN_NOT_OK(PlanExisting(connection, dataset, limit, &plan));
+    // What takes its place is unlogged too, from the first row on.
+    if (plan.options.if_exists == IfExists::kReplace && plan.existing->unlogged) {
+      plan.options.unlogged = true;
+    }
   } else {
     ARROW_RETURN_NOT_OK(PlanNewTable(connection, dataset, limit, &plan));
   }

@@ -34,11 +34,12 @@ struct LoadOptions {
 
 struct LoadColumn {
   std::string name;
-  int source = 0;           // index in the batch
-  bool as_json = false;     // a nested value without a type of its own: as JSON text
-  std::string side_type;    // in the table that rows are copied into
-  std::string target_type;  // the server casts where it differs
-  bool not_null = false;    // of a table that is made
+  int source = 0;         // index in the batch
+  bool as_json = false;   // a nested value without a type of its own: as JSON text
+  std::string side_type;  // in the table that rows are copied into
+  std::string target_type;
+  std::string cast;       // SQL of the server's cast where the types differ
+  bool not_null = false;  // of a table that is made
   std::string comment;
   pg::ColumnSpec side;  // what is encoded for
 };

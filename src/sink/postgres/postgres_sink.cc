@@ -104,7 +104,8 @@ Result<std::unique_ptr<Connection>> PostgresSink::Acquire(std::stop_token stop) 
                                     .address = {}};
   ARROW_ASSIGN_OR_RAISE(auto connection, Connection::Open(settings, stop));
   std::string sql = fmt::format(
-      "SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET lock_timeout = {}; "
+      "SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; SET IntervalStyle = 'postgres'; SET "
+      "lock_timeout = {}; "
       "SET statement_timeout = {}; SET idle_in_transaction_session_timeout = 0",
       options_.GetDurationMs("lock_timeout"), options_.GetDurationMs("statement_timeout"));
   if (connection->server_version() >= 140000) {

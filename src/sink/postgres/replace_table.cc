@@ -17,7 +17,7 @@ Result<std::vector<std::string>> Column(Connection& connection, const std::strin
 }
 
 // Statements that give the new table, once it has the old one's name, what the old one has. {0}:
-// its oid, {1}: its quoted name, {2}: the name as a literal.
+// its oid, {2}: its quoted name as a literal, {3}: the new one's oid.
 constexpr const char* kAfterDrop[] = {
     // Keys and exclusions; checks came with the columns.
     "SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s', {2}, conname, pg_get_constraintdef(oid))"
@@ -41,6 +41,12 @@ constexpr const char* kAfterDrop[] = {
     " WHERE tgrelid = {0} AND NOT tgisinternal AND tgenabled <> 'O'",
     "SELECT format('COMMENT ON TABLE %s IS %L', {2}, obj_description({0}, 'pg_class'))"
     " WHERE obj_description({0}, 'pg_class') IS NOT NULL",
+    "SELECT pg_get_statisticsobjdef(oid) FROM pg_statistic_ext WHERE stxrelid = {0}",
+    "SELECT format('ALTER STATISTICS %s.%I SET STATISTICS %s', stxnamespace::regnamespace,"
+    " stxname, stxstattarget) FROM pg_statistic_ext WHERE stxrelid = {0} AND stxstattarget >= 0",
+    "SELECT format('COMMENT ON STATISTICS %s.%I IS %L', stxnamespace::regnamespace, stxname,"
+    " obj_description(oid, 'pg_statistic_ext')) FROM pg_statistic_ext WHERE stxrelid = {0}"
+    " AND obj_description(oid, 'pg_statistic_ext') IS NOT NULL",
     "SELECT format('ALTER TABLE %s SET (%s)', {2}, array_to_string(reloptions, ', '))"
     " FROM pg_class WHERE oid = {0} AND reloptions IS NOT NULL",
     "SELECT format('ALTER TABLE %s REPLICA IDENTITY %s', {2}, CASE relreplident WHEN 'f' THEN"
@@ -49,12 +55,16 @@ constexpr const char* kAfterDrop[] = {
     " FROM pg_attribute WHERE attrelid = {0} AND attnum > 0 AND NOT attisdropped"
     " AND attstattarget >= 0",
     // Grants last, the owner behind them: who is no owner any more may not grant.
-    "SELECT format('REVOKE ALL ON TABLE %s FROM %s', {2}, pg_get_userbyid(relowner)::regrole)"
-    " FROM pg_class WHERE oid = {0} AND relacl IS NOT NULL",
+    // The new table also has what ALTER DEFAULT PRIVILEGES gave it.
+    "SELECT DISTINCT format('REVOKE ALL ON TABLE %s FROM %s', {2},"
+    " CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END)"
+    " FROM pg_class c, aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a"
+    " WHERE c.oid = {3}",
     "SELECT format('GRANT %s ON TABLE %s TO %s%s', a.privilege_type, {2},"
     " CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END,"
     " CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)"
-    " FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = {0}",
+    " FROM pg_class c, aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a"
+    " WHERE c.oid = {0}",
     "SELECT format('GRANT %s (%I) ON TABLE %s TO %s%s', a.privilege_type, t.attname, {2},"
     " CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END,"
     " CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)"
@@ -78,14 +88,16 @@ constexpr const char* kBeforeDrop[] = {
 
 Result<std::vector<std::string>> Statements(Connection& connection,
                                             std::span<const char* const> questions,
-                                            const TargetTable& table, const WaitLimit& limit) {
+                                            const LoadPlan& plan, const WaitLimit& limit) {
+  const TargetTable& table = *plan.existing;
   std::vector<std::string> all;
   for (const char* question : questions) {
     std::string sql = question;
     const std::string name = QuoteLiteral(table.name.quoted());
     for (const auto& [mark, text] :
          {std::pair<std::string, std::string>{"{0}", std::to_string(table.oid) + "::oid"},
-          {"{2}", name}}) {
+          {"{2}", name},
+          {"{3}", QuoteLiteral(plan.side.quoted()) + "::regclass"}}) {
       for (size_t at = 0; (at = sql.find(mark, at)) != std::string::npos; at += text.size()) {
         sql.replace(at, mark.size(), text);
       }
@@ -131,6 +143,17 @@ Result<std::vector<IdentitySequence>> IdentitySequences(Connection& connection,
   return sequences;
 }
 
+// The new sequence goes on behind the rows that it numbered, and behind the old one.
+Status AdvanceTo(Connection& connection, const std::string& made, const IdentitySequence& old,
+                 const WaitLimit& limit) {
+  return connection.Execute(
+      fmt::format("SELECT setval({0}, {1}, {2} OR (n.is_called AND n.last_value = {1}))"
+                  " FROM {3} AS n, pg_sequence s WHERE s.seqrelid = {0}::regclass"
+                  " AND (n.last_value = {1} OR (n.last_value < {1}) = (s.seqincrement > 0))",
+                  QuoteLiteral(made), old.last, old.called, made),
+      limit, "identity columns");
+}
+
 }  // namespace
 
 Status CheckReplaceable(Connection& connection, const TargetTable& table, const WaitLimit& limit) {
@@ -164,7 +187,13 @@ Status CheckReplaceable(Connection& connection, const TargetTable& table, const 
               " r.ev_class WHERE d.refobjid = {0} AND d.classid = 'pg_rewrite'::regclass AND"
               " v.relkind = 'm'"
               " UNION ALL SELECT DISTINCT 'the function ' || d.objid::regprocedure FROM pg_depend"
-              " d WHERE d.refobjid = {0} AND d.classid = 'pg_proc'::regclass",
+              " d WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = {0}"
+              " AND d.classid = 'pg_proc'::regclass"
+              // Its row type and the array of it, which the table's name in SQL also means.
+              " UNION ALL SELECT DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid)"
+              " FROM pg_type t JOIN pg_depend d ON d.refobjid IN (t.oid, t.typarray)"
+              " WHERE t.typrelid = {0} AND d.refclassid = 'pg_type'::regclass AND d.deptype <> 'i'"
+              " AND d.classid <> 'pg_rewrite'::regclass",
               fmt::format("{}::oid", table.oid)),
           limit, "what hangs off " + name));
   if (reasons.empty()) return Status::OK();
@@ -177,8 +206,8 @@ Status SwapIn(Connection& connection, const LoadPlan& plan, const WaitLimit& lim
   const TargetTable& table = *plan.existing;
   const std::string what = "replace " + table.name.ToString();
   ARROW_RETURN_NOT_OK(CheckReplaceable(connection, table, limit));
-  ARROW_ASSIGN_OR_RAISE(const auto before, Statements(connection, kBeforeDrop, table, limit));
-  ARROW_ASSIGN_OR_RAISE(const auto after, Statements(connection, kAfterDrop, table, limit));
+  ARROW_ASSIGN_OR_RAISE(const auto before, Statements(connection, kBeforeDrop, plan, limit));
+  ARROW_ASSIGN_OR_RAISE(const auto after, Statements(connection, kAfterDrop, plan, limit));
   ARROW_ASSIGN_OR_RAISE(const auto sequences, IdentitySequences(connection, table, limit));
   const std::string old_name = plan.side.name + "_old";
   ARROW_RETURN_NOT_OK(connection.Execute(
@@ -189,14 +218,12 @@ Status SwapIn(Connection& connection, const LoadPlan& plan, const WaitLimit& lim
   ARROW_RETURN_NOT_OK(
       connection.Execute("DROP TABLE " + QuoteQualified(table.name.schema, old_name), limit, what));
   for (const auto& sequence : sequences) {
-    const std::string column = QuoteLiteral(sequence.column);
-    const std::string name = QuoteLiteral(table.name.quoted());
-    ARROW_ASSIGN_OR_RAISE(
-        const auto made,
-        connection.QueryOne(fmt::format("SELECT pg_get_serial_sequence({0}, {1}), setval("
-                                        "pg_get_serial_sequence({0}, {1}), {2}, {3})",
-                                        name, column, sequence.last, sequence.called),
-                            limit, what));
+    ARROW_ASSIGN_OR_RAISE(const auto made,
+                          connection.QueryOne(fmt::format("SELECT pg_get_serial_sequence({}, {})",
+                                                          QuoteLiteral(table.name.quoted()),
+                                                          QuoteLiteral(sequence.column)),
+                                              limit, what));
+    ARROW_RETURN_NOT_OK(AdvanceTo(connection, std::string(made.text(0, 0)), sequence, limit));
     ARROW_RETURN_NOT_OK(
         connection.Execute(fmt::format("ALTER SEQUENCE {} RENAME TO {}", made.text(0, 0),
                                        QuoteIdentifier(sequence.name)),

@@ -153,7 +153,7 @@ Result<std::unique_ptr<TargetTable>> FindTarget(Connection& connection, const Ta
               " pg_catalog.has_table_privilege(c.oid, 'INSERT')"
               "  OR pg_catalog.has_any_column_privilege(c.oid, 'INSERT'),"
               " pg_catalog.has_table_privilege(c.oid, 'TRUNCATE'),"
-              " pg_catalog.pg_has_role(c.relowner, 'USAGE')"
+              " pg_catalog.pg_has_role(c.relowner, 'USAGE'), c.relpersistence = 'u'"
               " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
               "c.relnamespace"
               " WHERE n.nspname = {} AND c.relname = {}",
@@ -177,6 +177,7 @@ Result<std::unique_ptr<TargetTable>> FindTarget(Connection& connection, const Ta
   target->may_insert = rows.boolean(0, 6);
   target->may_truncate = rows.boolean(0, 7);
   target->is_owner = rows.boolean(0, 8);
+  target->unlogged = rows.boolean(0, 9);
   const std::string oid = std::to_string(target->oid);
   ARROW_ASSIGN_OR_RAISE(target->columns, ReadColumns(connection, oid, limit));
   ARROW_ASSIGN_OR_RAISE(

@@ -39,6 +39,7 @@ struct TargetTable {
   TableName name;
   uint32_t oid = 0;
   char kind = 'r';  // pg_class.relkind
+  bool unlogged = false;
   std::vector<TargetColumn> columns;
   std::vector<std::string> primary_key;
   std::vector<std::vector<std::string>> unique_keys;  // usable by ON CONFLICT, primary key included

@@ -93,6 +93,7 @@ class CsvPartReader : public PartReader {
       if (const auto own = layout.columns.find(field->name()); own != layout.columns.end()) {
         column.type.date_format = own->second.date_format;
         column.type.nulls = own->second.nulls;
+        column.type.given = own->second.given;
       }
       columns.push_back(std::move(column));
     }
@@ -145,6 +146,11 @@ class CsvPartReader : public PartReader {
       if (!indexed.ok()) return WithContext(indexed.status(), file_.path);
       used_ = *indexed;
     } while (used_ == 0);
+    // A row that is longer than the piece that came with it needs a long text.
+    if (static_cast<int64_t>(used_) > plan_->row_bytes_max) {
+      const int64_t row = decoder_->FirstRowLongerThan(plan_->row_bytes_max);
+      if (row >= 0) return chunks_->TooLong(decoder_->LineOf(row));
+    }
     return true;
   }
 

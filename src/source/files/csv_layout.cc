@@ -45,8 +45,8 @@ Status ParsePrecision(const std::string& text, CsvWishes* wishes) {
 std::string CsvLayout::ToJson() const {
   Json own = Json::object();
   for (const auto& [name, type] : columns) {
-    if (type.date_format.empty() && type.nulls.empty()) continue;
-    own[name] = {{"date_format", type.date_format}, {"nulls", type.nulls}};
+    if (type.date_format.empty() && type.nulls.empty() && !type.given) continue;
+    own[name] = {{"date_format", type.date_format}, {"nulls", type.nulls}, {"given", type.given}};
   }
   return Json{{"delimiter", int{dialect.delimiter}},
               {"quote", int{dialect.quote}},
@@ -73,6 +73,7 @@ Result<CsvLayout> CsvLayout::FromJson(std::string_view text) {
       csv::CsvType type;
       type.date_format = own.at("date_format").get<std::string>();
       type.nulls = own.at("nulls").get<std::vector<std::string>>();
+      type.given = own.value("given", false);
       layout.columns[name] = std::move(type);
     }
     return layout;
@@ -131,29 +132,41 @@ csv::InferenceWishes CsvWishes::InferenceOf(const std::string& column) const {
 Result<csv::CsvType> CsvWishes::TypeOf(const std::string& column,
                                        const csv::ColumnInference& inference) const {
   csv::CsvType type;
+  const auto own = date_formats.find(column);
   // `cast` speaks of columns by the names that they get.
   const auto renamed = new_names.find(column);
   const auto wished =
       types.find(renamed != new_names.end() ? renamed->second : NameInStyle(column, column_naming));
   if (wished != types.end()) {
     type.type = wished->second;
+    type.given = true;
     // A pattern that was given, or the one that the sample shows.
     const auto id = type.type->id();
     if (id == arrow::Type::DATE32 || id == arrow::Type::TIMESTAMP) {
-      ARROW_ASSIGN_OR_RAISE(const auto seen, inference.Decide(column));
-      type.date_format = seen.date_format;
-      type.nulls = seen.nulls;
+      if (own != date_formats.end()) {
+        type.date_format = own->second;
+        type.nulls = inference.nulls();
+      } else if (inference.FitsWishedPattern()) {
+        type.date_format = date_format;
+        type.nulls = inference.nulls();
+      } else {
+        ARROW_ASSIGN_OR_RAISE(const auto seen, inference.Decide(column));
+        type.date_format = seen.date_format;
+        type.nulls = seen.nulls;
+      }
     } else if (id != arrow::Type::STRING) {
       auto seen = inference.Decide(column);
       if (seen.ok()) type.nulls = seen->nulls;
     }
+  } else if (own != date_formats.end()) {
+    // What does not match is an error when it is read.
+    type.type = csv::IsDatePattern(own->second) ? arrow::date32()
+                                                : arrow::timestamp(arrow::TimeUnit::MICRO);
+    type.date_format = own->second;
+    type.nulls = inference.nulls();
+    type.given = true;
   } else {
     ARROW_ASSIGN_OR_RAISE(type, inference.Decide(column));
-    const bool dates =
-        type.type->id() == arrow::Type::DATE32 || type.type->id() == arrow::Type::TIMESTAMP;
-    if (date_formats.contains(column) && !dates && type.type->id() != arrow::Type::STRING) {
-      return UserError(fmt::format("date_formats: column '{}' holds no dates", column));
-    }
   }
   type.nulls.insert(type.nulls.end(), nulls.begin(), nulls.end());
   return type;
@@ -180,6 +193,7 @@ csv::CsvReading ReadingOf(const Options& options) {
   if (text == "replace") reading.invalid_utf8 = csv::OnInvalidUtf8::kReplace;
   if (text == "null") reading.invalid_utf8 = csv::OnInvalidUtf8::kNull;
   reading.trim = options.GetBool("trim");
+  reading.whole_sample = options.GetInt("sample_rows") == 0;
   return reading;
 }
 

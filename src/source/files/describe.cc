@@ -262,6 +262,9 @@ Result<std::shared_ptr<arrow::Schema>> CommonSchema(
   arrow::FieldVector fields;
   std::vector<size_t> seen;
   for (const auto& [file, schema] : schemas) {
+    for (const auto& [key, value] : file->partitions) {
+      if (schema->GetFieldIndex(key) >= 0) return ColumnOfFolder(file->path, key);
+    }
     for (const auto& field : schema->fields()) {
       const auto found = std::find_if(fields.begin(), fields.end(), [&](const auto& one) {
         return one->name() == field->name();
@@ -310,12 +313,17 @@ Result<Dataset> DescribeDataset(const DatasetId& id, const std::string& pattern,
   state.layout = std::move(description.layout);
   arrow::FieldVector fields = description.schema->fields();
   ARROW_ASSIGN_OR_RAISE(const auto folders, PartitionFields(list.files));
-  // As other readers have it, a folder's value takes the place of a column of that name.
   for (const auto& folder : folders) {
-    std::erase_if(fields, [&](const auto& field) { return field->name() == folder->name(); });
+    if (description.schema->GetFieldIndex(folder->name()) >= 0) {
+      return ColumnOfFolder(pattern, folder->name());
+    }
   }
   state.file_columns = static_cast<int>(fields.size());
   fields.insert(fields.end(), folders.begin(), folders.end());
+  if (fields.empty()) {
+    return UserError(pattern + ": no row that was looked at has a column: there is nothing to copy",
+                     "no_columns");
+  }
   state.full_schema = arrow::schema(std::move(fields));
   Dataset dataset;
   dataset.id = id;

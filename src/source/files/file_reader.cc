@@ -40,9 +40,21 @@ Status CheckNames(const DataFile& file, const arrow::Schema& schema) {
   return Status::OK();
 }
 
+Status ColumnOfFolder(const std::string& path, const std::string& column) {
+  return UserError(
+      fmt::format("{}: the column '{}' is in the file, and folders named {}=… give it too; set "
+                  "hive_partitions: false to take the file's",
+                  path, column, column),
+      "column_of_folder");
+}
+
 Status CheckColumns(const ReadPlan& plan, const DataFile& file, const arrow::Schema& found) {
   ARROW_RETURN_NOT_OK(CheckNames(file, found));
   const arrow::Schema& full = *plan.state.full_schema;
+  for (int i = plan.state.file_columns; i < full.num_fields(); ++i) {
+    if (found.GetFieldIndex(full.field(i)->name()) < 0) continue;
+    return ColumnOfFolder(file.path, full.field(i)->name());
+  }
   for (int i = 0; i < plan.state.file_columns; ++i) {
     const auto& name = full.field(i)->name();
     if (plan.missing_as_null || found.GetFieldIndex(name) >= 0) continue;

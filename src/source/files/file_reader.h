@@ -69,7 +69,10 @@ std::shared_ptr<arrow::DataType> PlainType(const std::shared_ptr<arrow::DataType
 Result<std::shared_ptr<arrow::RecordBatch>> Conform(const ReadPlan& plan, const DataFile& file,
                                                     const arrow::RecordBatch& batch,
                                                     arrow::MemoryPool* pool);
-// kUser when the file lacks columns of the plan that it must have, or has a name twice.
+// kUser: a file has a column that its folders' names give.
+Status ColumnOfFolder(const std::string& path, const std::string& column);
+// kUser when the file lacks columns of the plan that it must have, or has a name twice, or
+// a column that its folders' names give.
 Status CheckColumns(const ReadPlan& plan, const DataFile& file, const arrow::Schema& found);
 Status CheckNames(const DataFile& file, const arrow::Schema& schema);
 // A failure of Arrow's readers as one of this file: what is broken stays broken.

@@ -17,16 +17,18 @@
 #include "source/files/describe.h"
 #include "source/files/json_times.h"
 #include "source/files/json_utf8.h"
+#include "source/files/json_values.h"
 #include "source/files/text_chunks.h"
 #include "source/files/text_stream.h"
+#include "wire/csv/csv_value.h"
 #include "wire/json/json_tokens.h"
 
 namespace bulkhaul::files {
 namespace {
 
 constexpr int64_t kCountBytes = 1 << 20;
-// A double is written with at most so many digits.
-constexpr int kDoubleDigitsMax = 17;
+// Numbers of so many characters are exact as doubles.
+constexpr size_t kExactCharactersMax = 15;
 
 // Types that later rows may fill: what was NULL throughout is text.
 std::shared_ptr<arrow::DataType> Settled(const std::shared_ptr<arrow::DataType>& type) {
@@ -59,47 +61,28 @@ void AddDoubles(const arrow::Field& field, std::set<std::string, std::less<>>* n
   }
 }
 
-int SignificantDigits(std::string_view number) {
-  int digits = 0, zeros = 0;
-  for (const char c : number) {
-    if (c == 'e' || c == 'E') break;
-    if (c < '0' || c > '9') continue;
-    if (c == '0') {
-      if (digits > 0) ++zeros;
-      continue;
-    }
-    digits += zeros + 1;
-    zeros = 0;
-  }
-  return digits;
-}
-
 // Digits that a double would lose: Arrow's reader rounds them without a word.
 class DigitCheck {
  public:
   explicit DigitCheck(const arrow::Schema& schema) {
     for (const auto& field : schema.fields()) AddDoubles(*field, &doubles_);
   }
-  Status Check(std::string_view text) {
-    if (doubles_.empty()) return Status::OK();
-    if (!index_.Build(text).ok()) return Status::OK();  // the parser says what is wrong
+  // False: every number fits. True: one may not, or is that of another field of the same name.
+  bool Suspects(std::string_view text) {
+    if (doubles_.empty()) return false;
+    if (!index_.Build(text).ok()) return false;  // the parser says what is wrong
     const uint32_t* at = index_.positions();
     for (uint32_t i = 2; i < index_.count(); ++i) {
       const char c = text[at[i]];
       if ((c < '0' || c > '9') && c != '-') continue;
-      const size_t end = i + 1 < index_.count() ? at[i + 1] : text.size();
-      if (end - at[i] <= kDoubleDigitsMax) continue;
-      const auto number = text.substr(at[i], end - at[i]);
-      if (SignificantDigits(number) <= kDoubleDigitsMax) continue;
-      const auto name = NameBefore(text, i);
-      if (!doubles_.contains(name)) continue;
-      return PermanentError(
-          fmt::format("'{}' of '{}' has more digits than a double can hold; write "
-                      "it as text in the file",
-                      number, name),
-          "bad_value");
+      size_t end = i + 1 < index_.count() ? at[i + 1] : text.size();
+      if (end - at[i] <= kExactCharactersMax) continue;
+      while (static_cast<unsigned char>(text[end - 1]) <= ' ') --end;
+      double value;
+      if (csv::ParseDouble(text.substr(at[i], end - at[i]), &value)) continue;
+      if (doubles_.contains(NameBefore(text, i))) return true;
     }
-    return Status::OK();
+    return false;
   }
 
  private:
@@ -145,10 +128,28 @@ Result<std::string> InUtf8(std::string lines, BadJsonText policy, int64_t* repai
   return lines;
 }
 
+// How the rows of a sample are read.
+struct SampleReading {
+  const JsonCasts casts;
+  const BadJsonText bad_text;
+  const bool misfit_null;
+  const bool whole;   // every row is in the sample
+  JsonValues values;  // knows the kinds of the rows before
+};
+
 // Of rows whose types are not known yet: dates and times stay text.
-Result<std::shared_ptr<arrow::RecordBatch>> ParseSample(std::string lines, BadJsonText policy) {
+Result<std::shared_ptr<arrow::RecordBatch>> ParseSample(std::string lines, SampleReading* reading) {
   int64_t repaired = 0;
-  ARROW_ASSIGN_OR_RAISE(const std::string text, InUtf8(std::move(lines), policy, &repaired));
+  ARROW_ASSIGN_OR_RAISE(std::string text, InUtf8(std::move(lines), reading->bad_text, &repaired));
+  std::string as_text;
+  if (reading->values.Textify(text, reading->casts, &as_text)) text = std::move(as_text);
+  const auto misfits = reading->values.OtherKinds(text, reading->misfit_null ? text.size() : 1);
+  if (!misfits.empty()) {
+    if (!reading->misfit_null) {
+      return PermanentError(MisfitText(misfits[0], reading->whole), "bad_value");
+    }
+    text = JsonValues::WithNulls(text, misfits);
+  }
   ARROW_ASSIGN_OR_RAISE(auto parsed, Parse(text, nullptr));
   const auto schema = TimesAsText(*parsed->schema());
   return parsed->schema()->Equals(*schema, false) ? parsed : Parse(text, schema);
@@ -170,6 +171,8 @@ class JsonPartReader : public PartReader {
         schema_(FileSchema(*plan_)),
         text_schema_(TimesAsText(*schema_)),
         digits_(*schema_),
+        casts_(plan_->options),
+        misfit_null_(plan_->options.GetString("type_mismatch") == "null"),
         bad_text_(BadJsonTextFrom(plan_->options.GetString("invalid_utf8"))) {}
 
   Status Start() {
@@ -186,15 +189,25 @@ class JsonPartReader : public PartReader {
     }
     const int64_t count = std::min(context_.batch_rows_max, rows_->num_rows() - row_);
     const auto slice = rows_->Slice(row_, count);
+    batch_first_ = row_;
     row_ += count;
     return Conform(*plan_, *part_.file, *slice, context_.pool);
   }
 
+  int64_t LineOf(int64_t row) const override {
+    const auto text = chunks_->text().substr(0, used_);
+    const auto before = text.substr(0, values_.OffsetOfRow(text, batch_first_ + row));
+    return LineInFile(chunks_->line() + static_cast<int64_t>(CountByte(before, '\n')));
+  }
   int64_t bytes_read() const override { return chunks_->bytes_read(); }
   std::map<std::string, int64_t> counters() const override {
-    if (repaired_ == 0) return {};
-    return {{bad_text_ == BadJsonText::kNull ? "invalid_utf8_null" : "invalid_utf8_replaced",
-             repaired_}};
+    std::map<std::string, int64_t> counters;
+    if (misfits_ > 0) counters["type_mismatch_null"] = misfits_;
+    if (repaired_ > 0) {
+      counters[bad_text_ == BadJsonText::kNull ? "invalid_utf8_null" : "invalid_utf8_replaced"] =
+          repaired_;
+    }
+    return counters;
   }
 
  private:
@@ -210,8 +223,10 @@ class JsonPartReader : public PartReader {
     while (used_ == 0) {
       if (context_.stop.stop_requested()) return CancelledError();
       if (chunks_->last() && chunks_->text().empty()) return nullptr;
+      ARROW_RETURN_NOT_OK(CheckLength(chunks_->text()));
       ARROW_RETURN_NOT_OK(chunks_->Fill());
       used_ = WholeLines(chunks_->text(), chunks_->last());
+      ARROW_RETURN_NOT_OK(CheckLength(chunks_->text().substr(0, used_)));
       if (chunks_->last() && chunks_->text().empty()) return nullptr;
     }
     std::string_view text = chunks_->text().substr(0, used_);
@@ -225,15 +240,49 @@ class JsonPartReader : public PartReader {
     return rows.ok() ? rows : Located(text, rows.status());
   }
 
+  // Whether no line of the text, which begins a line, is too long.
+  Status CheckLength(std::string_view text) const {
+    const auto bytes_max = static_cast<size_t>(plan_->row_bytes_max);
+    if (text.size() <= bytes_max) return Status::OK();
+    int64_t line = chunks_->line();
+    for (size_t begin = 0; begin < text.size(); ++line) {
+      const size_t end = std::min(text.find('\n', begin), text.size());
+      auto row = text.substr(begin, end - begin);
+      if (row.ends_with('\r')) row.remove_suffix(1);
+      if (row.size() > bytes_max) return chunks_->TooLong(LineInFile(line));
+      begin = end + 1;
+    }
+    return Status::OK();
+  }
+
   Result<std::shared_ptr<arrow::RecordBatch>> Rows(std::string_view text) {
     std::string in_utf8;
     if (!IsValidUtf8(text)) {
       ARROW_ASSIGN_OR_RAISE(in_utf8, InUtf8(std::string(text), bad_text_, &repaired_));
       text = in_utf8;
     }
-    ARROW_RETURN_NOT_OK(digits_.Check(text));
-    ARROW_ASSIGN_OR_RAISE(const auto parsed, Parse(text, text_schema_));
-    return TextAsTimes(*parsed, schema_, context_.pool);
+    std::string as_text;
+    if (values_.Textify(text, casts_, &as_text)) text = as_text;
+    ARROW_ASSIGN_OR_RAISE(const auto parsed, Fitting(text));
+    return TextAsTimes(*parsed, schema_, misfit_null_ ? &misfits_ : nullptr, context_.pool);
+  }
+
+  // The rows, each value as its field holds it, or NULL by type_mismatch.
+  Result<std::shared_ptr<arrow::RecordBatch>> Fitting(std::string_view text) {
+    const bool suspicious = digits_.Suspects(text);
+    if (!suspicious) {
+      auto parsed = Parse(text, text_schema_);
+      if (parsed.ok()) return parsed;
+    }
+    const auto misfits = values_.Misfits(text, *text_schema_, misfit_null_ ? text.size() : 1);
+    for (const auto& misfit : misfits) {
+      if (misfit_null_ && !misfit.unknown_field) continue;
+      const bool whole_sample = plan_->options.GetInt("sample_rows") == 0;
+      return PermanentError(MisfitText(misfit, whole_sample), "bad_value");
+    }
+    misfits_ += static_cast<int64_t>(misfits.size());
+    if (misfits.empty()) return Parse(text, text_schema_);
+    return Parse(JsonValues::WithNulls(text, misfits), text_schema_);
   }
 
   // The same error with the line that it is about.
@@ -250,15 +299,16 @@ class JsonPartReader : public PartReader {
       found = one;
       break;
     }
-    if (part_.begin > 0) {
-      const auto before = LinesBefore();
-      line = before.ok() ? line + *before : line;
-    }
     return PermanentError(
-        fmt::format("{}: line {}: {}. Types are those of a sample: a larger sample_rows (0: all) "
-                    "finds those that fit every row; cast: column=string keeps dates as text",
-                    part_.file->path, line, MessageOf(found)),
+        fmt::format("{}: line {}: {}", part_.file->path, LineInFile(line), MessageOf(found)),
         "bad_value");
+  }
+
+  // Of a line that is counted from the begin of the part.
+  int64_t LineInFile(int64_t line) const {
+    if (part_.begin == 0) return line;
+    if (lines_before_ < 0) lines_before_ = LinesBefore().ValueOr(0);
+    return lines_before_ + line;
   }
 
   // Of the file before this part.
@@ -282,22 +332,28 @@ class JsonPartReader : public PartReader {
   const std::shared_ptr<arrow::Schema> schema_;       // what is given out
   const std::shared_ptr<arrow::Schema> text_schema_;  // as Arrow's reader is to see it
   DigitCheck digits_;
+  const JsonCasts casts_;
+  mutable JsonValues values_;
+  const bool misfit_null_;
   const BadJsonText bad_text_;
   int64_t repaired_ = 0;  // texts
+  int64_t misfits_ = 0;
+  mutable int64_t lines_before_ = -1;  // -1: not counted yet
   std::unique_ptr<TextChunks> chunks_;
   std::shared_ptr<arrow::RecordBatch> rows_;
   size_t used_ = 0;
   int64_t row_ = 0;
+  int64_t batch_first_ = 0;  // of rows_
 };
 
 // What is wrong with rows that cannot be read together, the first on line `line`.
-Status BrokenSample(const DataFile& file, int64_t line, std::string_view text, BadJsonText policy,
-                    const Status& status) {
+Status BrokenSample(const DataFile& file, int64_t line, std::string_view text,
+                    SampleReading* reading, const Status& status) {
   for (int64_t at = line; !text.empty(); ++at) {
     const auto row = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(text.size(), row.size() + 1));
     if (row.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const Status one = ParseSample(std::string(row) + '\n', policy).status();
+    const Status one = ParseSample(std::string(row) + '\n', reading).status();
     if (one.ok()) continue;
     return PermanentError(fmt::format("{}: line {}: {}", file.path, at, MessageOf(one)),
                           "bad_value");
@@ -308,6 +364,7 @@ Status BrokenSample(const DataFile& file, int64_t line, std::string_view text, B
 
 // The schema of the file's first rows.
 Status Sample(const DataFile& file, const std::string& encoding, const Options& options,
+              SampleReading* reading,
               std::vector<std::pair<const DataFile*, std::shared_ptr<arrow::Schema>>>* schemas,
               std::map<std::string, double>* memory, JsonTimes* times, int64_t* rows,
               int64_t* bytes) {
@@ -315,7 +372,6 @@ Status Sample(const DataFile& file, const std::string& encoding, const Options& 
                         TextChunks::Open({&file, 0, -1, 1}, encoding, kTextChunkBytesMax,
                                          options.GetBytes("row_bytes_max")));
   const int64_t wanted = options.GetInt("sample_rows");
-  const BadJsonText policy = BadJsonTextFrom(options.GetString("invalid_utf8"));
   int64_t taken = 0;
   while (wanted == 0 || taken < wanted) {
     ARROW_RETURN_NOT_OK(chunks->Fill());
@@ -329,9 +385,9 @@ Status Sample(const DataFile& file, const std::string& encoding, const Options& 
       end = line_end == std::string_view::npos ? text.size() : line_end + 1;
     }
     if (text.substr(0, end).find_first_not_of(" \t\r\n") != std::string_view::npos) {
-      auto parsed = ParseSample(std::string(text.substr(0, end)) + '\n', policy);
+      auto parsed = ParseSample(std::string(text.substr(0, end)) + '\n', reading);
       if (!parsed.ok()) {
-        return BrokenSample(file, chunks->line(), text.substr(0, end), policy, parsed.status());
+        return BrokenSample(file, chunks->line(), text.substr(0, end), reading, parsed.status());
       }
       arrow::FieldVector fields = (*parsed)->schema()->fields();
       *rows += (*parsed)->num_rows();
@@ -369,12 +425,15 @@ Result<TextFacts> DescribeJson(const std::vector<const DataFile*>& sample, const
     if (!encoding.ok()) return FileError(encoding.status(), sample[0]->path);
     facts.layout = *std::move(encoding);
   }
+  SampleReading reading{JsonCasts(options), BadJsonTextFrom(options.GetString("invalid_utf8")),
+                        options.GetString("type_mismatch") == "null",
+                        options.GetInt("sample_rows") == 0, JsonValues()};
   JsonTimes times;
   std::vector<std::pair<const DataFile*, std::shared_ptr<arrow::Schema>>> schemas;
   int64_t rows = 0, bytes = 0;
   for (const DataFile* file : sample) {
-    const Status status = Sample(*file, facts.layout, options, &schemas, &facts.column_memory_bytes,
-                                 &times, &rows, &bytes);
+    const Status status = Sample(*file, facts.layout, options, &reading, &schemas,
+                                 &facts.column_memory_bytes, &times, &rows, &bytes);
     if (status.ok()) continue;
     return MessageOf(status).starts_with(file->path) ? status : FileError(status, file->path);
   }
@@ -389,7 +448,9 @@ Result<TextFacts> DescribeJson(const std::vector<const DataFile*>& sample, const
     fields.push_back(arrow::field(field->name(), Settled(field->type())));
   }
   std::set<std::string> kept;  // the transform takes them from text
-  for (const auto& [column, type] : options.GetPairs("cast")) kept.insert(column);
+  for (const auto& field : common->fields()) {
+    if (reading.casts.Has(field->name())) kept.insert(field->name());
+  }
   facts.schema = times.Decide(*arrow::schema(std::move(fields)), kept);
   if (rows > 0) facts.row_bytes = static_cast<double>(bytes) / static_cast<double>(rows);
   for (auto& [name, held] : facts.column_memory_bytes) {

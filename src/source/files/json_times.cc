@@ -48,7 +48,8 @@ bool ParseAs(const arrow::DataType& type, std::string_view text, int64_t* value)
 template <typename Builder>
 Result<std::shared_ptr<arrow::Array>> Converted(const arrow::StringArray& texts,
                                                 const std::shared_ptr<arrow::DataType>& type,
-                                                const std::string& path, arrow::MemoryPool* pool) {
+                                                const std::string& path, int64_t* misfits,
+                                                arrow::MemoryPool* pool) {
   Builder builder(type, pool);
   ARROW_RETURN_NOT_OK(builder.Reserve(texts.length()));
   for (int64_t i = 0; i < texts.length(); ++i) {
@@ -58,9 +59,18 @@ Result<std::shared_ptr<arrow::Array>> Converted(const arrow::StringArray& texts,
     }
     int64_t value = 0;
     if (!ParseAs(*type, texts.GetView(i), &value)) {
-      return PermanentError(
-          fmt::format("column '{}': '{}' is no {}", path, texts.GetView(i), type->ToString()),
-          "bad_value");
+      if (misfits == nullptr) {
+        return PermanentError(
+            fmt::format("column '{}': '{}' is no {}. Types are those of a sample: a larger "
+                        "sample_rows (0: all) finds those that fit every row; cast: {}: string "
+                        "keeps the column as text, type_mismatch: null takes NULL",
+                        path, texts.GetView(i), type->ToString(),
+                        path.substr(0, path.find_first_of(".["))),
+            "bad_value");
+      }
+      ++*misfits;
+      builder.UnsafeAppendNull();
+      continue;
     }
     builder.UnsafeAppend(static_cast<typename Builder::value_type>(value));
   }
@@ -69,22 +79,24 @@ Result<std::shared_ptr<arrow::Array>> Converted(const arrow::StringArray& texts,
 
 Result<std::shared_ptr<arrow::Array>> AsTimes(const std::shared_ptr<arrow::Array>& array,
                                               const std::shared_ptr<arrow::DataType>& type,
-                                              const std::string& path, arrow::MemoryPool* pool) {
+                                              const std::string& path, int64_t* misfits,
+                                              arrow::MemoryPool* pool) {
   if (array->type()->Equals(*type)) return array;
   if (IsTime(*type)) {
     const auto& texts = static_cast<const arrow::StringArray&>(*array);
     return type->id() == arrow::Type::DATE32
-               ? Converted<arrow::Date32Builder>(texts, type, path, pool)
-               : Converted<arrow::TimestampBuilder>(texts, type, path, pool);
+               ? Converted<arrow::Date32Builder>(texts, type, path, misfits, pool)
+               : Converted<arrow::TimestampBuilder>(texts, type, path, misfits, pool);
   }
   auto data = array->data()->Copy();
   data->type = type;
   for (int i = 0; i < type->num_fields(); ++i) {
     const bool list = type->id() == arrow::Type::LIST;
     auto& child = data->child_data[static_cast<size_t>(i)];
-    ARROW_ASSIGN_OR_RAISE(const auto converted,
-                          AsTimes(arrow::MakeArray(child), type->field(i)->type(),
-                                  list ? path : path + "." + type->field(i)->name(), pool));
+    ARROW_ASSIGN_OR_RAISE(
+        const auto converted,
+        AsTimes(arrow::MakeArray(child), type->field(i)->type(),
+                list ? path : path + "." + type->field(i)->name(), misfits, pool));
     child = converted->data();
   }
   return arrow::MakeArray(data);
@@ -164,13 +176,13 @@ std::shared_ptr<arrow::DataType> JsonTimes::Decide(
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> TextAsTimes(
-    const arrow::RecordBatch& batch, const std::shared_ptr<arrow::Schema>& schema,
+    const arrow::RecordBatch& batch, const std::shared_ptr<arrow::Schema>& schema, int64_t* misfits,
     arrow::MemoryPool* pool) {
   arrow::ArrayVector columns;
   for (int i = 0; i < batch.num_columns(); ++i) {
     const auto& field = schema->field(i);
     ARROW_ASSIGN_OR_RAISE(auto column,
-                          AsTimes(batch.column(i), field->type(), field->name(), pool));
+                          AsTimes(batch.column(i), field->type(), field->name(), misfits, pool));
     columns.push_back(std::move(column));
   }
   return arrow::RecordBatch::Make(schema, batch.num_rows(), std::move(columns));

@@ -1,6 +1,7 @@
 // Dates and times in JSON, which has no type for them: texts that say themselves what they are.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <set>
@@ -38,10 +39,11 @@ class JsonTimes {
   std::map<std::string, Texts> texts_;  // by the path of the field
 };
 
-// A batch of TimesAsText(`schema`) as one of `schema`. kPermanent, naming column and value, for a
-// text that is not what the column has.
+// A batch of TimesAsText(`schema`) as one of `schema`. Texts that are not what the column has
+// become NULL and are counted in `misfits`; without it they are kPermanent, naming column and
+// value.
 Result<std::shared_ptr<arrow::RecordBatch>> TextAsTimes(
-    const arrow::RecordBatch& batch, const std::shared_ptr<arrow::Schema>& schema,
+    const arrow::RecordBatch& batch, const std::shared_ptr<arrow::Schema>& schema, int64_t* misfits,
     arrow::MemoryPool* pool);
 
 }  // namespace bulkhaul::files

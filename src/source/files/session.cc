@@ -57,8 +57,7 @@ class FilesReader : public UnitReader {
 
   RowPlace PlaceOf(int64_t row) const override {
     if (next_ == 0 || reader_ == nullptr) return {};
-    // Of rows that `where` has chosen nobody knows which they were.
-    return {path(), plan_->where ? -1 : reader_->LineOf(row)};
+    return {path(), row < 0 ? -1 : reader_->LineOf(RowBeforeWhere(row))};
   }
 
   Status ReadNext(std::shared_ptr<arrow::RecordBatch>* out) override {
@@ -91,6 +90,17 @@ class FilesReader : public UnitReader {
 
  private:
   const std::string& path() const { return parts_[next_ - 1].file->path; }
+
+  // Of the batch that the file's reader gave.
+  int64_t RowBeforeWhere(int64_t row) const {
+    if (chosen_ == nullptr) return row;
+    const auto& chosen = static_cast<const arrow::BooleanArray&>(*chosen_);
+    int64_t at = 0;
+    for (; at < chosen.length(); ++at) {
+      if (chosen.IsValid(at) && chosen.Value(at) && row-- == 0) break;
+    }
+    return at;
+  }
 
   Status OpenNext() {
     const FilePart& part = parts_[next_++];
@@ -144,7 +154,7 @@ class FilesReader : public UnitReader {
       batch = arrow::RecordBatch::Make(plan_->read_schema, batch->num_rows(), std::move(columns));
     }
     if (plan_->where) {
-      ARROW_ASSIGN_OR_RAISE(batch, plan_->where->Filter(batch, context_.pool));
+      ARROW_ASSIGN_OR_RAISE(batch, plan_->where->Filter(batch, context_.pool, &chosen_));
     }
     arrow::ArrayVector outputs;
     for (const int index : plan_->outputs) outputs.push_back(batch->column(index));
@@ -160,6 +170,7 @@ class FilesReader : public UnitReader {
   size_t next_ = 0;
   std::unique_ptr<PartReader> reader_;
   std::vector<std::shared_ptr<arrow::Scalar>> folder_values_;
+  std::shared_ptr<arrow::Array> chosen_;  // by `where`, of the last batch; null: all
   std::map<std::string, int64_t> counters_;
   int64_t bytes_before_ = 0;
 };

@@ -39,13 +39,9 @@ Result<std::unique_ptr<TextChunks>> TextChunks::Open(const FilePart& part,
 Status TextChunks::Fill() {
   if (ended_) return Status::OK();
   const size_t kept = end_ - begin_;
-  if (static_cast<int64_t>(kept) > row_bytes_max_) {
-    return PermanentError(
-        fmt::format(
-            "{}: line {}: the row is longer than row_bytes_max ({}); is a quote not closed?",
-            file_->path, line_, FormatBytes(row_bytes_max_)),
-        "row_too_long");
-  }
+  // The \r of an end that is not all there yet is no part of the row.
+  const bool half_end = kept > 0 && buffer_[end_ - 1] == '\r';
+  if (static_cast<int64_t>(kept) - half_end > row_bytes_max_) return TooLong(line_);
   if (begin_ > 0 && kept > 0) std::memmove(buffer_.data(), buffer_.data() + begin_, kept);
   begin_ = 0;
   end_ = kept;
@@ -63,6 +59,13 @@ Status TextChunks::Fill() {
   next_ += *read;
   ended_ = plain_ != nullptr ? next_ >= stop_ || *read == 0 : *read < room;
   return Status::OK();
+}
+
+Status TextChunks::TooLong(int64_t line) const {
+  return PermanentError(
+      fmt::format("{}: line {}: the row is longer than row_bytes_max ({}); is a quote not closed?",
+                  file_->path, line, FormatBytes(row_bytes_max_)),
+      "row_too_long");
 }
 
 void TextChunks::Consume(size_t bytes, char row_end) {

@@ -35,6 +35,8 @@ class TextChunks {
   // Reads another piece behind text(). kPermanent, naming the line, when text() is longer than a
   // row may be: call it only when no row ends in it.
   Status Fill();
+  // kPermanent: the row on this line is longer than a row may be.
+  Status TooLong(int64_t line) const;
   // Takes bytes from the begin of text(); `line` goes on by the row ends in them.
   void Consume(size_t bytes, char row_end);
   int64_t line() const { return line_; }  // of the first byte of text(), from 1

@@ -315,12 +315,14 @@ Result<Where> Where::Parse(std::string_view text, const std::shared_ptr<arrow::S
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> Where::Filter(
-    const std::shared_ptr<arrow::RecordBatch>& batch, arrow::MemoryPool* pool) const {
+    const std::shared_ptr<arrow::RecordBatch>& batch, arrow::MemoryPool* pool,
+    std::shared_ptr<arrow::Array>* mask_out) const {
   cp::ExecContext context(pool);
   context.set_use_threads(false);
   ARROW_ASSIGN_OR_RAISE(
       const auto mask,
       cp::ExecuteScalarExpression(bound_->expression, *batch->schema(), batch, &context));
+  if (mask_out != nullptr) *mask_out = mask.is_array() ? mask.make_array() : nullptr;
   if (mask.is_scalar()) {
     const auto& truth = mask.scalar_as<arrow::BooleanScalar>();
     return truth.is_valid && truth.value ? batch : batch->Slice(0, 0);

@@ -28,9 +28,11 @@ class Where {
   // kUser, with the place, for text that is no condition, unknown columns and values that do not
   // fit their column's type.
   static Result<Where> Parse(std::string_view text, const std::shared_ptr<arrow::Schema>& schema);
-  // The rows for which the condition is true: not false, not NULL.
+  // The rows for which the condition is true: not false, not NULL. `mask` becomes which they were;
+  // null: all or none.
   Result<std::shared_ptr<arrow::RecordBatch>> Filter(
-      const std::shared_ptr<arrow::RecordBatch>& batch, arrow::MemoryPool* pool) const;
+      const std::shared_ptr<arrow::RecordBatch>& batch, arrow::MemoryPool* pool,
+      std::shared_ptr<arrow::Array>* mask = nullptr) const;
   // False when no row within these bounds can meet the condition.
   Result<bool> MayMatch(const std::vector<ColumnBounds>& bounds) const;
   const std::vector<std::string>& columns() const { return columns_; }

@@ -230,7 +230,8 @@ class OpenSearchSource : public Source {
     // Two a worker, so that the last ones do not wait long for each other. For workers that nobody
     // asked for only where what a unit reads outweighs the filter that cutting costs the server.
     const int64_t workers = job_options_.GetInt("workers");
-    wishes.units_wanted = 2 * (workers > 0 ? workers : kWorkersMax);
+    wishes.workers = workers > 0 ? workers : kWorkersMax;
+    wishes.units_wanted = 2 * wishes.workers;
     if (workers == 0) {
       wishes.unit_documents_least = kUnitDocumentsOfAuto;
     } else if (const int64_t page = options.GetInt("page_documents"); page > 0) {

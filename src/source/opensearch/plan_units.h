@@ -23,7 +23,10 @@ namespace bulkhaul::opensearch {
 struct CutWishes {
   int64_t unit_documents = 0;  // 0: by default
   int64_t units_max = 10'000;
-  int64_t units_wanted = 0;  // so many at least, where the documents suffice; 0: no wish
+  // So many at least, where the documents suffice and whole indices would leave some of `workers`
+  // without work for long; 0: no wish.
+  int64_t units_wanted = 0;
+  int64_t workers = 1;
   int64_t unit_documents_least = 20'000;  // of units that are cut for that wish
   bool cut_by_time = true;                // slice: none says no
   int64_t slice_ms = 0;                   // fixed slices; 0: from a histogram

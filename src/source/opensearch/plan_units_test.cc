@@ -198,9 +198,28 @@ TEST(PlanIndexUnits, GivesEveryWorkerSomething) {
   state.indices = {Index("a", 1'000'000), Index("b", 10)};
   CutWishes wishes;
   wishes.units_wanted = 16;
+  wishes.workers = 8;
   EXPECT_GE(Units(state, wishes).size(), 14u);
   state.indices = {Index("a", 1000)};
   EXPECT_EQ(Units(state, wishes).size(), 1u);
+}
+
+TEST(PlanIndexUnits, IndicesThatKeepTheWorkersBusyStayWhole) {
+  TableState state;
+  state.time_field = "@timestamp";
+  for (const char* name : {"a", "b", "c", "d"}) state.indices.push_back(Index(name, 80'000));
+  CutWishes wishes;
+  for (const auto& [workers, whole] : {std::pair(1, true), {3, true}, {4, true}, {8, false}}) {
+    wishes.workers = workers;
+    wishes.units_wanted = 2 * workers;
+    EXPECT_EQ(Units(state, wishes).size() == 4, whole) << workers;
+  }
+  // One that is much larger than the others would be read for long by one worker alone.
+  state.indices[0].documents = 1'000'000;
+  wishes.workers = 4;
+  wishes.units_wanted = 8;
+  EXPECT_GT(Units(state, wishes).size(), 4u);
+  EXPECT_EQ(Units(state, wishes).back().range.begin, "");
 }
 
 TEST(PlanIndexUnits, SlicesByTheServerOnlyWhenAskedAndWithoutATime) {

@@ -35,6 +35,13 @@ class CsvDecoder::Impl {
 
   int64_t LineOf(int64_t row) const { return rows_.LineOf(row, reading_); }
 
+  int64_t FirstRowLongerThan(int64_t bytes) const {
+    for (int64_t row = 0; row < rows_.rows; ++row) {
+      if (rows_.BytesOf(row, reading_) > bytes) return row;
+    }
+    return -1;
+  }
+
   Result<size_t> Index(std::string_view text, bool last, int64_t line) {
     if (text.size() >= kMissingField) return BugError("more than 4 GiB of CSV at once");
     rows_.text = text;
@@ -206,6 +213,9 @@ Result<size_t> CsvDecoder::Index(std::string_view text, bool last, int64_t line)
 int64_t CsvDecoder::rows() const { return impl_->rows(); }
 Result<std::shared_ptr<arrow::RecordBatch>> CsvDecoder::Decode(int64_t first, int64_t count) {
   return impl_->Decode(first, count);
+}
+int64_t CsvDecoder::FirstRowLongerThan(int64_t bytes) const {
+  return impl_->FirstRowLongerThan(bytes);
 }
 int64_t CsvDecoder::LineOf(int64_t row) const { return impl_->LineOf(row); }
 const std::shared_ptr<arrow::Schema>& CsvDecoder::schema() const { return impl_->schema(); }

@@ -28,7 +28,8 @@ struct CsvReading {
   OnMisfit misfit = OnMisfit::kError;
   OnInvalidUtf8 invalid_utf8 = OnInvalidUtf8::kError;
   bool trim = false;
-  int fields = 0;  // in a row
+  bool whole_sample = false;  // types come from all rows; for messages
+  int fields = 0;             // in a row
 };
 
 struct CsvColumn {
@@ -57,6 +58,8 @@ class CsvDecoder {
   // Rows [first, first + count) of those indexed. Errors name line and column.
   Result<std::shared_ptr<arrow::RecordBatch>> Decode(int64_t first, int64_t count);
   int64_t LineOf(int64_t row) const;  // of those indexed
+  // The first row indexed of more bytes, without what ends it; -1: none.
+  int64_t FirstRowLongerThan(int64_t bytes) const;
   const std::shared_ptr<arrow::Schema>& schema() const;
   // "type_mismatch_null", "ragged_padded", "ragged_skipped", "invalid_utf8_…".
   std::map<std::string, int64_t> counters() const;

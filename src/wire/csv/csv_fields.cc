@@ -63,6 +63,16 @@ int64_t IndexedRows::LineOf(int64_t row, const CsvReading& reading) const {
   return line + std::count(before.begin(), before.end(), reading.dialect.row_end);
 }
 
+int64_t IndexedRows::BytesOf(int64_t row, const CsvReading& reading) const {
+  const auto first = static_cast<size_t>(row) * static_cast<size_t>(reading.fields);
+  size_t last = first + static_cast<size_t>(reading.fields) - 1;
+  while (last > first && ends[last] == kMissingField) --last;
+  const uint32_t begin = BeginOf(row, reading);
+  uint32_t end = ends[last];
+  if (end > begin && text[end - 1] == '\r' && reading.dialect.row_end == '\n') --end;
+  return end - begin;
+}
+
 void IndexedRows::Trim(std::string_view* text) {
   const auto white = [](char c) { return c == ' ' || c == '\t'; };
   while (!text->empty() && white(text->front())) text->remove_prefix(1);
@@ -145,12 +155,24 @@ Status ColumnDecoder::Misfit(const Output& output, int64_t row, const Field& fie
   }
   const std::string format =
       column_.type.date_format.empty() ? "" : " of the form " + column_.type.date_format;
-  return Complain(
-      output, row,
-      fmt::format("'{}' is no {}{}. A larger sample_rows (0: all) finds a type that fits "
-                  "every row, cast: {}: string takes the column as text, "
-                  "type_mismatch: null such values as NULL",
-                  Shown(field.text), column_.type.type->ToString(), format, column_.name));
+  const bool inexact = column_.type.type->id() == arrow::Type::DOUBLE && ShapeOf(field.text).number;
+  const std::string what =
+      inexact ? fmt::format("'{}' cannot be held by a double exactly", Shown(field.text))
+              : fmt::format("'{}' is no {}{}", Shown(field.text), column_.type.type->ToString(),
+                            format);
+  return Complain(output, row, what + ". " + AdviceOn(output.reading, inexact));
+}
+
+std::string ColumnDecoder::AdviceOn(const CsvReading& reading, bool inexact) const {
+  std::string advice;
+  if (!column_.type.given && !reading.whole_sample) {
+    advice += "A larger sample_rows (0: all) finds a type that fits every row, ";
+  }
+  if (inexact) advice += "decimal_precision: 38,9 makes exact decimals of fractions, ";
+  return advice + fmt::format(
+                      "cast: {}: string takes the column as text, "
+                      "type_mismatch: null such values as NULL",
+                      column_.name);
 }
 
 template <typename Value, typename Parse>

@@ -39,6 +39,8 @@ struct IndexedRows {
     return first == 0 ? 0 : ends[first - 1] + 1;
   }
   int64_t LineOf(int64_t row, const CsvReading& reading) const;
+  // Without what ends the row.
+  int64_t BytesOf(int64_t row, const CsvReading& reading) const;
   // `scratch` holds what had to be rewritten; until the next call.
   [[gnu::always_inline]] Field At(int64_t row, int field, const CsvReading& reading,
                                   std::string* scratch) const {
@@ -94,6 +96,8 @@ class ColumnDecoder {
   Status DecodeTimes(Output* output);
   // What becomes of a field that is no value of the type: NULL (OK), or an error.
   Status Misfit(const Output& output, int64_t row, const Field& field);
+  // What to do about a value that does not fit.
+  std::string AdviceOn(const CsvReading& reading, bool inexact) const;
   Status Complain(const Output& output, int64_t row, const std::string& what) const;
   bool IsNull(const Field& field) const;
   Result<std::string_view> CheckedText(const Output& output, int64_t row, const Field& field,

@@ -46,6 +46,10 @@ bool MayMeanNull(std::string_view value) {
   return std::find(std::begin(kNulls), std::end(kNulls), value) != std::end(kNulls);
 }
 
+bool IsDatePattern(std::string_view format) {
+  return format.find_first_of("Hhms") == std::string_view::npos;
+}
+
 ColumnInference::ColumnInference(const InferenceWishes& wishes) : wishes_(wishes) {}
 
 void ColumnInference::Add(std::string_view value) {
@@ -63,6 +67,7 @@ void ColumnInference::Add(std::string_view value) {
                          value.find_first_of("0123456789") == std::string_view::npos;
     number_ = shape.number || special;
     integer_ = integer_ && shape.whole && ParseInteger(value, &integer);
+    exact_ = exact_ && (special || ParseDouble(value, &real));
     whole_ = whole_ && shape.whole;
     digits_ = std::max(digits_, shape.digits);
     scale_ = std::max(scale_, shape.scale);
@@ -102,7 +107,7 @@ void ColumnInference::AddDate(std::string_view value) {
     if (wishes_.date_format.empty()) {
       for (const auto& one : kPatterns) add(one.format, one.date_only);
     } else {
-      add(wishes_.date_format, wishes_.date_format.find_first_of("Hhms") == std::string::npos);
+      add(wishes_.date_format, IsDatePattern(wishes_.date_format));
     }
   }
   patterns_alive_ = false;
@@ -110,6 +115,10 @@ void ColumnInference::AddDate(std::string_view value) {
     pattern.fits = pattern.fits && pattern.parser->Parse(value).has_value();
     patterns_alive_ = patterns_alive_ || pattern.fits;
   }
+}
+
+bool ColumnInference::FitsWishedPattern() const {
+  return !wishes_.date_format.empty() && !patterns_.empty() && patterns_[0].fits;
 }
 
 Result<CsvType> ColumnInference::Decide(const std::string& column) const {
@@ -125,10 +134,10 @@ Result<CsvType> ColumnInference::Decide(const std::string& column) const {
   if (number_ && whole_ && !exponent_ && digits_ <= kDecimalDigitsMax) {
     return as(arrow::decimal128(kDecimalDigitsMax, 0));
   }
-  if (number_ && wishes_.decimal_precision > 0 && !exponent_) {
+  if (number_ && wishes_.decimal_precision > 0) {
     return as(arrow::decimal128(wishes_.decimal_precision, wishes_.decimal_scale));
   }
-  if (number_ && significant_ <= kDoubleDigitsMax) return as(arrow::float64());
+  if (number_ && exact_ && significant_ <= kDoubleDigitsMax) return as(arrow::float64());
   if (number_ && !exponent_ && digits_ + scale_ <= kDecimalDigitsMax) {
     return as(arrow::decimal128(kDecimalDigitsMax, scale_));
   }

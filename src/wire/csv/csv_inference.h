@@ -20,6 +20,7 @@ struct CsvType {
   // Pattern of dates that are not ISO 8601, as DateFormat takes it; "" for ISO 8601.
   std::string date_format;
   std::vector<std::string> nulls;  // texts of NULL beside the empty one
+  bool given = false;              // by the user: no sample finds another type
 };
 
 struct InferenceWishes {
@@ -35,6 +36,9 @@ class ColumnInference {
   void Add(std::string_view value);
   // kUser where dates leave open which part is the day; `column` is for the message.
   Result<CsvType> Decide(const std::string& column) const;
+  const std::vector<std::string>& nulls() const { return nulls_; }
+  // Whether every value is of the pattern that was wished for.
+  bool FitsWishedPattern() const;
 
  private:
   struct Pattern {
@@ -51,10 +55,14 @@ class ColumnInference {
        timestamp_ = true, zoned_ = true, time_ = true, patterns_alive_ = true;
   int digits_ = 0, scale_ = 0, significant_ = 0, fraction_digits_ = 0;
   bool exponent_ = false;
+  bool exact_ = true;  // as doubles
   std::string first_;  // value, for messages
   std::vector<std::string> nulls_;
   std::vector<Pattern> patterns_;
 };
+
+// Whether values of a pattern are days, without a time.
+bool IsDatePattern(std::string_view format);
 
 // Texts that stand for NULL in columns of another type than text.
 bool MayMeanNull(std::string_view value);

@@ -1,0 +1,76 @@
+// The values of JSON lines one by one, where Arrow's reader says too little: which value is not
+// what its field holds, where a row begins, and what a value is as text.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <arrow/type.h>
+
+#include "plan/options.h"
+#include "wire/json/json_tokens.h"
+
+namespace bulkhaul::files {
+
+// What `cast` says about the columns of files, which it calls by the names that they get.
+// Immutable.
+class JsonCasts {
+ public:
+  explicit JsonCasts(const Options& options);
+  bool Has(const std::string& column) const { return types_.contains(NewName(column)); }
+  // Whether the column's values are taken as they are written: as text, or as decimals, whose
+  // digits a double would lose.
+  bool AsText(const std::string& column) const;
+  bool any_as_text() const;
+
+ private:
+  std::string NewName(const std::string& column) const;
+
+  std::map<std::string, std::shared_ptr<arrow::DataType>> types_;  // null: the cast says why not
+  std::map<std::string, std::string> new_names_;
+  std::string column_naming_;
+};
+
+struct JsonMisfit {
+  size_t offset = 0, bytes = 0;  // of the value in the text
+  std::string column;            // at the top
+  std::string path;              // s.list[].x
+  std::string what;              // is wrong: "'1.5' is no int64"
+  bool unknown_field = false;
+  bool wider_fits = false;  // a sample that has the value gives a type that holds it
+};
+
+// What is wrong, and what to do about it.
+std::string MisfitText(const JsonMisfit& misfit, bool whole_sample);
+
+// Walks the values of texts and keeps its buffers. Not thread-safe.
+class JsonValues {
+ public:
+  // Values that the fields of `schema` do not hold, or not exactly, in the order of the text; up to
+  // text that is no JSON, of which the parser says what is wrong.
+  std::vector<JsonMisfit> Misfits(std::string_view text, const arrow::Schema& schema,
+                                  size_t misfits_max);
+  // The same without a schema: values of another kind (text, number …) than the first one of their
+  // field, in this text or those before it.
+  std::vector<JsonMisfit> OtherKinds(std::string_view text, size_t misfits_max);
+  // The text with null for each of them.
+  static std::string WithNulls(std::string_view text, const std::vector<JsonMisfit>& misfits);
+  // Makes strings of the values of columns that are to be taken as text. False: there was nothing
+  // to do, and `out` is empty.
+  bool Textify(std::string_view text, const JsonCasts& casts, std::string* out);
+  // Where a row begins, from 0; the end of the text when it has no such row.
+  size_t OffsetOfRow(std::string_view text, int64_t row);
+
+ private:
+  class Walk;
+
+  search::TokenIndex index_;
+  std::map<std::string, char> kinds_;  // by path
+};
+
+}  // namespace bulkhaul::files
