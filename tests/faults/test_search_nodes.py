@@ -232,9 +232,11 @@ def test_tls(bulkhaul, node, certificates, tmp_path):
                       f"fingerprint={fingerprint(certificates['other.crt'])}"]:
             done = bulkhaul("copy", uri(wrong + client), tmp_path / "no", code=None)
             assert done.code != 0 and "certificate" in done.err, done.err
+        own = fingerprint(certificates["server.crt"])
+        assert f"does not match the fingerprint that was given; its own is {own}" in done.err
         done = bulkhaul("copy", uri(f"ca_file={certificates['ca.crt']}"), tmp_path / "no",
                         code=None)
-        assert done.code != 0
+        assert done.code != 0 and "does the server want a client certificate" in done.err, done.err
         assert len(proxy.requests) == seen
 
 

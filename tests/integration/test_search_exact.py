@@ -194,3 +194,87 @@ def test_an_index_without_a_mapping(bulkhaul, node, index, tmp_path):
     assert [folder.name for folder in exports.table_folders(tmp_path / "out")] == ["mapped"]
     bulkhaul("copy", uri, tmp_path / "extra", "--extra")
     assert table(tmp_path / "extra").num_rows == 0
+
+
+@pytest.mark.parametrize("words,said", [
+    (["--q", "lvl:ERROR"], "its fields are http, http.path, level"),
+    (["--query", '{"term": {"levle": "x"}}'], "did you mean 'level'"),
+    (["--query", '{"bool": {"must_not": [{"exists": {"field": "http.pth"}}]}}'],
+     "did you mean 'http.path'"),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_query_fields_that_no_mapping_has_are_refused(bulkhaul, index, tmp_path, words, said):
+    uri = index("qf", {"properties": {
+        "level": {"type": "keyword"}, "http": {"properties": {"path": {"type": "keyword"}}}}},
+        [{"level": "x"}])
+    refused = bulkhaul("copy", uri, tmp_path / "out", *words, code=2)
+    assert "which no mapping of" in refused.err and said in refused.err
+
+
+@pytest.mark.parametrize("q", [
+    "level:x", "text.raw:a", "flat.any.thing:1", "_exists_:level", "_id:*", "le\\*:x", "renamed:x",
+    '"odd:x" OR level:x', "say._2gram:a*"])
+def test_query_fields_that_may_be_there_are_not_refused(bulkhaul, index, tmp_path, q):
+    uri = index("qk", {"properties": {
+        "level": {"type": "keyword"}, "renamed": {"type": "alias", "path": "level"},
+        "text": {"type": "text", "fields": {"raw": {"type": "keyword"}}},
+        "say": {"type": "search_as_you_type"}, "flat": {"type": "flat_object"}}},
+        [{"level": "x"}])
+    bulkhaul("copy", uri, tmp_path / "out", "--q", q)
+
+
+def test_exclude_is_about_indices_too(bulkhaul, node, index, tmp_path):
+    for number in (1, 2, 3):
+        index(f"bu-{number}", {"properties": {"a": {"type": "long"}}}, [{"a": number}])
+    for out, words in (("table", [node.uri(), "--table", "bu-*"]), ("path", [node.uri("bu-*")])):
+        bulkhaul("copy", words[0], tmp_path / out, *words[1:], "--exclude", "bu-1")
+        assert sorted(table(tmp_path / out)["a"].to_pylist()) == [2, 3]
+
+
+def test_wildcards_over_dated_names_report_gaps(bulkhaul, node, index, tmp_path):
+    for day in (8, 9, 10):
+        index(f"gap-2024.03.{day:02}", {"properties": {"@timestamp": {"type": "date"}}},
+              [{"@timestamp": f"2024-03-{day:02}T05:00:00Z"}])
+    done = bulkhaul("copy", node.uri("gap-*?gte=2024-03-08&lt=2024-03-14"), tmp_path / "out")
+    assert ("no index for 3 of the dates asked for: gap-2024.03.11, gap-2024.03.12, gap-2024.03.13"
+            in done.err)
+    index("gap-other", {"properties": {"@timestamp": {"type": "date"}}})
+    done = bulkhaul("copy", node.uri("gap-*?gte=2024-03-08&lt=2024-03-14"), tmp_path / "no")
+    assert "dates asked for" not in done.err
+
+
+def test_names_with_percent_signs(bulkhaul, node, index, tmp_path):
+    index("odd%25name", {"properties": {"a": {"type": "long"}}}, [{"a": 1}])
+    bulkhaul("copy", node.uri(), tmp_path / "out", "--table", "odd%%name")
+    assert table(tmp_path / "out")["a"].to_pylist() == [1]
+    refused = bulkhaul("copy", node.uri(), tmp_path / "no", "--table", "odd%name", code=2)
+    assert "%% for a '%'" in refused.err
+
+
+def test_a_second_value_has_advice_that_can_be_followed(bulkhaul, index, tmp_path):
+    documents = [*({"a": n} for n in range(300)), {"a": [1, 2]}]
+    uri = index("second", {"properties": {"a": {"type": "long"}}}, documents)
+    refused = bulkhaul("copy", uri, tmp_path / "out", code=1)
+    assert "choose arrays: list, first or json" in refused.err and "sample" not in refused.err
+    refused = bulkhaul("copy", uri, tmp_path / "no", "--fetch", "doc_values", code=1)
+    assert "metadata_columns: _id" in refused.err and "choose fetch: source" in refused.err
+
+
+def test_a_time_of_several_types_says_which_index_has_which(bulkhaul, node, index, tmp_path):
+    index("ts-a", {"properties": {"ts": {"type": "keyword"}}}, [{"ts": "x"}])
+    index("ts-b", {"properties": {"ts": {"type": "date"}}}, [{"ts": 1}])
+    refused = bulkhaul("copy", node.uri("ts-*?time=ts&gte=2024"), tmp_path / "out", code=2)
+    assert "keyword in ts-a" in refused.err and "date in ts-b" in refused.err
+    assert "did you mean" not in refused.err
+    node.call("POST", "/ts-a/_close")
+    refused = bulkhaul("copy", node.uri("ts-a"), tmp_path / "out", "--closed-indices", "skip",
+                       code=2)
+    assert "leaves nothing to read: ts-a" in refused.err
+
+
+@pytest.mark.parametrize("path,words,said", [
+    ("x?gte=", [], "gte is empty"), ("x", ["--lt", ""], "lt is empty"),
+    ("x?gte=2024&gte=2025", [], "'gte' twice"),
+    ("x?api_key=a&bearer_token=b", [], "more than one way to log in")])
+def test_what_would_be_ignored_is_refused(bulkhaul, node, index, tmp_path, path, words, said):
+    index("x", {"properties": {"@timestamp": {"type": "date"}}}, [{"@timestamp": 1}])
+    assert said in bulkhaul("copy", node.uri(path), tmp_path / "out", *words, code=2).err

@@ -194,6 +194,11 @@ Status ClassifyCurl(int curl_code, std::string_view detail, std::string_view req
     default:
       break;
   }
+  if (has("certificate required") || has("getpeername() failed")) {
+    hint =
+        "; does the server want a client certificate? Give it with certificate and "
+        "certificate_key";
+  }
   // TLS 1.3 servers refuse a client certificate after the handshake.
   if (code == CURLE_RECV_ERROR && has("alert")) kind = ErrorKind::kUser;
   return MakeError(kind, fmt::format("{}: {}{}", request_line, Excerpt(text, kReasonMax), hint),

@@ -10,7 +10,9 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "plan/job_spec.h"
 #include "source/opensearch/plan_units.h"
+#include "source/opensearch/query_fields.h"
 #include "source/opensearch/table_state.h"
 #include "source/opensearch/time_range.h"
 #include "wire/json/page_layout.h"
@@ -56,6 +58,20 @@ std::string Shown(const std::vector<std::string>& names) {
   return text;
 }
 
+// The names that the job excludes, and the indices of those names that others lead to.
+void TakeAway(const std::vector<std::string>& excluded, ResolvedPattern* found) {
+  const auto is_out = [&](const std::string& name) {
+    return std::any_of(excluded.begin(), excluded.end(), [&](const std::string& pattern) {
+      return PatternMatches(pattern, {"", name});
+    });
+  };
+  std::erase_if(found->indices, [&](const auto& index) { return is_out(index.name); });
+  for (auto* lists : {&found->aliases, &found->data_streams}) {
+    std::erase_if(*lists, [&](const auto& entry) { return is_out(entry.first); });
+    for (auto& [name, indices] : *lists) std::erase_if(indices, is_out);
+  }
+}
+
 class TableDescriber {
  public:
   TableDescriber(Cluster& cluster, const TableRequest& request, int64_t now_ms)
@@ -80,6 +96,7 @@ class TableDescriber {
     ARROW_RETURN_NOT_OK(NameContents());
     ARROW_RETURN_NOT_OK(CheckTimeField());
     if (!state_.query.empty()) {
+      ARROW_RETURN_NOT_OK(CheckQueryFields());
       ARROW_RETURN_NOT_OK(cluster_.Validate(state_.indices.front().index, state_.query));
     }
     ARROW_RETURN_NOT_OK(CountDocuments());
@@ -108,6 +125,11 @@ class TableDescriber {
       ARROW_ASSIGN_OR_RAISE(const auto range, ResolveSpan(text, zone, now_ms_));
       ranges.push_back(range);
     }
+    for (const char* name : {"gte", "gt", "lte", "lt"}) {
+      if (options_.Has(name) && options_.GetString(name).empty()) {
+        return UserError(fmt::format("{} is empty: give a time, or leave it out", name));
+      }
+    }
     const TimeBounds bounds{options_.GetString("gte"), options_.GetString("gt"),
                             options_.GetString("lte"), options_.GetString("lt")};
     if (!bounds.gte.empty() || !bounds.gt.empty() || !bounds.lte.empty() || !bounds.lt.empty()) {
@@ -133,13 +155,21 @@ class TableDescriber {
     if (!request_.literal) {
       ARROW_ASSIGN_OR_RAISE(patterns, ParseExpression(request_.expression));
     }
-    ARROW_ASSIGN_OR_RAISE(const auto resolved, cluster_.Resolve(patterns));
+    ARROW_ASSIGN_OR_RAISE(auto resolved, cluster_.Resolve(patterns));
+    for (auto& found : resolved) TakeAway(request_.exclude, &found);
     auto joined = JoinNames(patterns, resolved, ToWholeMs(state_.ranges));
     if (!joined.ok()) return WithNearest(joined.status(), patterns, resolved);
     ResolvedNames names = *std::move(joined);
     for (auto& note : names.notes) Warn(std::move(note));
     const bool skip = options_.GetString("closed_indices") == "skip";
-    if (!names.closed.empty() && (!skip || names.spans.empty())) {
+    if (!names.closed.empty() && skip && names.spans.empty()) {
+      return UserError(
+          fmt::format("all indices that '{}' names are closed, and closed_indices: skip leaves "
+                      "nothing to read: {}",
+                      request_.expression, Shown(names.closed)),
+          "index_closed");
+    }
+    if (!names.closed.empty() && !skip) {
       return UserError(
           fmt::format("{} {} closed and cannot be read: {}; open {}, or leave {} out with "
                       "closed_indices: skip",
@@ -270,6 +300,15 @@ class TableDescriber {
       return JudgePrecision();
     }
     if (!asked && state_.ranges.empty()) return Status::OK();
+    if (field != nullptr) {
+      std::string types;
+      for (const auto& [type, index] : field->types) {
+        types += fmt::format("{}{} in {}", types.empty() ? "" : ", ", type, index);
+      }
+      return UserError(
+          fmt::format("{} has no date field '{}': it is {}", request_.id.ToString(), name, types),
+          "no_time_field");
+    }
     std::vector<std::string> dates;
     for (const auto& one : merged.fields) {
       if (one.field.type.starts_with("date")) dates.push_back(one.field.path);
@@ -280,6 +319,35 @@ class TableDescriber {
                     nearest ? fmt::format("; did you mean '{}'?", *nearest) : "",
                     !nearest && !dates.empty() ? "; its date fields are " + Shown(dates) : ""),
         "no_time_field");
+  }
+
+  // The servers find nothing for a field that no mapping has, without a word.
+  Status CheckQueryFields() const {
+    const auto merged = search::MergeMappings(mappings_);
+    std::set<std::string> known;
+    for (const auto& one : merged.fields) {
+      known.insert(one.field.path);
+      known.insert(one.field.multi_fields.begin(), one.field.multi_fields.end());
+    }
+    for (const auto& name : FieldsOfQuery(state_.query)) {
+      // What is below a known name may be of a flattened field, or one of the server's own.
+      bool found = known.contains(name);
+      for (size_t dot = name.find('.'); dot != std::string::npos && !found;
+           dot = name.find('.', dot + 1)) {
+        const auto* above = merged.Find(name.substr(0, dot));
+        found = above != nullptr && !(above->conflict.empty() && above->field.is_object);
+      }
+      if (found) continue;
+      const std::vector<std::string> fields(known.begin(), known.end());
+      const auto nearest = NearestName(name, fields);
+      return UserError(
+          fmt::format("the query asks for the field '{}', which no mapping of {} has{}", name,
+                      request_.id.ToString(),
+                      nearest ? fmt::format("; did you mean '{}'?", *nearest)
+                              : "; its fields are " + Shown(fields)),
+          "no_such_field");
+    }
+    return Status::OK();
   }
 
   // Which indices tell parts of a millisecond apart; bounds that need it must find it everywhere.

@@ -13,11 +13,12 @@ namespace bulkhaul::opensearch {
 
 struct TableRequest {
   DatasetId id;
-  std::string kind;        // "indices", "index", "data stream", "query"
-  std::string expression;  // what it names
-  bool literal = false;    // the expression is the name of one index or data stream
-  std::string query;       // of a job's `queries`; "" for the option `query`
-  Options options;         // of the dataset, with those of the URI below
+  std::string kind;                       // "indices", "index", "data stream", "query"
+  std::string expression;                 // what it names
+  bool literal = false;                   // the expression is the name of one index or data stream
+  std::string query;                      // of a job's `queries`; "" for the option `query`
+  Options options;                        // of the dataset, with those of the URI below
+  std::vector<std::string> exclude = {};  // patterns of the job
 };
 
 // Everything but the id's selection: resolves the names, merges the mappings, samples documents,

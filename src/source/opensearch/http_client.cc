@@ -96,7 +96,7 @@ class HttpClient::Impl {
   std::unique_ptr<CURLM, MultiFree> multi_;
   std::unique_ptr<curl_slist, CurlFree> headers_, signed_headers_;
   std::unique_ptr<CURL, CurlFree> easy_;
-  std::optional<Fingerprint> fingerprint_;
+  std::optional<FingerprintCheck> fingerprint_;
   char error_text_[CURL_ERROR_SIZE] = {};
 
   size_t current_;  // host
@@ -136,7 +136,8 @@ Status HttpClient::Impl::Configure() {
   easy_.reset(curl_easy_init());
   if (global != CURLE_OK || !multi_ || !easy_) return PermanentError("libcurl does not start");
   if (!settings_.fingerprint.empty()) {
-    ARROW_ASSIGN_OR_RAISE(fingerprint_, ParseFingerprint(settings_.fingerprint));
+    fingerprint_.emplace();
+    ARROW_ASSIGN_OR_RAISE(fingerprint_->wanted, ParseFingerprint(settings_.fingerprint));
   }
   curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, 1L);
   CURL* const easy = easy_.get();
@@ -430,7 +431,15 @@ Status HttpClient::Impl::FailureOf(CURLcode code) const {
                                       RequestLine()),
                           "connection_closed");
   }
-  return ClassifyCurl(code, error_text_, RequestLine(), reached_);
+  const Status status = ClassifyCurl(code, error_text_, RequestLine(), reached_);
+  if (fingerprint_ && !fingerprint_->refused.empty() && KindOf(status) == ErrorKind::kUser) {
+    return MakeError(ErrorKind::kUser,
+                     fmt::format("{}: the server's certificate does not match the fingerprint that "
+                                 "was given; its own is {}",
+                                 RequestLine(), fingerprint_->refused),
+                     CodeOf(status));
+  }
+  return status;
 }
 
 bool HttpClient::Impl::MayGoElsewhere(CURLcode code) const {

@@ -64,10 +64,9 @@ int64_t EndMs(const DateParts& parts) {
 char FinestOf(std::string_view pattern) {
   char finest = 'Y';
   for (size_t i = 0; i + 1 < pattern.size(); ++i) {
-    if (pattern[i] == '%' && IsConversion(pattern[i + 1]) &&
-        RankOf(pattern[i + 1]) > RankOf(finest)) {
-      finest = pattern[i + 1];
-    }
+    if (pattern[i] != '%') continue;
+    const char conversion = pattern[++i];
+    if (IsConversion(conversion) && RankOf(conversion) > RankOf(finest)) finest = conversion;
   }
   return finest;
 }
@@ -80,6 +79,9 @@ std::string NameAt(std::string_view pattern, const DateParts& parts) {
       continue;
     }
     switch (pattern[++i]) {
+      case '%':
+        name += '%';
+        break;
       case 'Y':
         name += fmt::format("{:04}", parts.year);
         break;
@@ -117,8 +119,13 @@ Result<NamePattern> ParsePattern(std::string_view item) {
       pattern.wildcard += item[i];
       continue;
     }
+    if (item.substr(i + 1).starts_with('%')) {
+      pattern.wildcard += item[i++];
+      continue;
+    }
     if (i + 1 >= item.size() || !IsConversion(item[i + 1])) {
-      return UserError(fmt::format("'{}': a dated pattern knows %Y, %m, %d and %H", item));
+      return UserError(
+          fmt::format("'{}': a dated pattern knows %Y, %m, %d and %H, and %% for a '%'", item));
     }
     has_year |= item[i + 1] == 'Y';
     pattern.dated = true;
@@ -183,7 +190,11 @@ class Joiner {
                                    pattern.has_wildcard() ? "" : " of the cluster"),
                        "no_such_index");
     }
-    if (pattern.dated) NoteMissing(pattern, found);
+    if (pattern.dated) {
+      NoteMissing(pattern, found);
+    } else if (const auto dated = DatedForm(pattern, found)) {
+      NoteMissing(*dated, found);
+    }
     return Status::OK();
   }
 
@@ -224,6 +235,28 @@ class Joiner {
   }
 
  private:
+  // The dated pattern that all names that a wildcard found are of: "logs-%Y.%m.%d" for "logs-*".
+  static std::optional<NamePattern> DatedForm(const NamePattern& pattern,
+                                              const ResolvedPattern& found) {
+    const size_t star = pattern.written.find('*');
+    if (star == std::string::npos || pattern.written.find('*', star + 1) != std::string::npos) {
+      return std::nullopt;
+    }
+    std::vector<std::string> names;
+    for (const auto& index : found.indices) names.push_back(index.name);
+    for (const auto& [alias, indices] : found.aliases) names.push_back(alias);
+    for (const auto& [stream, indices] : found.data_streams) names.push_back(stream);
+    if (names.size() < 2) return std::nullopt;
+    for (const char* form : {"%Y.%m.%d", "%Y-%m-%d", "%Y%m%d", "%Y.%m", "%Y-%m", "%Y%m"}) {
+      NamePattern dated = pattern;
+      dated.dated = true;
+      dated.written.replace(star, 1, form);
+      const auto fits = [&](const std::string& name) { return dated.SpanOf(name).has_value(); };
+      if (std::all_of(names.begin(), names.end(), fits)) return dated;
+    }
+    return std::nullopt;
+  }
+
   // Only where the range has both ends; else nobody asked for a certain day.
   void NoteMissing(const NamePattern& pattern, const ResolvedPattern& found) {
     std::set<std::string> there;
@@ -281,6 +314,11 @@ std::optional<TimeRange> NamePattern::SpanOf(std::string_view name) const {
         continue;
       }
       pattern.remove_prefix(1);
+      if (pattern.starts_with('%')) {
+        if (!rest.starts_with('%')) return false;
+        rest.remove_prefix(1);
+        continue;
+      }
       const size_t width = WidthOf(pattern.front());
       if (rest.size() < width) return false;
       unsigned value = 0;

@@ -134,5 +134,17 @@ TEST(JoinNames, DatedPatternsTakeDatesOnlyAndReportGaps) {
   EXPECT_THAT(JoinNames(Parsed("l-%Y.%m.%d"), resolved, {})->missing, IsEmpty());
 }
 
+TEST(ParseExpression, TwoPercentSignsStandForOne) {
+  const auto plain = ParseExpression("a%%b").ValueOrDie().front();
+  EXPECT_FALSE(plain.dated);
+  EXPECT_EQ(plain.wildcard, "a%b");
+  const auto dated = ParseExpression("a%%-%Y").ValueOrDie().front();
+  EXPECT_EQ(dated.wildcard, "a%-*");
+  EXPECT_TRUE(dated.SpanOf("a%-2024").has_value());
+  EXPECT_FALSE(dated.SpanOf("aX-2024").has_value());
+  EXPECT_EQ(dated.NamesFor({0, 1}, 10), (std::vector<std::string>{"a%-1970"}));
+  EXPECT_FALSE(ParseExpression("a%b").ok());
+}
+
 }  // namespace
 }  // namespace bulkhaul::opensearch

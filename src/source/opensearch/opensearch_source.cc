@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/secret.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -56,7 +57,7 @@ std::string OutputNameOf(std::string_view expression) {
   std::string name;
   for (size_t i = 0; i < expression.size(); ++i) {
     if (expression[i] == '%') {
-      ++i;
+      if (++i < expression.size() && expression[i] == '%') name += '%';
     } else if (expression[i] != '*') {
       name += expression[i] == ',' ? '_' : expression[i];
     }
@@ -165,7 +166,15 @@ class OpenSearchSource : public Source {
       TableState one;
       one.indices = {index};
       ARROW_ASSIGN_OR_RAISE(const auto settled, Settled(one));
-      if (!settled[0]) continue;
+      if (!settled[0]) {
+        LogWarning(fmt::format(
+            "{}: {} documents of index {} were read, the server counts {} now; {}, so that it was "
+            "not held to the count",
+            dataset.id.ToString(), FormatCount(read), index.index, FormatCount(count),
+            index.fingerprint.empty() ? "the server does not say whether it was written to (_stats)"
+                                      : "it was written to meanwhile"));
+        continue;
+      }
       wrong->push_back(index.index);
       if (status.ok()) {
         status = PermanentError(
@@ -305,8 +314,9 @@ class OpenSearchSource : public Source {
     for (auto& [expression, kind] : names) {
       const DatasetId id{"", expression};
       if (!job.Selects(id) || !selector.Selects(id)) continue;
-      TableRequest request{id,      kind, expression,
-                           literal, "",   uri_.options.With(selector.OptionsFor(id))};
+      TableRequest request{id,           kind, expression,
+                           literal,      "",   uri_.options.With(selector.OptionsFor(id)),
+                           spec_.exclude};
       if (names.size() == 1 && !request.options.Has("output_name")) {
         ARROW_RETURN_NOT_OK(request.options.Set("output_name", OutputNameOf(expression)));
       }
@@ -323,7 +333,8 @@ class OpenSearchSource : public Source {
                           uri_.expression,
                           false,
                           query.sql,
-                          job_options_.With(query.options)});
+                          job_options_.With(query.options),
+                          spec_.exclude});
     }
     return requests;
   }

@@ -1,6 +1,7 @@
 #include "source/opensearch/search_uri.h"
 
 #include <charconv>
+#include <set>
 #include <vector>
 
 #include <fmt/format.h>
@@ -147,19 +148,23 @@ void FillFromEnvironment(const std::string& product, const EnvironmentNames& env
   const auto read = [&](const std::string& name, const auto& take) {
     if (auto value = environment(name); value && !value->empty()) take(*std::move(value));
   };
-  if (connection->user.empty()) {
+  const bool other = !connection->api_key.empty() || !connection->bearer_token.empty() ||
+                     !connection->aws_region.empty();
+  if (connection->user.empty() && !other) {
     read(product + "_USERNAME", [&](std::string value) { connection->user = std::move(value); });
   }
   if (connection->password.empty()) {
     read(product + "_PASSWORD",
          [&](std::string value) { connection->password = Secret(std::move(value)); });
   }
-  const bool named = !connection->user.empty();
-  if (connection->api_key.empty() && !named) {
+  // The URI's way to log in wins over the environment's.
+  const bool named = !connection->user.empty() || !connection->api_key.empty() ||
+                     !connection->bearer_token.empty();
+  if (!named) {
     read(product + "_API_KEY",
          [&](std::string value) { connection->api_key = Secret(std::move(value)); });
   }
-  if (connection->bearer_token.empty() && !named) {
+  if (!named) {
     read(product + "_BEARER_TOKEN",
          [&](std::string value) { connection->bearer_token = Secret(std::move(value)); });
   }
@@ -170,6 +175,18 @@ void FillFromEnvironment(const std::string& product, const EnvironmentNames& env
        [&](std::string value) { connection->aws_secret_access_key = Secret(std::move(value)); });
   read("AWS_SESSION_TOKEN",
        [&](std::string value) { connection->aws_session_token = Secret(std::move(value)); });
+}
+
+// One way to log in, so that none is left out silently.
+Status CheckOneLogin(const ConnectionSettings& connection, const char* where) {
+  const int logins = (connection.user.empty() ? 0 : 1) + (connection.api_key.empty() ? 0 : 1) +
+                     (connection.bearer_token.empty() ? 0 : 1) +
+                     (connection.aws_region.empty() ? 0 : 1);
+  if (logins < 2) return Status::OK();
+  return UserError(
+      fmt::format("{} more than one way to log in: choose one of user and password, "
+                  "api_key, bearer_token and aws_region",
+                  where));
 }
 
 Status ChooseAuthentication(ConnectionSettings* connection) {
@@ -217,12 +234,17 @@ Result<SearchUri> ParseSearchUri(std::string_view uri, const EnvironmentNames& e
     SetUser(authority.substr(0, at), &connection);
     authority.remove_prefix(at + 1);
   }
+  std::set<std::string> names;
   for (const auto parameter : Split(parameters, '&')) {
     if (parameter.empty()) continue;
     const size_t equals = parameter.find('=');
     const std::string value =
         equals == std::string_view::npos ? "" : PercentDecode(parameter.substr(equals + 1));
-    ARROW_RETURN_NOT_OK(SetParameter(PercentDecode(parameter.substr(0, equals)), value, &result));
+    const std::string name = PercentDecode(parameter.substr(0, equals));
+    if (!names.insert(name).second) {
+      return UserError(fmt::format("the URI gives '{}' twice", name));
+    }
+    ARROW_RETURN_NOT_OK(SetParameter(name, value, &result));
   }
   const int port = connection.aws_region.empty() ? kDefaultPort : kAwsPort;
   for (const auto host : Split(authority, ',')) {
@@ -236,7 +258,11 @@ Result<SearchUri> ParseSearchUri(std::string_view uri, const EnvironmentNames& e
         "the URI's path names indices and has no further '/': a prefix before every path is the "
         "parameter path_prefix=/prefix");
   }
+  ARROW_RETURN_NOT_OK(CheckOneLogin(connection, "the URI names"));
   FillFromEnvironment(product, environment, &connection);
+  if (connection.aws_region.empty()) {
+    ARROW_RETURN_NOT_OK(CheckOneLogin(connection, "the environment names"));
+  }
   ARROW_RETURN_NOT_OK(ChooseAuthentication(&connection));
   return result;
 }

@@ -82,5 +82,18 @@ TEST(ParseSearchUri, RefusesWhatItDoesNotKnow) {
   EXPECT_FALSE(Parse("opensearch://h/i?objects=heap").ok());
 }
 
+TEST(ParseSearchUri, RefusesWhatWouldWinSilently) {
+  const auto error = [](const char* uri, const Environment& given) {
+    const auto parsed = Parse(uri, given);
+    return parsed.ok() ? std::string() : MessageOf(parsed.status());
+  };
+  EXPECT_THAT(error("opensearch://h/x?gte=2024&gte=2025", {}), HasSubstr("'gte' twice"));
+  EXPECT_THAT(error("opensearch://h/x?api_key=a&bearer_token=b", {}), HasSubstr("more than one"));
+  EXPECT_THAT(error("opensearch://u:p@h/x?api_key=a", {}), HasSubstr("more than one"));
+  const Environment both = {{"OPENSEARCH_API_KEY", "a"}, {"OPENSEARCH_BEARER_TOKEN", "b"}};
+  EXPECT_THAT(error("opensearch://h/x", both), HasSubstr("the environment names more than one"));
+  EXPECT_EQ(error("opensearch://h/x?bearer_token=c", both), "");
+}
+
 }  // namespace
 }  // namespace bulkhaul::opensearch

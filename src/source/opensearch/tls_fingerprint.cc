@@ -38,8 +38,20 @@ bool SignedBy(X509* leaf, STACK_OF(X509) * chain, X509* anchor) {
   return X509_verify_cert(context.get()) == 1;
 }
 
+std::string TextOf(const X509* certificate) {
+  Fingerprint digest{};
+  unsigned int size = 0;
+  if (X509_digest(certificate, EVP_sha256(), digest.data(), &size) != 1) return "unknown";
+  std::string text;
+  for (const uint8_t byte : digest) {
+    for (const int half : {byte >> 4, byte & 15}) text += "0123456789abcdef"[half];
+  }
+  return text;
+}
+
 int Verify(X509_STORE_CTX* context, void* argument) {
-  const auto& wanted = *static_cast<const Fingerprint*>(argument);
+  auto& check = *static_cast<FingerprintCheck*>(argument);
+  const Fingerprint& wanted = check.wanted;
   X509* leaf = X509_STORE_CTX_get0_cert(context);
   STACK_OF(X509)* chain = X509_STORE_CTX_get0_untrusted(context);
   if (leaf != nullptr && Matches(leaf, wanted)) return 1;
@@ -47,6 +59,7 @@ int Verify(X509_STORE_CTX* context, void* argument) {
     X509* one = sk_X509_value(chain, i);
     if (Matches(one, wanted) && SignedBy(leaf, chain, one)) return 1;
   }
+  if (leaf != nullptr) check.refused = TextOf(leaf);
   X509_STORE_CTX_set_error(context, X509_V_ERR_CERT_UNTRUSTED);
   return 0;
 }
@@ -74,10 +87,10 @@ Result<Fingerprint> ParseFingerprint(std::string_view text) {
   return fingerprint;
 }
 
-void TrustFingerprint(void* ssl_context, const Fingerprint* fingerprint) {
+void TrustFingerprint(void* ssl_context, FingerprintCheck* check) {
   auto* context = static_cast<SSL_CTX*>(ssl_context);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
-  SSL_CTX_set_cert_verify_callback(context, Verify, const_cast<Fingerprint*>(fingerprint));
+  SSL_CTX_set_cert_verify_callback(context, Verify, check);
 }
 
 }  // namespace bulkhaul::opensearch

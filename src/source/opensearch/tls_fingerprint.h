@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/error.h"
@@ -16,7 +17,11 @@ Result<Fingerprint> ParseFingerprint(std::string_view text);
 
 // Makes an SSL_CTX accept exactly the servers whose certificate has this fingerprint, or was
 // signed, possibly through others of its chain, by one that has it. Names are not compared.
-// `fingerprint` must outlive the context.
-void TrustFingerprint(void* ssl_context, const Fingerprint* fingerprint);
+// `check` must outlive the context.
+struct FingerprintCheck {
+  Fingerprint wanted{};
+  std::string refused;  // the last server's own, as text, where it was another one
+};
+void TrustFingerprint(void* ssl_context, FingerprintCheck* check);
 
 }  // namespace bulkhaul::opensearch

@@ -412,7 +412,10 @@ std::string SearchPageDecoder::Impl::ShownToken(std::string_view token) {
 
 Status SearchPageDecoder::Impl::InDocument(const Status& status, std::string_view field) {
   std::string where = hit_.id.empty()
-                          ? fmt::format("hit {} of a page", table_->rows() - hits_before_ + 1)
+                          ? fmt::format(
+                                "hit {} of a page (metadata_columns: _id names documents "
+                                "that are read without their id)",
+                                table_->rows() - hits_before_ + 1)
                           : fmt::format("document '{}'", ShownToken(hit_.id));
   if (!hit_.index.empty()) where += fmt::format(" of index '{}'", ShownToken(hit_.index));
   if (!field.empty()) where += fmt::format(", field '{}'", field);

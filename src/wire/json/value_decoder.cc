@@ -202,8 +202,10 @@ Status ValueDecoder::AppendSurplus() {
     return cursor_->Skip();
   }
   return UserError(
-      "the document has more than one value, and the column takes one: choose arrays: list, first "
-      "or json, or sample more documents",
+      layout_.doc_values
+          ? "the document has more than one value, and the column takes one: choose fetch: source"
+          : "the document has more than one value, and the column takes one: choose arrays: list, "
+            "first or json",
       kSurplusCode);
 }
 
