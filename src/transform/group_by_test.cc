@@ -51,7 +51,7 @@ Status Feed(GroupByTransform& transform, const Batches& batches, Batches* out) {
 // Both passes, as the engine runs them; `units` are read apart.
 Result<Batches> GroupAll(const Grouping& grouping, const std::shared_ptr<arrow::Schema>& schema,
                          const std::vector<Batches>& units, int64_t bytes_max = 64 << 20) {
-  const TransformResources resources{bytes_max, testing::TempDir()};
+  const TransformResources resources{bytes_max, testing::TempDir(), testing::TempDir(), {}};
   Batches partial, result;
   int64_t rows = 0, merged = 0;
   for (const auto& unit : units) {
