@@ -191,7 +191,8 @@ def test_an_index_without_a_mapping(bulkhaul, node, index, tmp_path):
     index("mapped", {"properties": {"a": {"type": "long"}}}, [{"a": 1}])
     done = bulkhaul("copy", node.uri(), tmp_path / "out")
     assert "left out because empty and without a mapping: unmapped" in done.err
-    assert [folder.name for folder in exports.table_folders(tmp_path / "out")] == ["mapped"]
+    names = [folder.name for folder in exports.table_folders(tmp_path / "out")]
+    assert "mapped" in names and "unmapped" not in names
     bulkhaul("copy", uri, tmp_path / "extra", "--extra")
     assert table(tmp_path / "extra").num_rows == 0
 

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "plan/job_spec.h"
+#include "source/opensearch/column_wishes.h"
 #include "source/opensearch/plan_units.h"
 #include "source/opensearch/query_fields.h"
 #include "source/opensearch/table_state.h"
@@ -24,23 +25,12 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr char kDefaultTimeField[] = "@timestamp";
-constexpr const char* kMetadataNames[] = {"_id", "_index", "_routing", "_seq_no"};
-constexpr char kExtraName[] = "_extra";
 // Looked at to find out which fields hold arrays and how large a document is.
 constexpr size_t kIndicesSampled = 8;
 constexpr int64_t kDocumentsSampled = 200;
 constexpr int64_t kSampleBytesMax = 4 << 20;
 // As the option `fetch` says.
 constexpr size_t kDocValueFieldsMaxOfAuto = 8;
-
-// The query DSL is in a bool's filter, which several clauses share.
-std::string AllOf(const std::vector<std::string>& queries) {
-  if (queries.empty()) return {};
-  if (queries.size() == 1) return queries[0];
-  Json filters = Json::array();
-  for (const auto& query : queries) filters.push_back(Json::parse(query));
-  return Json{{"bool", {{"filter", std::move(filters)}}}}.dump();
-}
 
 std::string AnyOf(const std::vector<std::string>& queries) {
   if (queries.size() == 1) return queries[0];
@@ -87,7 +77,7 @@ class TableDescriber {
           "text) instead of `where`");
     }
     ARROW_ASSIGN_OR_RAISE(state_.query, UserQuery(options_, request_.query));
-    ARROW_RETURN_NOT_OK(CheckMetadataNames());
+    ARROW_RETURN_NOT_OK(CheckMetadataNames(options_));
     CutWishes slices;
     ARROW_RETURN_NOT_OK(SetSlices(options_, &slices));
     ARROW_RETURN_NOT_OK(ResolveRanges());
@@ -96,7 +86,8 @@ class TableDescriber {
     ARROW_RETURN_NOT_OK(NameContents());
     ARROW_RETURN_NOT_OK(CheckTimeField());
     if (!state_.query.empty()) {
-      ARROW_RETURN_NOT_OK(CheckQueryFields());
+      ARROW_RETURN_NOT_OK(
+          CheckQueryFields(state_.query, search::MergeMappings(mappings_), request_.id.ToString()));
       ARROW_RETURN_NOT_OK(cluster_.Validate(state_.indices.front().index, state_.query));
     }
     ARROW_RETURN_NOT_OK(CountDocuments());
@@ -107,17 +98,6 @@ class TableDescriber {
   }
 
  private:
-  Status CheckMetadataNames() const {
-    const std::vector<std::string> known(std::begin(kMetadataNames), std::end(kMetadataNames));
-    for (const auto& name : options_.GetList("metadata_columns")) {
-      if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-      const auto nearest = NearestName(name, known);
-      return UserError(fmt::format("metadata_columns: '{}' is none of {}{}", name, Shown(known),
-                                   nearest ? fmt::format("; did you mean '{}'?", *nearest) : ""));
-    }
-    return Status::OK();
-  }
-
   Status ResolveRanges() {
     ARROW_ASSIGN_OR_RAISE(const auto zone, TimeZone::Parse(options_.GetString("time_zone")));
     std::vector<TimeRange> ranges;
@@ -321,35 +301,6 @@ class TableDescriber {
         "no_time_field");
   }
 
-  // The servers find nothing for a field that no mapping has, without a word.
-  Status CheckQueryFields() const {
-    const auto merged = search::MergeMappings(mappings_);
-    std::set<std::string> known;
-    for (const auto& one : merged.fields) {
-      known.insert(one.field.path);
-      known.insert(one.field.multi_fields.begin(), one.field.multi_fields.end());
-    }
-    for (const auto& name : FieldsOfQuery(state_.query)) {
-      // What is below a known name may be of a flattened field, or one of the server's own.
-      bool found = known.contains(name);
-      for (size_t dot = name.find('.'); dot != std::string::npos && !found;
-           dot = name.find('.', dot + 1)) {
-        const auto* above = merged.Find(name.substr(0, dot));
-        found = above != nullptr && !(above->conflict.empty() && above->field.is_object);
-      }
-      if (found) continue;
-      const std::vector<std::string> fields(known.begin(), known.end());
-      const auto nearest = NearestName(name, fields);
-      return UserError(
-          fmt::format("the query asks for the field '{}', which no mapping of {} has{}", name,
-                      request_.id.ToString(),
-                      nearest ? fmt::format("; did you mean '{}'?", *nearest)
-                              : "; its fields are " + Shown(fields)),
-          "no_such_field");
-    }
-    return Status::OK();
-  }
-
   // Which indices tell parts of a millisecond apart; bounds that need it must find it everywhere.
   Status JudgePrecision() {
     std::vector<std::string> coarse;
@@ -483,7 +434,7 @@ class TableDescriber {
 
   Status MakeColumns() {
     const auto merged = search::MergeMappings(mappings_);
-    search::LayoutOptions layout_options = LayoutWishes(merged);
+    search::LayoutOptions layout_options = LayoutWishes(options_, merged);
     ARROW_ASSIGN_OR_RAISE(const auto draft, search::MakeLayout(merged, layout_options));
     ARROW_RETURN_NOT_OK(Sample(merged, FieldsBody(draft), &layout_options));
     ARROW_ASSIGN_OR_RAISE(auto layout, FinalLayout(merged, layout_options));
@@ -523,57 +474,6 @@ class TableDescriber {
       wishes.doc_values = false;
     }
     return search::MakeLayout(merged, wishes);
-  }
-
-  search::LayoutOptions LayoutWishes(const search::MergedMapping& merged) const {
-    search::LayoutOptions wishes;
-    wishes.include = options_.GetList("fields");
-    const auto& columns = options_.GetList("columns");
-    const auto& metadata = options_.GetList("metadata_columns");
-    const auto wants = [&](const char* name) {
-      return std::find(metadata.begin(), metadata.end(), name) != metadata.end() ||
-             std::find(columns.begin(), columns.end(), name) != columns.end();
-    };
-    wishes.id = wants("_id");
-    wishes.index = wants("_index");
-    wishes.routing = wants("_routing");
-    wishes.seq_no = wants("_seq_no");
-    wishes.extra = options_.GetBool("extra");
-    for (const auto& column : columns) {
-      const bool metadata_name = std::find(std::begin(kMetadataNames), std::end(kMetadataNames),
-                                           column) != std::end(kMetadataNames);
-      if (column == kExtraName && merged.Find(column) == nullptr) {
-        wishes.extra = true;
-      } else if (!metadata_name) {
-        wishes.include.push_back(column);
-      }
-    }
-    wishes.exclude = options_.GetList("exclude_fields");
-    wishes.objects = options_.GetString("objects") == "struct" ? search::ObjectForm::kStruct
-                                                               : search::ObjectForm::kFlatten;
-    const std::string& arrays = options_.GetString("arrays");
-    wishes.arrays = arrays == "list"    ? search::ArrayForm::kList
-                    : arrays == "first" ? search::ArrayForm::kFirst
-                    : arrays == "json"  ? search::ArrayForm::kJson
-                                        : search::ArrayForm::kAuto;
-    wishes.nested = options_.GetString("nested") == "json" ? search::NestedForm::kJson
-                                                           : search::NestedForm::kList;
-    wishes.floats = options_.GetString("floats") == "mapped" ? search::FloatForm::kMapped
-                                                             : search::FloatForm::kDouble;
-    wishes.dates = options_.GetString("dates") == "text" ? search::DateForm::kText
-                                                         : search::DateForm::kTimestamp;
-    const std::string& unit = options_.GetString("date_unit");
-    wishes.date_unit = unit == "ms"   ? search::DateUnit::kMilli
-                       : unit == "ns" ? search::DateUnit::kNano
-                                      : search::DateUnit::kMicro;
-    wishes.misfit = options_.GetString("type_mismatch") == "null" ? search::OnMisfitValue::kNull
-                                                                  : search::OnMisfitValue::kError;
-    wishes.excess_digits = options_.GetString("date_digits") == "truncate"
-                               ? search::OnExcessDigits::kTruncate
-                               : search::OnExcessDigits::kError;
-    wishes.conflicts = options_.GetString("type_conflict") == "json" ? search::OnConflict::kJson
-                                                                     : search::OnConflict::kError;
-    return wishes;
   }
 
   // Sizes of documents, and which fields hold arrays. Indices are taken evenly over the names, so
@@ -671,40 +571,6 @@ class TableDescriber {
 };
 
 }  // namespace
-
-Result<std::string> UserQuery(const Options& options, const std::string& own_query) {
-  std::vector<std::string> queries;
-  const auto add = [&](const std::string& text) -> Status {
-    const Json parsed = Json::parse(text, nullptr, false);
-    if (!parsed.is_object() || parsed.size() != 1) {
-      return UserError(
-          fmt::format("query: '{}' is not query DSL: write one clause as a JSON object, such as "
-                      "{{\"term\": {{\"level\": \"ERROR\"}}}}",
-                      text),
-          "bad_query");
-    }
-    // A whole search body is a likely mistake.
-    if (parsed.contains("query")) {
-      queries.push_back(parsed["query"].dump());
-    } else {
-      queries.push_back(parsed.dump());
-    }
-    return Status::OK();
-  };
-  if (const auto& text = options.GetString("query"); !text.empty()) ARROW_RETURN_NOT_OK(add(text));
-  if (!own_query.empty()) {
-    if (own_query.find_first_not_of(" \t\r\n") != std::string::npos &&
-        own_query[own_query.find_first_not_of(" \t\r\n")] == '{') {
-      ARROW_RETURN_NOT_OK(add(own_query));
-    } else {
-      queries.push_back(Json{{"query_string", {{"query", own_query}}}}.dump());
-    }
-  }
-  if (const auto& text = options.GetString("q"); !text.empty()) {
-    queries.push_back(Json{{"query_string", {{"query", text}}}}.dump());
-  }
-  return AllOf(queries);
-}
 
 Result<Dataset> DescribeTable(Cluster& cluster, const TableRequest& request, int64_t now_ms) {
   return TableDescriber(cluster, request, now_ms).Run();

@@ -26,8 +26,4 @@ struct TableRequest {
 // indices and fields.
 Result<Dataset> DescribeTable(Cluster& cluster, const TableRequest& request, int64_t now_ms);
 
-// The query DSL that the options `query` and `q` ask for together; "" when neither is set. kUser
-// when `query` is not a JSON object.
-Result<std::string> UserQuery(const Options& options, const std::string& own_query);
-
 }  // namespace bulkhaul::opensearch

@@ -2,8 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <utility>
+#include <vector>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
+
+#include "base/text.h"
 
 namespace bulkhaul::opensearch {
 namespace {
@@ -101,6 +108,24 @@ size_t SkipTo(std::string_view text, size_t at, std::string_view closing) {
   return text.size();
 }
 
+std::string ItsFields(const std::vector<std::string>& fields) {
+  constexpr size_t kShownMax = 5;
+  const size_t shown = std::min(kShownMax, fields.size());
+  const auto text = fmt::format(
+      "; its fields are {}",
+      fmt::join(fields.begin(), fields.begin() + static_cast<std::ptrdiff_t>(shown), ", "));
+  return shown == fields.size() ? text : fmt::format("{} and {} more", text, fields.size() - shown);
+}
+
+// The query DSL is in a bool's filter, which several clauses share.
+std::string AllOf(const std::vector<std::string>& queries) {
+  if (queries.empty()) return {};
+  if (queries.size() == 1) return queries[0];
+  Json filters = Json::array();
+  for (const auto& query : queries) filters.push_back(Json::parse(query));
+  return Json{{"bool", {{"filter", std::move(filters)}}}}.dump();
+}
+
 }  // namespace
 
 std::set<std::string> FieldsOfText(std::string_view text) {
@@ -138,6 +163,66 @@ std::set<std::string> FieldsOfQuery(std::string_view query) {
   Fields fields;
   if (!query.empty()) AddClause(Json::parse(query, nullptr, false), &fields);
   return fields;
+}
+
+Status CheckQueryFields(std::string_view query, const search::MergedMapping& merged,
+                        const std::string& table) {
+  std::set<std::string> known;
+  for (const auto& one : merged.fields) {
+    known.insert(one.field.path);
+    known.insert(one.field.multi_fields.begin(), one.field.multi_fields.end());
+  }
+  for (const auto& name : FieldsOfQuery(query)) {
+    // What is below a known name may be of a flattened field, or one of the server's own.
+    bool found = known.contains(name);
+    for (size_t dot = name.find('.'); dot != std::string::npos && !found;
+         dot = name.find('.', dot + 1)) {
+      const auto* above = merged.Find(name.substr(0, dot));
+      found = above != nullptr && !(above->conflict.empty() && above->field.is_object);
+    }
+    if (found) continue;
+    const std::vector<std::string> fields(known.begin(), known.end());
+    const auto nearest = NearestName(name, fields);
+    return UserError(
+        fmt::format("the query asks for the field '{}', which no mapping of {} has{}", name, table,
+                    nearest ? fmt::format("; did you mean '{}'?", *nearest) : ItsFields(fields)),
+        "no_such_field");
+  }
+  return Status::OK();
+}
+
+Result<std::string> UserQuery(const Options& options, const std::string& own_query) {
+  std::vector<std::string> queries;
+  const auto add = [&](const std::string& text) -> Status {
+    const Json parsed = Json::parse(text, nullptr, false);
+    if (!parsed.is_object() || parsed.size() != 1) {
+      return UserError(
+          fmt::format("query: '{}' is not query DSL: write one clause as a JSON object, such as "
+                      "{{\"term\": {{\"level\": \"ERROR\"}}}}",
+                      text),
+          "bad_query");
+    }
+    // A whole search body is a likely mistake.
+    if (parsed.contains("query")) {
+      queries.push_back(parsed["query"].dump());
+    } else {
+      queries.push_back(parsed.dump());
+    }
+    return Status::OK();
+  };
+  if (const auto& text = options.GetString("query"); !text.empty()) ARROW_RETURN_NOT_OK(add(text));
+  if (!own_query.empty()) {
+    if (own_query.find_first_not_of(" \t\r\n") != std::string::npos &&
+        own_query[own_query.find_first_not_of(" \t\r\n")] == '{') {
+      ARROW_RETURN_NOT_OK(add(own_query));
+    } else {
+      queries.push_back(Json{{"query_string", {{"query", own_query}}}}.dump());
+    }
+  }
+  if (const auto& text = options.GetString("q"); !text.empty()) {
+    queries.push_back(Json{{"query_string", {{"query", text}}}}.dump());
+  }
+  return AllOf(queries);
 }
 
 }  // namespace bulkhaul::opensearch
