@@ -283,11 +283,11 @@ TEST_F(ContractTest, UniqueHoldsOverAllUnitsAndRuns) {
   EXPECT_THAT(
       MessageOf(Make(contract, schema)->Conclude(units).status()),
       HasSubstr("column 'id' is unique, but 1 of its values comes more than once: 37 in row "
-                "2 of unit 0.0 and row 2 of unit 0.3"));
+                "2 of unit 0.0 (a.csv) and row 2 of unit 0.3"));
   units.back() = Unit(contract, {Rows({102}, {"name 7"})}).ValueOrDie();
   EXPECT_THAT(MessageOf(Make(contract, schema)->Conclude(units).status()),
               HasSubstr("column 'name' is unique, but 1 of its values comes more than once: the "
-                        "first in row 8 of unit 0.0 and row 1 of unit"));
+                        "first in row 8 of unit 0.0 (a.csv) and row 1 of unit"));
 }
 
 TEST_F(ContractTest, UniqueLooksAtTheValuesOfDictionaries) {
