@@ -170,23 +170,29 @@ Status PostgresSink::CheckNotItsSource(Connection& connection, const DatasetId& 
   const IfExists mode = load.options.if_exists;
   const bool alone = mode == IfExists::kReplace || mode == IfExists::kTruncate;
   const bool same_name = load.target == TableName{source.schema, source.name};
-  if (!load.existing || !alone || !same_name || !CheckConninfo(source_uri_).ok()) {
+  if (!load.existing || !alone || !same_name || source_uri_.empty() ||
+      !CheckConninfo(source_uri_).ok()) {
     return Status::OK();
   }
   const ConnectionSettings settings{.conninfo = source_uri_,
                                     .application_name = fmt::format("bulkhaul:{}:load", job_),
                                     .connect_timeout_ms = options_.GetDurationMs("connect_timeout"),
                                     .address = {}};
-  ARROW_ASSIGN_OR_RAISE(auto reader, Connection::Open(settings, {}));
   // A standby has the same identifier, and locks of its own.
-  const std::string sql =
-      "SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system())::text || '/' ||"
-      " pg_catalog.pg_is_in_recovery() || '/' || pg_catalog.current_database()";
-  ARROW_ASSIGN_OR_RAISE(const auto from,
-                        reader->QueryOne(sql, CatalogLimit(), "look at the source"));
-  ARROW_ASSIGN_OR_RAISE(const auto to,
-                        connection.QueryOne(sql, CatalogLimit(), "look at the server"));
-  if (from.text(0, 0) != to.text(0, 0)) return Status::OK();
+  const auto place_of = [&](Connection& one) -> Result<std::string> {
+    ARROW_ASSIGN_OR_RAISE(
+        const auto found,
+        one.QueryOne("SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system())::text"
+                     " || '/' || pg_catalog.pg_is_in_recovery() || '/' ||"
+                     " pg_catalog.current_database()",
+                     CatalogLimit(), "which server it is"));
+    return std::string(found.text(0, 0));
+  };
+  // Where it cannot be told, lock_timeout ends such a load.
+  auto reader = Connection::Open(settings, {});
+  if (!reader.ok()) return Status::OK();
+  const auto from = place_of(**reader), to = place_of(connection);
+  if (!from.ok() || !to.ok() || *from != *to) return Status::OK();
   return UserError(
       fmt::format("{} is where the rows come from: {} would wait for its own readers; "
                   "name another table with target_table",
