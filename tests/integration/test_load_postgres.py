@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from support.loading import TYPES_SQL, leftovers
+from support.loading import TYPES_SQL, leftovers, loads_into
 
 ORDERS = "generator:preset=orders&rows={}"
 
@@ -22,12 +22,8 @@ def database(postgres):
 
 @pytest.fixture
 def sql(postgres, database):
-    def run(text: str):
-        return postgres.sql(text, "load")
-    run("DROP TABLE IF EXISTS public.orders CASCADE")
-    yield run
-    for (name,) in leftovers(run):  # of jobs that failed and could go on
-        run(f"DROP TABLE {name}")
+    with loads_into(postgres, "load", "public.orders") as run:
+        yield run
 
 
 def load(bulkhaul, database, rows, *words, code=0):

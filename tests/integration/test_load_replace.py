@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.loading import leftovers
+from support.loading import leftovers, loads_into
 
 ROLES = ("replace_reader", "replace_other")
 
@@ -22,12 +22,8 @@ def server(postgres):
 
 @pytest.fixture
 def sql(server):
-    def run(text: str):
-        return server.sql(text, "load_replace")
-    run("DROP TABLE IF EXISTS holder, target CASCADE")
-    yield run
-    for (name,) in leftovers(run):
-        run(f"DROP TABLE {name}")
+    with loads_into(server, "load_replace", "holder", "target") as run:
+        yield run
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from support.loading import TYPES_SQL, leftovers
+from support.loading import TYPES_SQL, leftovers, loads_into
 
 ROWS = 5000
 
@@ -31,12 +31,8 @@ def database(server):
 
 @pytest.fixture
 def sql(server):
-    def run(text: str):
-        return server.sql(text, "load_targets")
-    run("DROP TABLE IF EXISTS target, parent CASCADE")
-    yield run
-    for (name,) in leftovers(run):
-        run(f"DROP TABLE {name}")
+    with loads_into(server, "load_targets", "target", "parent") as run:
+        yield run
 
 
 @pytest.fixture

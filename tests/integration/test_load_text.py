@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from support.loading import leftovers
+from support.loading import loads_into
 
 
 @pytest.fixture(scope="module")
@@ -19,12 +19,8 @@ def database(postgres):
 
 @pytest.fixture
 def sql(postgres, database):
-    def run(text: str):
-        return postgres.sql(text, "load_text")
-    run("DROP TABLE IF EXISTS target CASCADE")
-    yield run
-    for (name,) in leftovers(run):
-        run(f"DROP TABLE {name}")
+    with loads_into(postgres, "load_text", "target") as run:
+        yield run
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 # One table with every type that the export reads in binary, and some that it reads as text.
 TYPES_SQL = """
 CREATE EXTENSION IF NOT EXISTS hstore;
@@ -46,3 +48,15 @@ INSERT INTO every_type (id, a_int2, ints, matrix, texts, r_int, m_int, an_hstore
 def leftovers(sql):
     return sql("SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' "
                "AND relname LIKE '\\_bulkhaul%'")
+
+
+@contextlib.contextmanager
+def loads_into(server, database: str, *tables: str):
+    """Gives what runs SQL there: without these tables at first, and at the end without what jobs
+    have left that failed and could go on."""
+    def run(text: str):
+        return server.sql(text, database)
+    run(f"DROP TABLE IF EXISTS {', '.join(tables)} CASCADE")
+    yield run
+    for (name,) in leftovers(run):
+        run(f"DROP TABLE {name}")
