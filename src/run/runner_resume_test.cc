@@ -111,11 +111,7 @@ TEST_P(ChangedBeforePublishing, IsReadAgainOnResume) {
   if (form == "single_file") Set(form, "true");
   if (form == "merge_small_parts") Set(form, "1");
   std::atomic<bool> broken{true};
-  prepare_sink_ = [&](fakes::FaultySink& sink) {
-    sink.on_commit = [&](const CommitRequest&) {
-      return broken ? PermanentError("a row refers to nothing") : Status::OK();
-    };
-  };
+  FailCommitsWhile(broken, "a row refers to nothing");
   EXPECT_EQ(Run()->state, JobState::kFailed);
   broken = false;
   server_->Move("a", 0, 99, 500);
@@ -131,11 +127,7 @@ TEST_F(RunnerTest, WhatDidNotChangeIsPublishedOnResumeAsItIs) {
   settings_.consistent = false;
   Set("consistency", "none");
   std::atomic<bool> broken{true};
-  prepare_sink_ = [&](fakes::FaultySink& sink) {
-    sink.on_commit = [&](const CommitRequest&) {
-      return broken ? PermanentError("read-only") : Status::OK();
-    };
-  };
+  FailCommitsWhile(broken, "read-only");
   EXPECT_EQ(Run()->state, JobState::kFailed);
   broken = false;
   const int reads = server_->reads;
@@ -199,11 +191,7 @@ TEST_F(RunnerTest, CommitIsRetriedAndItsFailureLeavesTheJobResumable) {
 TEST_F(RunnerTest, LostStagedPartsAreReadAgainOnResume) {
   Fill("a", 50);
   std::atomic<bool> broken{true};
-  prepare_sink_ = [&](fakes::FaultySink& sink) {
-    sink.on_commit = [&](const CommitRequest&) {
-      return broken ? PermanentError("read-only file system") : Status::OK();
-    };
-  };
+  FailCommitsWhile(broken, "read-only file system");
   EXPECT_EQ(Run()->state, JobState::kFailed);
   Store()->Clear();
   broken = false;

@@ -88,6 +88,14 @@ class RunnerTest : public testing::Test {
     source_.reset();
     return report;
   }
+  // Of the next Run()s.
+  void FailCommitsWhile(const std::atomic<bool>& broken, const char* why) {
+    prepare_sink_ = [&broken, why](fakes::FaultySink& sink) {
+      sink.on_commit = [&broken, why](const CommitRequest&) {
+        return broken ? PermanentError(why) : Status::OK();
+      };
+    };
+  }
   // Ids and values of what was published under the name.
   std::vector<std::pair<int64_t, int64_t>> Published(const std::string& name) {
     std::vector<std::pair<int64_t, int64_t>> rows;

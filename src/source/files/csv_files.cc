@@ -51,12 +51,19 @@ Result<std::vector<std::string>> TakeHeader(TextChunks& chunks, const CsvLayout&
   }
 }
 
-// The names of the file's columns: those of its header, or made ones.
-Result<std::vector<std::string>> NamesOf(const DataFile& file, const CsvLayout& layout,
-                                         int64_t row_bytes_max) {
+// The file's text from its header or first row on.
+Result<std::unique_ptr<TextChunks>> OpenHead(const DataFile& file, const CsvLayout& layout,
+                                             int64_t row_bytes_max) {
   ARROW_ASSIGN_OR_RAISE(
       auto chunks, TextChunks::Open({&file, 0, -1, 1}, layout.encoding, kHeadBytes, row_bytes_max));
   ARROW_RETURN_NOT_OK(TakeSeparatorLine(*chunks).status());
+  return chunks;
+}
+
+// The names of the file's columns: those of its header, or made ones.
+Result<std::vector<std::string>> NamesOf(const DataFile& file, const CsvLayout& layout,
+                                         int64_t row_bytes_max) {
+  ARROW_ASSIGN_OR_RAISE(auto chunks, OpenHead(file, layout, row_bytes_max));
   if (layout.header) return TakeHeader(*chunks, layout);
   std::vector<std::string> fields;
   ARROW_ASSIGN_OR_RAISE(const bool found, TakeRow(*chunks, layout.dialect, &fields));
@@ -181,9 +188,7 @@ class Sampler {
     if (files_.empty()) {
       ARROW_RETURN_NOT_OK(DetectLayout(file, wishes_, row_bytes_max, &layout_));
     }
-    ARROW_ASSIGN_OR_RAISE(auto chunks, TextChunks::Open({&file, 0, -1, 1}, layout_.encoding,
-                                                        kHeadBytes, row_bytes_max));
-    ARROW_RETURN_NOT_OK(TakeSeparatorLine(*chunks).status());
+    ARROW_ASSIGN_OR_RAISE(auto chunks, OpenHead(file, layout_, row_bytes_max));
     ARROW_ASSIGN_OR_RAISE(auto names, layout_.header ? TakeHeader(*chunks, layout_)
                                                      : NamesOf(file, layout_, row_bytes_max));
     if (names.empty()) return Status::OK();

@@ -65,6 +65,10 @@ char KindOfType(const arrow::DataType& type) {
   }
 }
 
+bool TakesText(const std::shared_ptr<arrow::DataType>& type) {
+  return type != nullptr && (arrow::is_string(type->id()) || arrow::is_decimal(type->id()));
+}
+
 std::string KeyText(std::string_view raw) {
   if (raw.find('\\') == std::string_view::npos) return std::string(raw);
   std::string key(raw.size(), '\0');
@@ -110,15 +114,12 @@ std::string JsonCasts::NewName(const std::string& column) const {
 
 bool JsonCasts::AsText(const std::string& column) const {
   const auto found = types_.find(NewName(column));
-  if (found == types_.end() || found->second == nullptr) return false;
-  return arrow::is_string(found->second->id()) || arrow::is_decimal(found->second->id());
+  return found != types_.end() && TakesText(found->second);
 }
 
 bool JsonCasts::any_as_text() const {
-  return std::any_of(types_.begin(), types_.end(), [](const auto& cast) {
-    return cast.second != nullptr &&
-           (arrow::is_string(cast.second->id()) || arrow::is_decimal(cast.second->id()));
-  });
+  return std::any_of(types_.begin(), types_.end(),
+                     [](const auto& cast) { return TakesText(cast.second); });
 }
 
 std::string MisfitText(const JsonMisfit& misfit, bool whole_sample) {
