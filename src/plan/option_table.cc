@@ -323,6 +323,9 @@ constexpr OptionSpec kOptions[] = {
      "fail|first|last"},
     {"unlogged", kBool, "false", kBoth, "Load",
      "Load beside into an UNLOGGED table: less WAL; a crash of the server loses what was loaded."},
+    {"skip_wal", kBool, "false", kBoth, "Load",
+     "Load each table by one connection in one transaction, for which a server with wal_level = "
+     "minimal writes no WAL; what breaks is loaded from the beginning."},
     {"analyze", kBool, "true", kBoth, "Load", "ANALYZE the target table when it is loaded."},
     {"nul_bytes", kEnum, "error", kBoth, "Load",
      "NUL bytes in text, which PostgreSQL cannot hold: error, or strip them.", "error|strip"},

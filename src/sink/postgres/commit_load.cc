@@ -333,9 +333,12 @@ Status Commit::WithAdvice(const Status& status) const {
 }
 
 Result<Committed> Commit::Run(const std::function<Status()>& before_commit) {
-  ARROW_RETURN_NOT_OK(Execute("BEGIN"));
+  const bool holds_rows = connection_.in_transaction();
+  ARROW_RETURN_NOT_OK(Execute(holds_rows ? "SAVEPOINT publish" : "BEGIN"));
   const auto rollback = [&] {
-    if (connection_.ok()) connection_.Execute("ROLLBACK", limit_, what_).ok();
+    if (!connection_.ok()) return;
+    connection_.Execute(holds_rows ? "ROLLBACK TO SAVEPOINT publish" : "ROLLBACK", limit_, what_)
+        .ok();
   };
   Status status = Execute(EnterKeySql(plan_.target, request_));
   if (CodeOf(status) == kUniqueViolation) {

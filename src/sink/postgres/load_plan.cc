@@ -379,6 +379,32 @@ Status PlanKey(LoadPlan* plan) {
       "42P10");
 }
 
+// Elsewhere it would cost the parallel load and the resume, and save nothing.
+Status CheckSkipsWal(Connection& connection, const WaitLimit& limit, LoadPlan* plan) {
+  ARROW_ASSIGN_OR_RAISE(const auto level,
+                        connection.QueryOne("SELECT pg_catalog.current_setting('wal_level')", limit,
+                                            "look at the server"));
+  if (level.text(0, 0) != "minimal") {
+    return UserError(fmt::format("skip_wal needs a server with wal_level = minimal, and this one "
+                                 "has {}: it writes WAL for every table; leave skip_wal out, or "
+                                 "load with unlogged",
+                                 level.text(0, 0)),
+                     "wal_level");
+  }
+  plan->notes.push_back(
+      fmt::format("{}: one connection loads it in one transaction, without WAL; if that connection "
+                  "is lost, the table is loaded from its beginning",
+                  plan->target.ToString()));
+  if (plan->existing && plan->options.if_exists != IfExists::kReplace &&
+      plan->options.if_exists != IfExists::kTruncate) {
+    plan->notes.push_back(
+        fmt::format("{}: WAL is written all the same when the rows go from the table loaded beside "
+                    "into it, because it was there before",
+                    plan->target.ToString()));
+  }
+  return Status::OK();
+}
+
 }  // namespace
 
 Result<LoadOptions> LoadOptions::From(const Options& options) {
@@ -398,6 +424,7 @@ Result<LoadOptions> LoadOptions::From(const Options& options) {
   load.target_table = options.GetString("target_table");
   load.each_unit = options.GetString("commit") == "unit";
   load.unlogged = options.GetBool("unlogged");
+  load.skip_wal = options.GetBool("skip_wal");
   load.analyze = options.GetBool("analyze");
   load.strip_nul = options.GetString("nul_bytes") == "strip";
   if (load.each_unit && load.if_exists != IfExists::kAppend) {
@@ -405,6 +432,13 @@ Result<LoadOptions> LoadOptions::From(const Options& options) {
         "commit: unit lets rows appear while others are missing, which only "
         "if_exists: append allows",
         "commit");
+  }
+  if (load.skip_wal && (load.each_unit || load.unlogged)) {
+    return UserError(load.each_unit
+                         ? "skip_wal loads a table in one transaction, commit: unit in many; leave "
+                           "one of them out"
+                         : "skip_wal and unlogged are two ways to write less WAL; leave one out",
+                     "skip_wal");
   }
   return load;
 }
@@ -551,6 +585,7 @@ Result<LoadPlan> PlanLoad(Connection& connection, const DatasetPlan& dataset,
     ARROW_RETURN_NOT_OK(PlanNewTable(connection, dataset, limit, &plan));
   }
   if (plan.options.if_exists == IfExists::kUpsert) ARROW_RETURN_NOT_OK(PlanKey(&plan));
+  if (plan.options.skip_wal) ARROW_RETURN_NOT_OK(CheckSkipsWal(connection, limit, &plan));
   // Anything that cannot be encoded is said now.
   ARROW_RETURN_NOT_OK(plan.EncodeColumns(*dataset.schema).status());
   return plan;

@@ -26,6 +26,7 @@ struct LoadOptions {
   std::string target_schema, target_table;  // "" or with {schema} and {table}
   bool each_unit = false;                   // commit: unit
   bool unlogged = false;
+  bool skip_wal = false;  // open_loads.h
   bool analyze = true;
   bool strip_nul = false;
 
