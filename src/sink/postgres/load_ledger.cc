@@ -39,7 +39,7 @@ std::string SentinelOf(const TableName& side) {
 
 std::string CreateSideSql(const LoadPlan& plan) {
   std::string sql;
-  if (plan.swaps_side()) {
+  if (plan.keeps_side()) {
     sql = plan.CreateLikeTargetSql(plan.side, plan.options.unlogged);
   } else {
     const bool made = !plan.existing && plan.options.if_exists != IfExists::kUpsert;

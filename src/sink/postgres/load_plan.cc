@@ -331,6 +331,7 @@ Status CheckTarget(const TargetTable& table, LoadPlan* plan) {
                                       name, fmt::join(keys, ", ")));
   }
   const bool replace = mode == IfExists::kReplace;
+  if (plan->attaches()) return Status::OK();  // attach_partition.h says what becomes of triggers
   std::set<std::string> triggers(table.triggers.begin(), table.triggers.end());
   if (mode == IfExists::kUpsert) {
     triggers.insert(table.update_triggers.begin(), table.update_triggers.end());
@@ -407,42 +408,6 @@ Status CheckSkipsWal(Connection& connection, const WaitLimit& limit, LoadPlan* p
 
 }  // namespace
 
-Result<LoadOptions> LoadOptions::From(const Options& options) {
-  LoadOptions load;
-  const auto& mode = options.GetString("if_exists");
-  load.if_exists = mode == "append"     ? IfExists::kAppend
-                   : mode == "replace"  ? IfExists::kReplace
-                   : mode == "truncate" ? IfExists::kTruncate
-                   : mode == "upsert"   ? IfExists::kUpsert
-                                        : IfExists::kFail;
-  const auto& duplicates = options.GetString("duplicates");
-  load.duplicates = duplicates == "first"  ? Duplicates::kFirst
-                    : duplicates == "last" ? Duplicates::kLast
-                                           : Duplicates::kFail;
-  load.key = options.GetList("key");
-  load.target_schema = options.GetString("target_schema");
-  load.target_table = options.GetString("target_table");
-  load.each_unit = options.GetString("commit") == "unit";
-  load.unlogged = options.GetBool("unlogged");
-  load.skip_wal = options.GetBool("skip_wal");
-  load.analyze = options.GetBool("analyze");
-  load.strip_nul = options.GetString("nul_bytes") == "strip";
-  if (load.each_unit && load.if_exists != IfExists::kAppend) {
-    return UserError(
-        "commit: unit lets rows appear while others are missing, which only "
-        "if_exists: append allows",
-        "commit");
-  }
-  if (load.skip_wal && (load.each_unit || load.unlogged)) {
-    return UserError(load.each_unit
-                         ? "skip_wal loads a table in one transaction, commit: unit in many; leave "
-                           "one of them out"
-                         : "skip_wal and unlogged are two ways to write less WAL; leave one out",
-                     "skip_wal");
-  }
-  return load;
-}
-
 Result<SinkPlace> PlaceOfLoad(Connection& connection, const DatasetPlan& dataset,
                               const WaitLimit& limit) {
   ARROW_ASSIGN_OR_RAISE(const auto options, LoadOptions::From(dataset.dataset.options));
@@ -481,8 +446,10 @@ std::string LoadPlan::AlterSql(const TableName& table) const {
 std::string LoadPlan::CreateLikeTargetSql(const TableName& table, bool unlogged) const {
   return fmt::format(
       "CREATE {}TABLE IF NOT EXISTS {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS"
-      " INCLUDING GENERATED INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMMENTS); {}",
-      unlogged ? "UNLOGGED " : "", table.quoted(), target.quoted(), AlterSql(table));
+      " INCLUDING GENERATED {} INCLUDING STORAGE INCLUDING COMMENTS); {}",
+      unlogged ? "UNLOGGED " : "", table.quoted(), target.quoted(),
+      // The partitioned table counts for all its partitions.
+      attaches() ? "" : "INCLUDING IDENTITY", AlterSql(table));
 }
 
 std::string LoadPlan::ColumnList() const {
@@ -574,6 +541,12 @@ Result<LoadPlan> PlanLoad(Connection& connection, const DatasetPlan& dataset,
                                             "look at the server"));
   plan.money_scale = ReadServerFacts(facts).money_scale;
   ARROW_ASSIGN_OR_RAISE(plan.existing, FindTarget(connection, plan.target, limit));
+  if (!plan.existing && !plan.options.partition.empty()) {
+    return UserError(fmt::format("there is no table {} to attach a partition to; CREATE TABLE … "
+                                 "PARTITION BY …, or leave partition out",
+                                 plan.target.ToString()),
+                     "42P01");
+  }
   if (plan.existing) {
     ARROW_RETURN_NOT_OK(CheckTarget(*plan.existing, &plan));
     ARROW_RETURN_NOT_OK(PlanExisting(connection, dataset, limit, &plan));

@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "client/postgres/server_catalog.h"
 #include "client/postgres/sql_text.h"
+#include "sink/postgres/attach_partition.h"
 #include "sink/postgres/commit_load.h"
 #include "sink/postgres/copy_writer.h"
 #include "sink/postgres/load_ledger.h"
@@ -156,6 +157,9 @@ Result<std::shared_ptr<const LoadPlan>> PostgresSink::PlanOf(Connection& connect
   ARROW_ASSIGN_OR_RAISE(auto made, PlanLoad(connection, plan, CatalogLimit()));
   if (made.existing && made.options.if_exists == IfExists::kReplace) {
     ARROW_RETURN_NOT_OK(CheckReplaceable(connection, *made.existing, CatalogLimit()));
+  }
+  if (made.attaches()) {
+    ARROW_RETURN_NOT_OK(CheckAttachable(connection, &made, CatalogLimit()));
   }
   ARROW_RETURN_NOT_OK(CheckLedger(connection, made.target.schema, CatalogLimit()));
   ARROW_RETURN_NOT_OK(CheckNotItsSource(connection, plan.dataset.id, made));
