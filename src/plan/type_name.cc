@@ -56,9 +56,9 @@ const std::map<std::string_view, TypePtr>& PlainTypes() {
 
 // As SQL says it; never what a type is shown as.
 constexpr std::pair<std::string_view, std::string_view> kSqlNames[] = {
-    {"smallint", "int16"},       {"int", "int32"},     {"integer", "int32"},
-    {"bigint", "int64"},         {"real", "float32"},  {"double precision", "float64"},
-    {"boolean", "bool"},         {"text", "string"},   {"varchar", "string"},
+    {"smallint", "int16"}, {"int", "int32"},    {"integer", "int32"},
+    {"bigint", "int64"},   {"real", "float32"}, {"double precision", "float64"},
+    {"boolean", "bool"},   {"text", "string"},  {"varchar", "string"},
     {"bytea", "binary"},
 };
 

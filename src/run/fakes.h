@@ -86,12 +86,13 @@ class FaultySink : public Sink {
   std::function<Status()> on_commit_job;
   std::function<SinkTraits(SinkTraits)> traits;
   std::function<Result<SinkPlace>(const DatasetPlan&)> place;
+  int units_at_once_max = 0;
 
   SinkTraits Traits() const override { return traits ? traits(sink_->Traits()) : sink_->Traits(); }
   Result<SinkPlan> Prepare(const DatasetPlan& plan, bool dry_run) override;
   Result<SinkPlace> PlaceOf(const DatasetPlan& plan) override;
   int UnitsAtOnceMax(const Dataset& dataset) const override {
-    return sink_->UnitsAtOnceMax(dataset);
+    return units_at_once_max > 0 ? units_at_once_max : sink_->UnitsAtOnceMax(dataset);
   }
   Result<std::unique_ptr<UnitWriter>> Begin(const DatasetPlan& plan, const WorkUnit& unit,
                                             const AttemptId& attempt,
