@@ -305,7 +305,7 @@ def test_long_and_double_in_two_indices_are_exact_or_refused(bulkhaul, node, ind
     node.call("PUT", f"/{bad}/_doc/odd?refresh=true", {"n": edge + 1})
     refused = bulkhaul("copy", node.uri("wide-*"), tmp_path / "no", "--metadata-columns", "_id",
                        code=1)
-    assert (f"document 'odd' of index '{bad}', field 'n': '{edge + 1}' is an integer that double, "
+    assert (f"document 'odd' of index '{bad}', field 'n': {edge + 1} is an integer that double, "
             "the type of this column, cannot hold exactly") in refused.err
     assert "because the mappings differ: read the indices apart" in refused.err
     assert exports.visible(tmp_path / "no") == []
