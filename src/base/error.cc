@@ -63,6 +63,7 @@ Status MakeError(ErrorKind kind, std::string message, std::string code) {
 Status UserError(std::string message, std::string code) {
   return MakeError(ErrorKind::kUser, std::move(message), std::move(code));
 }
+Status OptionError(std::string message) { return UserError(std::move(message), kOptionCode); }
 Status TransientError(std::string message, std::string code) {
   return MakeError(ErrorKind::kTransient, std::move(message), std::move(code));
 }

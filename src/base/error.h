@@ -43,6 +43,9 @@ class ErrorDetail : public arrow::StatusDetail {
 // A message says what failed, where, why, and what to do.
 Status MakeError(ErrorKind kind, std::string message, std::string code = {});
 Status UserError(std::string message, std::string code = {});
+// kUser: an option of the job is at fault. A resume keeps the options and would fail again.
+inline constexpr char kOptionCode[] = "option";
+Status OptionError(std::string message);
 Status TransientError(std::string message, std::string code = {});
 Status PermanentError(std::string message, std::string code = {});
 Status BugError(std::string message, std::string code = {});

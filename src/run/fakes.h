@@ -50,8 +50,7 @@ class Server {
   std::function<Status()> on_open, on_pin;
   // ChangedAxes() and CheckRows() of the source; without the latter it has nothing to say.
   std::function<std::vector<std::string>(const Dataset&)> on_changed_axes;
-  std::function<Status(const std::map<std::string, int64_t>&, std::vector<std::string>*)>
-      on_check_rows;
+  std::function<Status(const std::map<std::string, int64_t>&, RowFindings*)> on_check_rows;
   // Content() of the sessions; without it they have nothing to say.
   std::function<Result<UnitContent>(const WorkUnit&)> on_content;
   // The type that sessions deliver instead of the planned one.

@@ -165,8 +165,8 @@ class ServerSource : public Source {
     return server_->on_changed_axes(dataset);
   }
   Status CheckRows(const Snapshot&, const Dataset&, const std::map<std::string, int64_t>& rows,
-                   std::vector<std::string>* wrong) override {
-    return server_->on_check_rows(rows, wrong);
+                   RowFindings* found) override {
+    return server_->on_check_rows(rows, found);
   }
   Result<UnitPage> Split(const Snapshot&, const Dataset& dataset, const SplitHint& hint,
                          std::string_view cursor) override {

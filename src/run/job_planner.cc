@@ -129,7 +129,7 @@ void PlanOutput(const DatasetRecord& record, DatasetPlan* plan) {
 // Looks at the tables again; those that are gone or look different fail.
 Status DescribeAgain(RunContext& run, std::vector<TableRun*>& tables) {
   std::vector<Dataset> found;
-  ARROW_RETURN_NOT_OK(RetryTransient(run, "discover", [&]() -> Status {
+  ARROW_RETURN_NOT_OK(RetrySource(run, "discover", [&]() -> Status {
     ARROW_ASSIGN_OR_RAISE(found, run.source.Discover(SelectorFor(run.spec, tables)));
     return Status::OK();
   }));
@@ -212,7 +212,7 @@ Status PlanUnits(RunContext& run, const Epoch& epoch, std::vector<TableRun*>& ta
     if (table->twin_of != nullptr) {
       units = UnitsForTwin(of_twins[table->twin_of], record);
     } else {
-      status = RetryTransient(run, "plan " + record.dataset.id.ToString(), [&]() -> Status {
+      status = RetrySource(run, "plan " + record.dataset.id.ToString(), [&]() -> Status {
         ARROW_ASSIGN_OR_RAISE(units, SplitDataset(run.source, epoch.snapshot, record,
                                                   run.sink_traits, run.control.stop()));
         return Status::OK();

@@ -125,6 +125,9 @@ JobRun::JobRun(const JobSpec& spec, Source& source, Sink& sink, const RunOptions
       usage_before_(ReadProcessUsage()),
       started_at_(FormatUtc(std::chrono::system_clock::now())) {
   run_.continue_on_error = spec.options.GetString("on_error") == "continue";
+  source.RetryBy([this](const std::string& what, const std::function<Status()>& action) {
+    return RetryTransient(run_, what, action);
+  });
   run_.commit_job = spec.options.GetString("commit") == "job";
   run_.publish_now = !run_.commit_job;
   run_.state_folder = StateFolderOf(entry_.folder);
@@ -206,7 +209,7 @@ Status JobRun::Prepare() {
 
 Status JobRun::DiscoverTables() {
   std::vector<Dataset> datasets;
-  ARROW_RETURN_NOT_OK(RetryTransient(run_, "discover", [&]() -> Status {
+  ARROW_RETURN_NOT_OK(RetrySource(run_, "discover", [&]() -> Status {
     ARROW_ASSIGN_OR_RAISE(datasets, run_.source.Discover(Selector::FromJob(spec_)));
     return Status::OK();
   }));

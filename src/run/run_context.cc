@@ -1,11 +1,14 @@
 #include "run/run_context.h"
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "base/log.h"
+#include "base/units.h"
 
 namespace bulkhaul {
 
@@ -59,26 +62,56 @@ void FailTable(RunContext& run, TableRun& table, const Status& error) {
   }
 }
 
-Status RetryTransient(RunContext& run, const std::string& what,
-                      const std::function<Status()>& action) {
-  const auto backoff = MakeBackoff(run.spec.options, run.job + what);
-  const int64_t retries = run.spec.options.GetInt("retries");
+namespace {
+
+// Calls `told` before each wait.
+Status TryAgain(const Options& options, const std::string& seed, std::stop_token stop,
+                const std::function<Status()>& action,
+                const std::function<void(const Status&, int64_t delay_ms)>& told) {
+  const auto backoff = MakeBackoff(options, seed);
+  const int64_t retries = options.GetInt("retries");
   for (int64_t failed = 0;; ++failed) {
-    if (run.control.stopping()) return run.control.reason();
+    if (stop.stop_requested()) return CancelledError();
     Status status = action();
     if (status.ok() || KindOf(status) != ErrorKind::kTransient || failed >= retries) return status;
-    ProgressEvent event;
-    event.kind = ProgressKind::kRetry;
-    event.message = fmt::format("{}: {}", what, MessageOf(status));
-    event.delay_ms = backoff->NextDelayMs();
-    ++run.progress.retries;
+    const int64_t delay_ms = backoff->NextDelayMs();
+    told(status, delay_ms);
     std::mutex mutex;
     std::condition_variable_any wake;
     std::unique_lock lock(mutex);
-    const auto delay = std::chrono::milliseconds(event.delay_ms);
-    run.progress.Emit(std::move(event));
-    wake.wait_for(lock, run.control.stop(), delay, [] { return false; });
+    wake.wait_for(lock, stop, std::chrono::milliseconds(delay_ms), [] { return false; });
   }
+}
+
+}  // namespace
+
+Status RetryTransient(RunContext& run, const std::string& what,
+                      const std::function<Status()>& action) {
+  const Status status = TryAgain(run.spec.options, run.job + what, run.control.stop(), action,
+                                 [&](const Status& failure, int64_t delay_ms) {
+                                   ProgressEvent event;
+                                   event.kind = ProgressKind::kRetry;
+                                   event.message = fmt::format("{}: {}", what, MessageOf(failure));
+                                   event.delay_ms = delay_ms;
+                                   ++run.progress.retries;
+                                   run.progress.Emit(std::move(event));
+                                 });
+  const bool cancelled = !status.ok() && KindOf(status) == ErrorKind::kCancelled;
+  return cancelled && run.control.stopping() ? run.control.reason() : status;
+}
+
+Status RetryTransient(const Options& options, std::stop_token stop, const std::string& what,
+                      const std::function<Status()>& action) {
+  return TryAgain(options, what, std::move(stop), action,
+                  [&](const Status& failure, int64_t delay_ms) {
+                    LogWarning(fmt::format("{}: {}; again in {}", what, MessageOf(failure),
+                                           FormatDurationMs(delay_ms)));
+                  });
+}
+
+Status RetrySource(RunContext& run, const std::string& what,
+                   const std::function<Status()>& action) {
+  return run.source_traits.retries_requests ? action() : RetryTransient(run, what, action);
 }
 
 }  // namespace bulkhaul

@@ -92,6 +92,12 @@ void FailTable(RunContext& run, TableRun& table, const Status& error);
 // with backoff and full jitter. Stops waiting when the job stops.
 Status RetryTransient(RunContext& run, const std::string& what,
                       const std::function<Status()>& action);
+// For a call of the source that is many requests: as above, unless the source has each of them
+// tried again (SourceTraits::retries_requests).
+Status RetrySource(RunContext& run, const std::string& what, const std::function<Status()>& action);
+// Without a run: what is tried again is logged.
+Status RetryTransient(const Options& options, std::stop_token stop, const std::string& what,
+                      const std::function<Status()>& action);
 // Milliseconds between tries, from the job's options.
 std::shared_ptr<Backoff> MakeBackoff(const Options& options, const std::string& seed);
 

@@ -5,6 +5,7 @@
 #include "commit/job_index.h"
 #include "run/job_run.h"
 #include "run/plan_view.h"
+#include "run/run_context.h"
 #include "store/folders.h"
 
 namespace bulkhaul {
@@ -33,6 +34,9 @@ Runner::Runner(JobSpec spec, Source& source, Sink& sink, RunOptions options)
 Runner::~Runner() = default;
 
 Result<JobPlan> Runner::Plan() {
+  impl_->source.RetryBy([this](const std::string& what, const std::function<Status()>& action) {
+    return RetryTransient(impl_->spec.options, impl_->options.stop, what, action);
+  });
   return PlanWithoutRunning(impl_->spec, impl_->options.job_id, impl_->source, impl_->sink,
                             impl_->options.stop);
 }

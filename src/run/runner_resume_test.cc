@@ -140,11 +140,10 @@ TEST_F(RunnerTest, RowsThatTheSourceMissesFailTheTableAndAreReadAgain) {
   Fill("a", 30);
   settings_.consistent = false;
   std::atomic<int> checks{0};
-  server_->on_check_rows = [&](const std::map<std::string, int64_t>& rows,
-                               std::vector<std::string>* wrong) {
+  server_->on_check_rows = [&](const std::map<std::string, int64_t>& rows, RowFindings* found) {
     EXPECT_EQ(rows.at("rows"), 30);
     if (++checks > 1) return Status::OK();
-    wrong->push_back("rows");
+    found->wrong.push_back("rows");
     return PermanentError("one row is missing", "incomplete");
   };
   auto report = Run().ValueOrDie();
@@ -161,7 +160,7 @@ TEST_F(RunnerTest, RowsThatTheSourceMissesFailTheTableAndAreReadAgain) {
 TEST_F(RunnerTest, ATableOfOneUnitIsCheckedToo) {
   Fill("a", 5);
   settings_.consistent = false;
-  server_->on_check_rows = [&](const std::map<std::string, int64_t>&, std::vector<std::string>*) {
+  server_->on_check_rows = [&](const std::map<std::string, int64_t>&, RowFindings*) {
     return PermanentError("one row is missing", "incomplete");
   };
   EXPECT_EQ(Run()->state, JobState::kFailed);

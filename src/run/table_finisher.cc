@@ -126,8 +126,12 @@ Status CheckRows(RunContext& run, TableRun& table) {
   for (const auto& unit : units) {
     if (!unit.ranges.empty()) rows[unit.ranges[0].axis] += unit.rows_read;
   }
-  std::vector<std::string> wrong;
-  const Status status = run.source.CheckRows(table.epoch->snapshot, record.dataset, rows, &wrong);
+  RowFindings found;
+  const Status status = run.source.CheckRows(table.epoch->snapshot, record.dataset, rows, &found);
+  for (const auto& note : found.notes) {
+    run.progress.Warn(record.dataset.id.ToString() + ": " + note);
+  }
+  const auto& wrong = found.wrong;
   for (const auto& unit : units) {
     const bool forget = !unit.ranges.empty() &&
                         std::find(wrong.begin(), wrong.end(), unit.ranges[0].axis) != wrong.end();

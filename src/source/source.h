@@ -1,6 +1,7 @@
 // Room 2: where rows come from. One folder a source; registry.cc names them all.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -32,6 +33,7 @@ struct SourceTraits {
   bool checks_rows = false;        // CheckRows() has something to say
   bool describes_content = false;  // Session::Content() has something to say
   bool states_tell_rows = false;   // datasets with the same source_state have the same rows
+  bool retries_requests = false;   // by what RetryBy() gave it
 };
 
 // What tells a unit's rows apart from all others, and by which it shows that they changed. Rows
@@ -48,6 +50,12 @@ struct UnitContent {
   int64_t ends_ms = -1;
   std::string label;  // for people: what is read
   std::string reason;
+};
+
+// What CheckRows() found.
+struct RowFindings {
+  std::vector<std::string> wrong;  // axes (UnitRange::axis) of which not all rows were read
+  std::vector<std::string> notes;  // what cannot be held to a count, said in the report
 };
 
 // How a dataset is to be cut. Zero: the source decides.
@@ -95,8 +103,12 @@ class Session {
   virtual bool ok() const { return true; }
 };
 
+// Calls `action` until it succeeds, fails for good, or the job's retries are used up; waits between
+// the tries. `what` is done, for people. Thread-safe.
+using Retry = std::function<Status(const std::string& what, const std::function<Status()>& action)>;
+
 // Thread-safe after it is made. Errors are classified (base/error.h); a source never retries and
-// never sleeps: run/ does.
+// never sleeps: run/ does, or is asked to.
 class Source {
  public:
   virtual ~Source() = default;
@@ -104,6 +116,10 @@ class Source {
   // Called at most once, before the other calls: Discover, Pin and Split end with kCancelled soon
   // after a stop is requested. A source that never waits for anybody may ignore it.
   virtual void StopOn(std::stop_token stop) {}
+  // Called at most once, before the calls below. A source whose Discover, Split, ChangedAxes and
+  // CheckRows are many requests has each of them that may be repeated tried again by `retry`, and
+  // says retries_requests: the runner then repeats no Discover or Split as a whole.
+  virtual void RetryBy(Retry retry) {}
   // Schema, keys and sizes of everything selected, in one round trip for thousands, ordered by id.
   // kUser when a table named without a glob is not there.
   virtual Result<std::vector<Dataset>> Discover(const Selector& selector) = 0;
@@ -124,11 +140,10 @@ class Source {
     return std::vector<std::string>();
   }
   // After the last unit of a dataset that is read without a limit: whether the rows read of each
-  // axis are all that the source has. An error when not, with those axes in `wrong`: resume reads
+  // axis are all that the source has. An error when not, with those axes in `found`: resume reads
   // them again. Only called with SourceTraits::checks_rows.
   virtual Status CheckRows(const Snapshot& snapshot, const Dataset& dataset,
-                           const std::map<std::string, int64_t>& rows,
-                           std::vector<std::string>* wrong) {
+                           const std::map<std::string, int64_t>& rows, RowFindings* found) {
     return Status::OK();
   }
   // Whether this failure of a session says that the source has too much to do. Pure.

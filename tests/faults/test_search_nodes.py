@@ -547,6 +547,91 @@ def test_first_host_dies_mid_run(bulkhaul, node, proxy, tmp_path):
     assert node.has_no_scroll_soon()
 
 
+def test_a_count_that_cannot_be_held_to_is_in_the_report(bulkhaul, node, pair, tmp_path):
+    """Documents came between the last page and the count, or who reads may not see _stats."""
+    report = tmp_path / "report.json"
+    for turn, (may_see, why) in enumerate([
+            (True, "it was written to meanwhile"), (False, "does not say whether it was written")]):
+        first = (2 + turn) * DOCUMENTS
+        with SearchProxy(node.address,
+                         allows=lambda _, path, *__: may_see or "_stats" not in path) as proxy:
+            proxy.inject(lambda: node.bulk("pair-b", documents(100, first=first)), "/pair-b/_count")
+            done = bulkhaul(*words(proxy.uri(pair), tmp_path / f"out{turn}", "--job-id",
+                                   f"job{turn}", "--report", report))
+        told = [line for line in json.loads(report.read_text())["warnings"] if "held to" in line]
+        read = DOCUMENTS + 100 * turn
+        assert len(told) == 1 and why in told[0], told
+        assert f"{read:,} documents of index pair-b were read, the server counts {read + 100:,} now" in (
+            told[0])
+        assert f"warning: {told[0]}" in done.out
+
+
+class ClosedDoor:
+    """Accepts connections, counts and closes them."""
+
+    def __init__(self):
+        self.connections = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self.connections += 1
+                connection.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_dead_host_is_tried_for_all_workers_once(bulkhaul, node, proxy, tmp_path, place):
+    with ClosedDoor() as dead:
+        ports = [dead.port, proxy.port] if place == 0 else [proxy.port, dead.port]
+        uri = "opensearch://" + ",".join(f"127.0.0.1:{port}" for port in ports) + "/logs"
+        bulkhaul(*words(uri, tmp_path / "out", "--workers", "16", "--unit-rows", "100"))
+    assert sequence(tmp_path / "out") == list(range(DOCUMENTS))
+    # Once more after half a minute, and twice as long each time after that.
+    assert 1 <= dead.connections <= 3
+
+
+def test_one_request_of_the_planning_is_asked_again(bulkhaul, proxy):
+    """And none of the others."""
+    plan = ["plan", proxy.uri("logs"), "--q", "seq:>=0", "--unit-rows", "700", "--retry-delay", "1ms"]
+    bulkhaul(*plan)
+    clean = list(proxy.requests)
+    assert len(clean) >= 7 and any("_validate" in line for line in clean)
+    for number in range(len(clean)):
+        proxy.requests.clear()
+        proxy.inject((503, 429, "cut", "lose")[number % 4], "", skip=number)
+        bulkhaul(*plan)
+        assert proxy.requests == [*clean[:number + 1], *clean[number:]]
+
+
+def test_a_request_of_the_planning_has_the_tries_of_retries(bulkhaul, proxy, tmp_path):
+    proxy.inject(503, "_mapping", times=100)
+    done = bulkhaul(*words(proxy.uri("logs"), tmp_path / "out", "--retries", "2"), code=1)
+    assert "HTTP 503" in done.err
+    assert sum("_mapping" in line for line in proxy.requests) == 3
+    assert sum("_resolve" in line for line in proxy.requests) == 1
+
+
+def test_the_last_count_is_asked_again(bulkhaul, proxy, tmp_path):
+    report = tmp_path / "report.json"
+    proxy.inject(503, "/logs/_count")
+    bulkhaul(*words(proxy.uri("logs"), tmp_path / "out", "--report", report))
+    assert sequence(tmp_path / "out") == list(range(DOCUMENTS))
+    assert json.loads(report.read_text())["totals"]["retries"] == 1
+    assert sum("_count" in line for line in proxy.requests) == 2
+    assert sum(FIRST_PAGE in line for line in proxy.requests) == 1
+
+
 def test_node_killed_and_restarted(bulkhaul, tmp_path):
     """Mid-run; what was not read yet is read after a resume."""
     node = SearchNode()

@@ -260,6 +260,60 @@ def test_a_second_value_has_advice_that_can_be_followed(bulkhaul, index, tmp_pat
     assert "metadata_columns: _id" in refused.err and "choose fetch: source" in refused.err
 
 
+@pytest.mark.parametrize("words", [
+    ["--arrays", "auto"], ["--slice", "sometimes"], ["--gte", "2024-13-45"],
+    ["--fields", "aa"], ["--retries", "0", "--type-mismatch", "error", "--fields", "b"]],
+    ids=lambda words: words[0] + words[-1])
+def test_an_option_that_is_at_fault_is_not_mended_by_a_resume(bulkhaul, index, tmp_path, words):
+    documents = [*({"a": n, "@timestamp": n} for n in range(300)), {"a": [1, 2], "b": "ten"}]
+    uri = index("fault", {"properties": {"a": {"type": "long"}, "@timestamp": {"type": "date"},
+                                         "b": {"type": "long", "ignore_malformed": True}}},
+                documents)
+    refused = bulkhaul("copy", uri, tmp_path / "out", *words, code=None)
+    assert refused.code in (1, 2)
+    assert "bulkhaul resume" not in refused.err
+    if refused.code == 1:
+        assert "change the job's options and start a new job" in refused.err
+
+
+def test_arrays_of_derived_source_are_those_of_the_server(bulkhaul, index, tmp_path):
+    """Sorted, keywords and IPs without repeats: nothing else is kept of the document."""
+    uri = index("derived", {"properties": {"k": {"type": "keyword"}, "n": {"type": "long"},
+                                           "ip": {"type": "ip"}}},
+                [{"k": ["b", "a", "b"], "n": [3, 1, 3], "ip": ["10.0.0.2", "10.0.0.1", "10.0.0.2"]}],
+                **{"index.derived_source.enabled": True})
+    bulkhaul("copy", uri, tmp_path / "out")
+    assert table(tmp_path / "out").to_pylist() == [
+        {"ip": ["10.0.0.1", "10.0.0.2"], "k": ["a", "b"], "n": [1, 3, 3]}]
+
+
+@pytest.mark.parametrize("where", ["long", "double"])
+def test_long_and_double_in_two_indices_are_exact_or_refused(bulkhaul, node, index, tmp_path,
+                                                             where):
+    edge = 2**53
+    types = {"wide-l": "long", "wide-d": "double"}
+    for name, kind in types.items():
+        index(name, {"properties": {"n": {"type": kind}}},
+              [{"n": edge}, {"n": -edge}, {"n": edge + 2}, {"n": 7}])
+    index("wide-f", {"properties": {"n": {"type": "double"}}}, [{"n": 0.5}])
+    bulkhaul("copy", node.uri("wide-*"), tmp_path / "out")
+    column = table(tmp_path / "out")["n"]
+    assert str(column.type) == "double"
+    assert sorted(map(float.hex, column.to_pylist())) == sorted(
+        map(float.hex, [float(edge), float(-edge), float(edge + 2), 7.0] * 2 + [0.5]))
+    bad = next(name for name, kind in types.items() if kind == where)
+    node.call("PUT", f"/{bad}/_doc/odd?refresh=true", {"n": edge + 1})
+    refused = bulkhaul("copy", node.uri("wide-*"), tmp_path / "no", "--metadata-columns", "_id",
+                       code=1)
+    assert (f"document 'odd' of index '{bad}', field 'n': {edge + 1} is an integer that double, "
+            "the type of this column, cannot hold exactly") in refused.err
+    assert "because the mappings differ: read the indices apart" in refused.err
+    assert exports.visible(tmp_path / "no") == []
+    bulkhaul("copy", node.uri("wide-l"), tmp_path / "apart")
+    assert set(table(tmp_path / "apart")["n"].to_pylist()) >= {edge + 2, 7}
+    assert (edge + 1 in table(tmp_path / "apart")["n"].to_pylist()) == (where == "long")
+
+
 def test_a_time_of_several_types_says_which_index_has_which(bulkhaul, node, index, tmp_path):
     index("ts-a", {"properties": {"ts": {"type": "keyword"}}}, [{"ts": "x"}])
     index("ts-b", {"properties": {"ts": {"type": "date"}}}, [{"ts": 1}])

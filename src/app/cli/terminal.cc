@@ -43,6 +43,14 @@ constexpr Hint kHints[] = {
     {"no_free_connection", "end other sessions, or raise the server's max_connections"},
 };
 
+// Besides kOptionCode: what other options of the job mend.
+constexpr std::string_view kOptionCodes[] = {
+    "bad_query",     "doc_values_differ", "no_columns",
+    "no_time_field", "time_missing",      "too_many_slices",
+};
+// Messages that say that a new job is needed: what was read is of no use any more.
+constexpr std::string_view kNewJobCodes[] = {"index_replaced", "schema_changed", "target_changed"};
+
 size_t DisplayWidth(std::string_view text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
     return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
@@ -106,6 +114,15 @@ std::string HintFor(const Status& error) {
     return "this is a bug of bulkhaul: please report it with the command and this message";
   }
   return {};
+}
+
+std::string WayOn(const Status& error, const std::string& job) {
+  const std::string code = CodeOf(error);
+  if (std::ranges::find(kNewJobCodes, code) != std::end(kNewJobCodes)) return {};
+  if (code == kOptionCode || std::ranges::find(kOptionCodes, code) != std::end(kOptionCodes)) {
+    return "change the job's options and start a new job: a resume keeps them";
+  }
+  return "when the cause is mended, go on with: bulkhaul resume " + job;
 }
 
 std::string ErrorText(const Status& error, std::string_view hint) {

@@ -35,6 +35,9 @@ std::string BytesOrUnknown(int64_t bytes);
 
 // What to do about an error, as one sentence or command; "" when its message says it all.
 std::string HintFor(const Status& error);
+// How to go on after a job failed; "" where the error says it. A resume keeps the job's options, so
+// that it does not help where they are at fault.
+std::string WayOn(const Status& error, const std::string& job);
 // "error: …" and "hint: …" lines, without secrets.
 std::string ErrorText(const Status& error, std::string_view hint);
 

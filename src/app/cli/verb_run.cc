@@ -63,9 +63,7 @@ int Conclude(const JobReport& report, const Options& options, const ProgressView
         MakeError(kind.ok() ? *kind : ErrorKind::kPermanent, report.error, report.error_code);
     auto text = ErrorText(error, HintFor(error));
     if (text.ends_with('\n')) text.pop_back();
-    // What was loaded for a table that is another one now is of no use to it.
-    const bool of_no_use = report.error_code == "target_changed";
-    view.Say(text, of_no_use ? "" : "when the cause is mended, go on with: " + resume);
+    view.Say(text, WayOn(error, report.job_id));
   }
   return report.exit_code();
 }

@@ -129,8 +129,7 @@ class FilesSource : public Source {
 
   // A file may have been changed after the last unit that read it.
   Status CheckRows(const Snapshot& snapshot, const Dataset& dataset,
-                   const std::map<std::string, int64_t>&,
-                   std::vector<std::string>* wrong) override {
+                   const std::map<std::string, int64_t>&, RowFindings* found) override {
     ARROW_ASSIGN_OR_RAISE(const auto fingerprints, Find(snapshot));
     ARROW_ASSIGN_OR_RAISE(const auto state, TableState::FromJson(dataset.source_state));
     Status status;
@@ -139,7 +138,7 @@ class FilesSource : public Source {
         const Status unchanged = CheckUnchanged(*fingerprints, state.files[i].path);
         if (unchanged.ok()) continue;
         if (status.ok()) status = unchanged;
-        wrong->push_back(state.AxisOf(group));
+        found->wrong.push_back(state.AxisOf(group));
         break;
       }
     }

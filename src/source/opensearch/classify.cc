@@ -111,9 +111,11 @@ Status ClassifyHttp(int status, std::string_view body, std::string_view content_
                            Excerpt(body, kExcerptMax));
   }
   message += Hint(status, error);
-  const bool transient = status == 408 || status == 409 || status == 429 ||
-                         (status >= 500 && status != 501 && status != 505) ||
-                         IsLostContext(error) || IsContextLimit(error);
+  // Some servers say 503 to what they would refuse again.
+  const bool refused = error.type == "too_many_buckets_exception";
+  const bool transient = !refused && (status == 408 || status == 409 || status == 429 ||
+                                      (status >= 500 && status != 501 && status != 505) ||
+                                      IsLostContext(error) || IsContextLimit(error));
   return MakeError(transient ? ErrorKind::kTransient : ErrorKind::kUser, std::move(message),
                    error.type.empty() ? fmt::format("HTTP {}", status) : error.type);
 }

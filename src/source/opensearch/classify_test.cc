@@ -31,6 +31,10 @@ TEST(Classify, StatusDecidesTheKind) {
   }
 }
 
+TEST(Classify, TooManyBucketsAreTooManyAgain) {
+  EXPECT_EQ(KindFor(503, R"({"error":{"type":"too_many_buckets_exception"}})"), ErrorKind::kUser);
+}
+
 TEST(Classify, ALostContextIsTransient) {
   const Status status = ClassifyHttp(404, kLostContext, kJson, kLine);
   EXPECT_EQ(KindOf(status), ErrorKind::kTransient);

@@ -139,9 +139,28 @@ void AddAliases(const std::string& index, const Json& aliases,
   }
 }
 
+Status ReadProbes(std::string_view text, std::span<const ProbeRequest> requests,
+                  std::vector<Probe>* probes) {
+  ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(text, "_msearch"));
+  const Json answers = answer.value("responses", Json::array());
+  if (answers.size() != requests.size()) {
+    return TransientError("_msearch gave another number of answers than it was asked");
+  }
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const int status = static_cast<int>(IntAt(answers[i], "status", 200));
+    if (status != 200) {
+      return ClassifyHttp(status, answers[i].dump(), "application/json",
+                          "_msearch on " + requests[i].index);
+    }
+    ARROW_RETURN_NOT_OK(CheckWholeJson(answers[i], requests[i].index));
+    probes->push_back(ProbeOf(answers[i]));
+  }
+  return Status::OK();
+}
+
 // Takes an answer apart. One of another form is an error of the answer, not of the program.
 template <typename Read>
-Status Understand(const char* what, const Read& read) {
+Status Understand(std::string_view what, const Read& read) {
   try {
     return read();
   } catch (const Json::exception& error) {
@@ -157,93 +176,106 @@ Status CheckWhole(std::string_view answer, const std::string& index) {
   return Understand("a search", [&] { return CheckWholeJson(value, index); });
 }
 
-Result<std::unique_ptr<Cluster>> Cluster::Make(const ConnectionSettings& settings) {
-  ARROW_ASSIGN_OR_RAISE(auto client, HttpClient::Make(settings));
+Result<std::unique_ptr<Cluster>> Cluster::Make(const ConnectionSettings& settings,
+                                               std::shared_ptr<HostHealth> health,
+                                               std::stop_token stop, Retry retry) {
+  ARROW_ASSIGN_OR_RAISE(auto client, HttpClient::Make(settings, 0, std::move(health)));
   std::string addresses;
   for (const auto& host : settings.hosts) addresses += fmt::format("{}:{},", host.host, host.port);
-  return std::unique_ptr<Cluster>(new Cluster(std::move(client), std::move(addresses)));
+  return std::unique_ptr<Cluster>(
+      new Cluster(std::move(client), std::move(addresses), std::move(stop), std::move(retry)));
 }
 
-void Cluster::StopOn(std::stop_token stop) {
+Result<std::string> Cluster::CallOnce(const HttpRequest& request) {
   std::lock_guard lock(mutex_);
-  stop_ = std::move(stop);
-}
-
-Result<std::string> Cluster::Call(const std::string& method, const std::string& path,
-                                  const std::string& body) {
-  std::lock_guard lock(mutex_);
-  HttpRequest request;
-  request.method = method;
-  request.path = path;
-  request.body = body;
   ARROW_ASSIGN_OR_RAISE(const auto response, client_->Request(request, stop_));
   return std::string(response.body);
+}
+
+Status Cluster::Ask(const HttpRequest& request, const Reading& reading) {
+  const auto once = [&]() -> Status {
+    ARROW_ASSIGN_OR_RAISE(const auto answer, CallOnce(request));
+    return Understand(std::string_view(request.path).substr(0, request.path.find('?')),
+                      [&] { return reading(answer); });
+  };
+  return retry_ ? retry_("ask the cluster", once) : once();
 }
 
 Result<std::vector<ResolvedPattern>> Cluster::Resolve(std::span<const NamePattern> patterns) {
   std::vector<ResolvedPattern> resolved;
   for (const auto& pattern : patterns) {
-    auto answer = Call("GET", "/_resolve/index/" + PercentEncode(pattern.wildcard) +
-                                  "?expand_wildcards=open,closed");
+    ResolvedPattern one;
+    const Status status =
+        Ask({.path = "/_resolve/index/" + PercentEncode(pattern.wildcard) +
+                     "?expand_wildcards=open,closed"},
+            [&](const std::string& answer) { return ParseResolved(answer).Value(&one); });
     // Elasticsearch says so by an error, OpenSearch by an empty answer.
-    if (!answer.ok() && CodeOf(answer.status()) == "index_not_found_exception") {
-      resolved.emplace_back();
-      continue;
+    if (!status.ok() && CodeOf(status) != "index_not_found_exception") {
+      return WithContext(status, fmt::format("'{}'", pattern.written));
     }
-    if (!answer.ok()) {
-      return WithContext(answer.status(), fmt::format("'{}'", pattern.written));
-    }
-    ARROW_ASSIGN_OR_RAISE(auto one, ParseResolved(*answer));
     resolved.push_back(std::move(one));
   }
   return resolved;
 }
 
 Result<ResolvedPattern> Cluster::ResolveAll() {
-  ARROW_ASSIGN_OR_RAISE(const auto answer, Call("GET", "/_resolve/index/*?expand_wildcards=open"));
-  return ParseResolved(answer);
+  ResolvedPattern all;
+  ARROW_RETURN_NOT_OK(
+      Ask({.path = "/_resolve/index/*?expand_wildcards=open"},
+          [&](const std::string& answer) { return ParseResolved(answer).Value(&all); }));
+  return all;
 }
 
 Result<std::string> Cluster::Identity() {
-  const auto text = Call("GET", "/_cluster/state/version?local=true");
+  std::string identity = addresses_;
+  const Status status =
+      Ask({.path = "/_cluster/state/version?local=true"}, [&](const std::string& text) -> Status {
+        ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(text, "_cluster/state"));
+        const auto uuid = answer.find("cluster_uuid");
+        if (uuid != answer.end() && uuid->is_string()) identity = uuid->get<std::string>();
+        return Status::OK();
+      });
   // Whoever may read need not be allowed to monitor.
-  if (!text.ok() && KindOf(text.status()) == ErrorKind::kUser) return addresses_;
-  ARROW_RETURN_NOT_OK(text);
-  ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(*text, "_cluster/state"));
-  const auto uuid = answer.find("cluster_uuid");
-  return uuid != answer.end() && uuid->is_string() ? uuid->get<std::string>() : addresses_;
+  if (!status.ok() && KindOf(status) != ErrorKind::kUser) return status;
+  return identity;
 }
 
 Result<std::map<std::string, IndexFacts>> Cluster::Describe(std::span<const std::string> indices) {
-  std::map<std::string, IndexFacts> result{};
-  ARROW_RETURN_NOT_OK(Understand("_settings or _stats", [&]() -> Status {
-    std::map<std::string, IndexFacts> facts;
-    for (const auto& list : NameLists(indices)) {
-      ARROW_ASSIGN_OR_RAISE(const auto text, Call("GET", "/" + list + "/_settings"));
-      ARROW_ASSIGN_OR_RAISE(const Json settings, Parse(text, "_settings"));
-      for (const auto& [index, value] : settings.items()) {
-        const Json own = value.value("settings", Json::object()).value("index", Json::object());
-        facts[index].uuid = own.value("uuid", "");
-        facts[index].shards = std::max(1, std::atoi(own.value("number_of_shards", "1").c_str()));
-      }
-      auto stats_text = Call("GET", "/" + list + "/_stats/docs,store?level=shards");
-      // Whoever may read need not be allowed to monitor.
-      if (!stats_text.ok() && KindOf(stats_text.status()) == ErrorKind::kUser) continue;
-      ARROW_RETURN_NOT_OK(stats_text);
-      ARROW_ASSIGN_OR_RAISE(const Json stats, Parse(*stats_text, "_stats"));
-      AddStats(stats.value("indices", Json::object()), &facts);
-    }
-    result = facts;
-    return Status::OK();
-  }));
-  return result;
+  std::map<std::string, IndexFacts> facts;
+  for (const auto& list : NameLists(indices)) {
+    ARROW_RETURN_NOT_OK(
+        Ask({.path = "/" + list + "/_settings"}, [&](const std::string& text) -> Status {
+          ARROW_ASSIGN_OR_RAISE(const Json settings, Parse(text, "_settings"));
+          for (const auto& [index, value] : settings.items()) {
+            const Json own = value.value("settings", Json::object()).value("index", Json::object());
+            facts[index].uuid = own.value("uuid", "");
+            facts[index].shards =
+                std::max(1, std::atoi(own.value("number_of_shards", "1").c_str()));
+          }
+          return Status::OK();
+        }));
+    std::map<std::string, IndexFacts> counted;
+    const Status status = Ask({.path = "/" + list + "/_stats/docs,store?level=shards"},
+                              [&](const std::string& text) -> Status {
+                                ARROW_ASSIGN_OR_RAISE(const Json stats, Parse(text, "_stats"));
+                                counted = facts;
+                                AddStats(stats.value("indices", Json::object()), &counted);
+                                return Status::OK();
+                              });
+    // Whoever may read need not be allowed to monitor.
+    if (!status.ok() && KindOf(status) != ErrorKind::kUser) return status;
+    if (status.ok()) facts = std::move(counted);
+  }
+  return facts;
 }
 
 Result<std::vector<search::IndexMapping>> Cluster::Mappings(std::span<const std::string> indices) {
   std::vector<search::IndexMapping> mappings;
   for (const auto& list : NameLists(indices)) {
-    ARROW_ASSIGN_OR_RAISE(const auto text, Call("GET", "/" + list + "/_mapping"));
-    ARROW_ASSIGN_OR_RAISE(auto some, search::ParseMappings(text));
+    std::vector<search::IndexMapping> some;
+    ARROW_RETURN_NOT_OK(Ask({.path = "/" + list + "/_mapping"}, [&](const std::string& text) {
+      return search::ParseMappings(text).Value(&some);
+    }));
     for (auto& one : some) mappings.push_back(std::move(one));
   }
   return mappings;
@@ -251,117 +283,114 @@ Result<std::vector<search::IndexMapping>> Cluster::Mappings(std::span<const std:
 
 Result<std::map<std::string, std::map<std::string, AliasEntry>>> Cluster::Aliases(
     std::span<const std::string> aliases) {
-  std::map<std::string, std::map<std::string, AliasEntry>> result{};
-  ARROW_RETURN_NOT_OK(Understand("_alias", [&]() -> Status {
-    std::map<std::string, std::map<std::string, AliasEntry>> entries;
-    for (const auto& list : NameLists(aliases)) {
-      ARROW_ASSIGN_OR_RAISE(const auto text, Call("GET", "/_alias/" + list));
+  std::map<std::string, std::map<std::string, AliasEntry>> entries;
+  for (const auto& list : NameLists(aliases)) {
+    ARROW_RETURN_NOT_OK(Ask({.path = "/_alias/" + list}, [&](const std::string& text) -> Status {
       ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(text, "_alias"));
       for (const auto& [index, value] : answer.items()) {
         AddAliases(index, value.value("aliases", Json::object()), &entries);
       }
-    }
-    result = entries;
-    return Status::OK();
-  }));
-  return result;
+      return Status::OK();
+    }));
+  }
+  return entries;
 }
 
 Result<std::vector<Probe>> Cluster::ProbeIndices(std::span<const ProbeRequest> requests,
                                                  const std::string& time_field) {
-  std::vector<Probe> result{};
-  ARROW_RETURN_NOT_OK(Understand("_msearch", [&]() -> Status {
-    std::vector<Probe> probes;
-    while (probes.size() < requests.size()) {
-      const auto part = requests.subspan(probes.size())
-                            .first(std::min(kProbesPerCall, requests.size() - probes.size()));
-      std::string body;
-      for (const auto& request : part) {
-        body += Json{{"index", request.index}}.dump() + "\n" +
-                ProbeBody(request.query, time_field).dump() + "\n";
-      }
-      ARROW_ASSIGN_OR_RAISE(const auto text, Call("POST", "/_msearch", body));
-      ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(text, "_msearch"));
-      const Json answers = answer.value("responses", Json::array());
-      if (answers.size() != part.size()) {
-        return TransientError("_msearch gave another number of answers than it was asked");
-      }
-      for (size_t i = 0; i < part.size(); ++i) {
-        const int status = static_cast<int>(IntAt(answers[i], "status", 200));
-        if (status != 200) {
-          return ClassifyHttp(status, answers[i].dump(), "application/json",
-                              "_msearch on " + part[i].index);
-        }
-        ARROW_RETURN_NOT_OK(CheckWholeJson(answers[i], part[i].index));
-        probes.push_back(ProbeOf(answers[i]));
-      }
+  std::vector<Probe> probes;
+  while (probes.size() < requests.size()) {
+    const auto part = requests.subspan(probes.size())
+                          .first(std::min(kProbesPerCall, requests.size() - probes.size()));
+    std::string body;
+    for (const auto& request : part) {
+      body += Json{{"index", request.index}}.dump() + "\n" +
+              ProbeBody(request.query, time_field).dump() + "\n";
     }
-    result = probes;
-    return Status::OK();
-  }));
-  return result;
+    std::vector<Probe> found;
+    ARROW_RETURN_NOT_OK(
+        Ask({.method = "POST", .path = "/_msearch", .body = body}, [&](const std::string& text) {
+          found.clear();
+          return ReadProbes(text, part, &found);
+        }));
+    probes.insert(probes.end(), found.begin(), found.end());
+  }
+  return probes;
 }
 
 Result<int64_t> Cluster::Count(const std::string& index, const std::string& query) {
-  int64_t result{};
-  ARROW_RETURN_NOT_OK(Understand("_count", [&]() -> Status {
-    ARROW_ASSIGN_OR_RAISE(const auto text, Call("POST", "/" + PercentEncode(index) + "/_count",
-                                                Json{{"query", QueryOf(query)}}.dump()));
-    ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(text, "_count"));
-    ARROW_RETURN_NOT_OK(CheckWholeJson(answer, index));
-    result = IntAt(answer, "count", -1);
-    return Status::OK();
-  }));
-  return result;
+  int64_t count = -1;
+  ARROW_RETURN_NOT_OK(Ask({.method = "POST",
+                           .path = "/" + PercentEncode(index) + "/_count",
+                           .body = Json{{"query", QueryOf(query)}}.dump()},
+                          [&](const std::string& text) -> Status {
+                            ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(text, "_count"));
+                            ARROW_RETURN_NOT_OK(CheckWholeJson(answer, index));
+                            count = IntAt(answer, "count", -1);
+                            return Status::OK();
+                          }));
+  return count;
 }
 
 Result<std::vector<TimeBucket>> Cluster::Histogram(const std::string& index,
                                                    const std::string& query,
                                                    const std::string& time_field,
                                                    int64_t interval_ms) {
-  std::vector<TimeBucket> result{};
-  ARROW_RETURN_NOT_OK(Understand("_search", [&]() -> Status {
-    const Json body{{"size", 0},
-                    {"query", QueryOf(query)},
-                    {"aggs",
-                     {{"slices",
-                       {{"date_histogram",
-                         {{"field", time_field},
-                          {"fixed_interval", fmt::format("{}ms", interval_ms)},
-                          {"min_doc_count", 1}}}}}}}};
-    ARROW_ASSIGN_OR_RAISE(const auto text,
-                          Call("POST", "/" + PercentEncode(index) + "/_search", body.dump()));
-    ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(text, "_search"));
-    ARROW_RETURN_NOT_OK(CheckWholeJson(answer, index));
-    std::vector<TimeBucket> buckets;
-    const Json aggregations = answer.value("aggregations", Json::object());
-    for (const auto& bucket :
-         aggregations.value("slices", Json::object()).value("buckets", Json::array())) {
-      buckets.push_back({IntAt(bucket, "key", 0), IntAt(bucket, "doc_count", 0)});
-    }
-    result = buckets;
-    return Status::OK();
-  }));
-  return result;
+  const Json body{{"size", 0},
+                  {"query", QueryOf(query)},
+                  {"aggs",
+                   {{"slices",
+                     {{"date_histogram",
+                       {{"field", time_field},
+                        {"fixed_interval", fmt::format("{}ms", interval_ms)},
+                        {"min_doc_count", 1}}}}}}}};
+  std::vector<TimeBucket> buckets;
+  ARROW_RETURN_NOT_OK(
+      Ask({.method = "POST", .path = "/" + PercentEncode(index) + "/_search", .body = body.dump()},
+          [&](const std::string& text) -> Status {
+            ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(text, "_search"));
+            ARROW_RETURN_NOT_OK(CheckWholeJson(answer, index));
+            buckets.clear();
+            const Json aggregations = answer.value("aggregations", Json::object());
+            const Json slices = aggregations.value("slices", Json::object());
+            for (const auto& bucket : slices.value("buckets", Json::array())) {
+              buckets.push_back({IntAt(bucket, "key", 0), IntAt(bucket, "doc_count", 0)});
+            }
+            return Status::OK();
+          }));
+  return buckets;
 }
 
 Status Cluster::Validate(const std::string& index, const std::string& query) {
-  auto text = Call("POST", "/" + PercentEncode(index) + "/_validate/query?explain=true",
-                   Json{{"query", QueryOf(query)}}.dump());
-  if (!text.ok()) return WithContext(text.status(), "the query");
-  ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(*text, "_validate/query"));
-  return Understand("_validate/query", [&] {
-    if (answer.value("valid", false)) return Status::OK();
-    std::string reason = answer.value("error", "");
-    for (const auto& explanation : answer.value("explanations", Json::array())) {
-      if (reason.empty()) reason = explanation.value("error", "");
-    }
-    return UserError(fmt::format("the server refuses the query: {}", reason), "bad_query");
-  });
+  bool valid = false;
+  std::string reason;
+  const Status asked =
+      Ask({.method = "POST",
+           .path = "/" + PercentEncode(index) + "/_validate/query?explain=true",
+           .body = Json{{"query", QueryOf(query)}}.dump()},
+          [&](const std::string& text) -> Status {
+            ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(text, "_validate/query"));
+            valid = answer.value("valid", false);
+            reason = answer.value("error", "");
+            for (const auto& explanation : answer.value("explanations", Json::array())) {
+              if (reason.empty()) reason = explanation.value("error", "");
+            }
+            return Status::OK();
+          });
+  if (!asked.ok()) return WithContext(asked, "the query");
+  if (valid) return Status::OK();
+  return UserError(fmt::format("the server refuses the query: {}", reason), "bad_query");
 }
 
 Result<std::string> Cluster::Search(const std::string& index, const std::string& body) {
-  return Call("POST", "/" + PercentEncode(index) + "/_search", body);
+  std::string answer;
+  ARROW_RETURN_NOT_OK(
+      Ask({.method = "POST", .path = "/" + PercentEncode(index) + "/_search", .body = body},
+          [&](const std::string& text) {
+            answer = text;
+            return CheckWhole(text, index);
+          }));
+  return answer;
 }
 
 }  // namespace bulkhaul::opensearch

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -13,8 +14,10 @@
 #include <vector>
 
 #include "base/error.h"
+#include "source/opensearch/host_health.h"
 #include "source/opensearch/http_client.h"
 #include "source/opensearch/names.h"
+#include "source/source.h"
 #include "wire/json/mapping.h"
 
 namespace bulkhaul::opensearch {
@@ -61,9 +64,11 @@ struct TimeBucket {
 // (failed or missing shards, timed_out) is a kTransient error that names the index.
 class Cluster {
  public:
-  static Result<std::unique_ptr<Cluster>> Make(const ConnectionSettings& settings);
-  // Calls end with kCancelled soon after a stop.
-  void StopOn(std::stop_token stop);
+  // `health` is of the settings' hosts. Calls end with kCancelled soon after a stop. Each question
+  // by itself is asked again by `retry`; without one it is asked once.
+  static Result<std::unique_ptr<Cluster>> Make(const ConnectionSettings& settings,
+                                               std::shared_ptr<HostHealth> health,
+                                               std::stop_token stop, Retry retry);
 
   Result<std::vector<ResolvedPattern>> Resolve(std::span<const NamePattern> patterns);
   // Open indices, aliases and data streams, for selecting among them.
@@ -84,19 +89,28 @@ class Cluster {
                                             const std::string& time_field, int64_t interval_ms);
   // kUser with the server's reason when it refuses the query.
   Status Validate(const std::string& index, const std::string& query);
-  // The answer of one search, for samples.
+  // The answer of one search, for samples; whole.
   Result<std::string> Search(const std::string& index, const std::string& body);
 
  private:
-  Cluster(std::unique_ptr<HttpClient> client, std::string addresses)
-      : client_(std::move(client)), addresses_(std::move(addresses)) {}
-  Result<std::string> Call(const std::string& method, const std::string& path,
-                           const std::string& body = {});
+  // What is made of an answer; called again for the next one after it has failed.
+  using Reading = std::function<Status(const std::string& answer)>;
 
-  std::mutex mutex_;  // guards client_ and stop_
+  Cluster(std::unique_ptr<HttpClient> client, std::string addresses, std::stop_token stop,
+          Retry retry)
+      : client_(std::move(client)),
+        addresses_(std::move(addresses)),
+        stop_(std::move(stop)),
+        retry_(std::move(retry)) {}
+  Result<std::string> CallOnce(const HttpRequest& request);
+  // Asks, and reads the answer, until both succeed or either fails for good.
+  Status Ask(const HttpRequest& request, const Reading& reading);
+
+  std::mutex mutex_;  // guards client_
   const std::unique_ptr<HttpClient> client_;
   const std::string addresses_;
-  std::stop_token stop_;
+  const std::stop_token stop_;
+  const Retry retry_;
 };
 
 // What is missing in an answer's "_shards", or OK. Pure.

@@ -23,9 +23,9 @@ Status CheckMetadataNames(const Options& options) {
   for (const auto& name : options.GetList("metadata_columns")) {
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
     const auto nearest = NearestName(name, known);
-    return UserError(fmt::format("metadata_columns: '{}' is none of {}{}", name,
-                                 fmt::join(known, ", "),
-                                 nearest ? fmt::format("; did you mean '{}'?", *nearest) : ""));
+    return OptionError(fmt::format("metadata_columns: '{}' is none of {}{}", name,
+                                   fmt::join(known, ", "),
+                                   nearest ? fmt::format("; did you mean '{}'?", *nearest) : ""));
   }
   return Status::OK();
 }

@@ -62,7 +62,7 @@ struct ConnectionSettings {
   int64_t connect_timeout_ms = 30'000;
   int64_t request_timeout_ms = 300'000;  // for one whole answer
   int64_t stall_timeout_ms = 60'000;     // without a byte from the server; 0: none
-  int64_t host_pause_ms = 30'000;        // a host that failed is not tried first for so long
+  int64_t host_pause_ms = 30'000;        // a host that failed is passed over for so long
   int64_t response_bytes_max = int64_t{1} << 30;
 };
 

@@ -59,10 +59,11 @@ std::string PercentEncode(std::string_view text) {
 
 class HttpClient::Impl {
  public:
-  Impl(const ConnectionSettings& settings, size_t first_host)
-      : settings_(settings), current_(first_host % settings.hosts.size()) {
-    paused_until_.resize(settings_.hosts.size());
-  }
+  Impl(const ConnectionSettings& settings, size_t first_host, std::shared_ptr<HostHealth> health)
+      : settings_(settings),
+        first_host_(first_host % settings.hosts.size()),
+        health_(std::move(health)),
+        current_(first_host_) {}
   ~Impl() { Abandon(); }
 
   Status Configure();
@@ -78,7 +79,7 @@ class HttpClient::Impl {
   // `path` gets the form that is signed.
   void SignForAws(std::string* path);
   void Send(size_t host);
-  std::optional<size_t> NextHost() const;
+  std::optional<size_t> NextHost() { return health_->Choose(first_host_, tried_, Clock::now()); }
   // Whether the transfer ended; sets outcome_.
   bool Advance();
   void LearnSpeed();
@@ -93,14 +94,15 @@ class HttpClient::Impl {
   static CURLcode OnTls(CURL*, void* context, void* self);
 
   const ConnectionSettings settings_;
+  const size_t first_host_;
+  const std::shared_ptr<HostHealth> health_;
   std::unique_ptr<CURLM, MultiFree> multi_;
   std::unique_ptr<curl_slist, CurlFree> headers_, signed_headers_;
   std::unique_ptr<CURL, CurlFree> easy_;
   std::optional<FingerprintCheck> fingerprint_;
   char error_text_[CURL_ERROR_SIZE] = {};
 
-  size_t current_;  // host
-  std::vector<Clock::time_point> paused_until_;
+  size_t current_;           // host
   std::vector<bool> tried_;  // hosts, by the request at hand
   HttpRequest request_;
   bool started_ = false;
@@ -292,19 +294,6 @@ Status HttpClient::Impl::Start(HttpRequest request) {
   return Status::OK();
 }
 
-// The host in use first, then the others in order; those that failed lately at the end.
-std::optional<size_t> HttpClient::Impl::NextHost() const {
-  const auto now = Clock::now();
-  std::optional<size_t> paused;
-  for (size_t i = 0; i < settings_.hosts.size(); ++i) {
-    const size_t host = (current_ + i) % settings_.hosts.size();
-    if (tried_[host]) continue;
-    if (paused_until_[host] <= now) return host;
-    if (!paused) paused = host;
-  }
-  return paused;
-}
-
 void HttpClient::Impl::Send(size_t host) {
   current_ = host;
   tried_[host] = true;
@@ -460,8 +449,9 @@ Result<HttpResponse> HttpClient::Impl::Finish(std::stop_token stop, int64_t pati
     if (*outcome_ == CURLE_OK) break;
     const CURLcode code = *outcome_;
     const Status failure = FailureOf(code);
-    if (!too_large_ && !out_of_memory_) {
-      paused_until_[current_] = Clock::now() + std::chrono::milliseconds(settings_.host_pause_ms);
+    // A kept connection that was closed says nothing about its host.
+    if (!too_large_ && !out_of_memory_ && code != CURLE_ABORTED_BY_CALLBACK) {
+      health_->Failed(current_, Clock::now());
     }
     const auto next = MayGoElsewhere(code) ? NextHost() : std::nullopt;
     if (!next) {
@@ -475,6 +465,7 @@ Result<HttpResponse> HttpClient::Impl::Finish(std::stop_token stop, int64_t pati
   }
   started_ = false;
   reached_ = true;
+  health_->Answered(current_);
   return Answer();
 }
 
@@ -520,9 +511,13 @@ HttpClient::HttpClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HttpClient::~HttpClient() = default;
 
 Result<std::unique_ptr<HttpClient>> HttpClient::Make(const ConnectionSettings& settings,
-                                                     size_t first_host) {
+                                                     size_t first_host,
+                                                     std::shared_ptr<HostHealth> health) {
   ARROW_RETURN_NOT_OK(CheckConnectionSettings(settings));
-  auto impl = std::make_unique<Impl>(settings, first_host);
+  if (health == nullptr) {
+    health = std::make_shared<HostHealth>(settings.hosts.size(), settings.host_pause_ms);
+  }
+  auto impl = std::make_unique<Impl>(settings, first_host, std::move(health));
   ARROW_RETURN_NOT_OK(impl->Configure());
   return std::unique_ptr<HttpClient>(new HttpClient(std::move(impl)));
 }

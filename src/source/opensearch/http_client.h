@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "source/opensearch/connection_settings.h"
+#include "source/opensearch/host_health.h"
 
 namespace bulkhaul::opensearch {
 
@@ -45,9 +46,11 @@ class HttpClient {
  public:
   // Opens no connection. kUser when a certificate file cannot be read, or a setting is malformed.
   // `first_host`: which of the hosts is tried first, modulo their number; a source spreads its
-  // sessions over them.
+  // sessions over them. `health`: of settings.hosts, shared by the clients of a source; null: the
+  // client's own.
   static Result<std::unique_ptr<HttpClient>> Make(const ConnectionSettings& settings,
-                                                  size_t first_host = 0);
+                                                  size_t first_host = 0,
+                                                  std::shared_ptr<HostHealth> health = nullptr);
   ~HttpClient();
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;

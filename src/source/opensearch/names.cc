@@ -105,13 +105,13 @@ Result<NamePattern> ParsePattern(std::string_view item) {
     item.remove_prefix(1);
   }
   pattern.written = item;
-  if (item.empty()) return UserError("the index expression has an empty item");
+  if (item.empty()) return OptionError("the index expression has an empty item");
   if (item.find(':') != std::string_view::npos) {
-    return UserError(
+    return OptionError(
         fmt::format("'{}' names another cluster: connect to that cluster instead", item));
   }
   if (item.find_first_of(" \"\\<>|?#/") != std::string_view::npos) {
-    return UserError(fmt::format("'{}' cannot be the name of an index", item));
+    return OptionError(fmt::format("'{}' cannot be the name of an index", item));
   }
   bool has_year = false;
   for (size_t i = 0; i < item.size(); ++i) {
@@ -124,7 +124,7 @@ Result<NamePattern> ParsePattern(std::string_view item) {
       continue;
     }
     if (i + 1 >= item.size() || !IsConversion(item[i + 1])) {
-      return UserError(
+      return OptionError(
           fmt::format("'{}': a dated pattern knows %Y, %m, %d and %H, and %% for a '%'", item));
     }
     has_year |= item[i + 1] == 'Y';
@@ -133,7 +133,7 @@ Result<NamePattern> ParsePattern(std::string_view item) {
     pattern.wildcard += '*';
   }
   if (pattern.dated && !has_year) {
-    return UserError(fmt::format("'{}': a dated pattern needs the year, %Y", item));
+    return OptionError(fmt::format("'{}': a dated pattern needs the year, %Y", item));
   }
   return pattern;
 }
@@ -357,7 +357,7 @@ Result<std::vector<NamePattern>> ParseExpression(std::string_view expression) {
     const size_t comma = std::min(expression.find(','), expression.size());
     ARROW_ASSIGN_OR_RAISE(auto pattern, ParsePattern(expression.substr(0, comma)));
     if (pattern.exclude && patterns.empty()) {
-      return UserError(fmt::format("'-{}' takes nothing away: it comes first", pattern.written));
+      return OptionError(fmt::format("'-{}' takes nothing away: it comes first", pattern.written));
     }
     patterns.push_back(std::move(pattern));
     if (comma == expression.size()) return patterns;

@@ -9,13 +9,13 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
-#include "base/log.h"
 #include "base/secret.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "source/opensearch/classify.h"
 #include "source/opensearch/cluster.h"
 #include "source/opensearch/discover.h"
+#include "source/opensearch/host_health.h"
 #include "source/opensearch/plan_units.h"
 #include "source/opensearch/rate_limiter.h"
 #include "source/opensearch/search_uri.h"
@@ -76,7 +76,9 @@ class OpenSearchSource : public Source {
         job_options_(uri_.options.With(spec.options)),
         limiter_(
             job_options_.GetInt("documents_per_second"), job_options_.GetBytes("bytes_per_second"),
-            job_options_.GetInt("workers") > 0 ? job_options_.GetInt("workers") : kWorkersStart) {
+            job_options_.GetInt("workers") > 0 ? job_options_.GetInt("workers") : kWorkersStart),
+        health_(std::make_shared<HostHealth>(uri_.connection.hosts.size(),
+                                             uri_.connection.host_pause_ms)) {
     uri_.connection.connect_timeout_ms = job_options_.GetDurationMs("connect_timeout");
     uri_.connection.request_timeout_ms = job_options_.GetDurationMs("request_timeout");
   }
@@ -91,10 +93,12 @@ class OpenSearchSource : public Source {
             .workers_max = kWorkersMax,
             .checks_rows = true,
             .describes_content = true,
-            .states_tell_rows = true};
+            .states_tell_rows = true,
+            .retries_requests = true};
   }
 
   void StopOn(std::stop_token stop) override { stop_ = std::move(stop); }
+  void RetryBy(Retry retry) override { retry_ = std::move(retry); }
   bool Overloaded(const Status& failure) const override { return IsOverload(failure); }
 
   Result<std::vector<Dataset>> Discover(const Selector& selector) override {
@@ -151,8 +155,7 @@ class OpenSearchSource : public Source {
   }
 
   Status CheckRows(const Snapshot&, const Dataset& dataset,
-                   const std::map<std::string, int64_t>& rows,
-                   std::vector<std::string>* wrong) override {
+                   const std::map<std::string, int64_t>& rows, RowFindings* findings) override {
     ARROW_ASSIGN_OR_RAISE(const auto cluster, Connected());
     ARROW_ASSIGN_OR_RAISE(const auto state, TableState::FromJson(dataset.source_state));
     Status status;
@@ -167,15 +170,15 @@ class OpenSearchSource : public Source {
       one.indices = {index};
       ARROW_ASSIGN_OR_RAISE(const auto settled, Settled(one));
       if (!settled[0]) {
-        LogWarning(fmt::format(
-            "{}: {} documents of index {} were read, the server counts {} now; {}, so that it was "
-            "not held to the count",
-            dataset.id.ToString(), FormatCount(read), index.index, FormatCount(count),
+        findings->notes.push_back(fmt::format(
+            "{} documents of index {} were read, the server counts {} now; {}, so that it was not "
+            "held to the count",
+            FormatCount(read), index.index, FormatCount(count),
             index.fingerprint.empty() ? "the server does not say whether it was written to (_stats)"
                                       : "it was written to meanwhile"));
         continue;
       }
-      wrong->push_back(index.index);
+      findings->wrong.push_back(index.index);
       if (status.ok()) {
         status = PermanentError(
             fmt::format("{} documents of index {} were read, but the server counts {} and nothing "
@@ -216,7 +219,7 @@ class OpenSearchSource : public Source {
     return OpenSession(
         uri_.connection, ScrollOf(job_options_),
         [](const Dataset& dataset) { return ReadingOfDataset(dataset); }, datasets,
-        limiter_.limited() ? &limiter_ : nullptr, context);
+        limiter_.limited() ? &limiter_ : nullptr, health_, context);
   }
 
  private:
@@ -262,8 +265,7 @@ class OpenSearchSource : public Source {
   Result<std::shared_ptr<Cluster>> Connected() {
     std::lock_guard lock(mutex_);
     if (cluster_ == nullptr) {
-      ARROW_ASSIGN_OR_RAISE(cluster_, Cluster::Make(uri_.connection));
-      cluster_->StopOn(stop_);
+      ARROW_ASSIGN_OR_RAISE(cluster_, Cluster::Make(uri_.connection, health_, stop_, retry_));
     }
     return cluster_;
   }
@@ -355,7 +357,9 @@ class OpenSearchSource : public Source {
   SearchUri uri_;              // constant after construction
   const Options job_options_;  // the job's over the URI's
   RateLimiter limiter_;
+  const std::shared_ptr<HostHealth> health_;
   std::stop_token stop_;  // constant after StopOn()
+  Retry retry_;           // constant after RetryBy()
   std::mutex mutex_;      // guards what follows
   std::shared_ptr<Cluster> cluster_;
   std::map<DatasetId, std::vector<WorkUnit>> planned_;  // units that Split() has yet to give out

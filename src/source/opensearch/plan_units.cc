@@ -167,7 +167,7 @@ Result<int64_t> ParseSlice(std::string_view text) {
   if (text == "day" || text == "daily") return int64_t{86'400'000};
   auto parsed = ParseDurationMs(text);
   if (parsed.ok() && *parsed > 0) return *parsed;
-  return UserError(
+  return OptionError(
       fmt::format("slice: '{}' is neither auto, none, hour, day nor a duration such "
                   "as 15m",
                   text));

@@ -343,9 +343,12 @@ Result<UnitContent> SearchSession::Content(const WorkUnit& unit, UnitContext& co
 Result<std::unique_ptr<Session>> OpenSession(const ConnectionSettings& connection,
                                              const ScrollSettings& scroll, ReadingOf reading_of,
                                              std::span<const Dataset> datasets,
-                                             RateLimiter* limiter, WorkerContext& context) {
-  ARROW_ASSIGN_OR_RAISE(auto client,
-                        HttpClient::Make(connection, static_cast<size_t>(context.worker)));
+                                             RateLimiter* limiter,
+                                             std::shared_ptr<HostHealth> health,
+                                             WorkerContext& context) {
+  ARROW_ASSIGN_OR_RAISE(
+      auto client,
+      HttpClient::Make(connection, static_cast<size_t>(context.worker), std::move(health)));
   return std::make_unique<SearchSession>(std::move(client), scroll, std::move(reading_of), datasets,
                                          limiter);
 }

@@ -9,6 +9,7 @@
 
 #include "plan/context.h"
 #include "source/opensearch/connection_settings.h"
+#include "source/opensearch/host_health.h"
 #include "source/opensearch/rate_limiter.h"
 #include "source/source.h"
 #include "wire/json/search_page.h"
@@ -37,7 +38,7 @@ struct DatasetReading {
 using ReadingOf = std::function<Result<DatasetReading>(const Dataset&)>;
 
 // Opens no connection before the first unit. `limiter` may be null; else it is shared by the
-// sessions of a job and outlives them, as the datasets do.
+// sessions of a job and outlives them, as the datasets do. `health` is of the connection's hosts.
 //
 // A unit is one scroll over one index, sorted by _doc. It fails, and never gives fewer documents
 // silently, when a page says timed_out, terminated_early, failed shards or successful < total; when
@@ -48,6 +49,8 @@ using ReadingOf = std::function<Result<DatasetReading>(const Dataset&)>;
 Result<std::unique_ptr<Session>> OpenSession(const ConnectionSettings& connection,
                                              const ScrollSettings& scroll, ReadingOf reading_of,
                                              std::span<const Dataset> datasets,
-                                             RateLimiter* limiter, WorkerContext& context);
+                                             RateLimiter* limiter,
+                                             std::shared_ptr<HostHealth> health,
+                                             WorkerContext& context);
 
 }  // namespace bulkhaul::opensearch

@@ -17,7 +17,7 @@ constexpr int64_t kMinuteMs = 60 * kSecondMs;
 constexpr int32_t kNanosOfMs = 1'000'000;
 
 Status BadTime(std::string_view text, const char* why) {
-  return UserError(
+  return OptionError(
       fmt::format("'{}' is not a time: {}. Write 2024-03-01, 2024-03-01T10:15:00Z, milliseconds "
                   "since 1970, or date math such as now-7d/d",
                   text, why));
@@ -264,7 +264,7 @@ void SetEnd(const Moment& end, TimeRange* range) {
 
 Result<arrow::Datum> ZoneCall(const Result<arrow::Datum>& result, const std::string& name) {
   if (result.ok()) return result;
-  return UserError(
+  return OptionError(
       fmt::format("time zone '{}': {}; write a name such as Europe/Berlin (which needs "
                   "the system's tzdata) or an offset such as +02:00",
                   name, result.status().message()));
@@ -362,8 +362,8 @@ std::vector<TimeRange> ToWholeMs(const std::vector<TimeRange>& ranges) {
 }
 
 Result<TimeRange> ResolveBounds(const TimeBounds& bounds, const TimeZone& zone, int64_t now_ms) {
-  if (!bounds.gte.empty() && !bounds.gt.empty()) return UserError("give gte or gt, not both");
-  if (!bounds.lte.empty() && !bounds.lt.empty()) return UserError("give lte or lt, not both");
+  if (!bounds.gte.empty() && !bounds.gt.empty()) return OptionError("give gte or gt, not both");
+  if (!bounds.lte.empty() && !bounds.lt.empty()) return OptionError("give lte or lt, not both");
   Moment begin{TimeRange::kOpenBegin}, end{TimeRange::kOpenEnd};
   if (!bounds.gte.empty()) {
     ARROW_ASSIGN_OR_RAISE(begin, ParseTime(bounds.gte, Rounding::kDown, zone, now_ms));
@@ -379,7 +379,7 @@ Result<TimeRange> ResolveBounds(const TimeBounds& bounds, const TimeZone& zone, 
   }
   const TimeRange range{begin.ms, end.ms, begin.nanos, end.nanos};
   if (range.empty()) {
-    return UserError("the time range is empty: " + FormatRange(range));
+    return OptionError("the time range is empty: " + FormatRange(range));
   }
   return range;
 }
@@ -387,7 +387,7 @@ Result<TimeRange> ResolveBounds(const TimeBounds& bounds, const TimeZone& zone, 
 Result<TimeRange> ResolveSpan(std::string_view text, const TimeZone& zone, int64_t now_ms) {
   const auto dots = text.find("..");
   if (dots == std::string_view::npos) {
-    return UserError(fmt::format(
+    return OptionError(fmt::format(
         "'{}' is not a range of time: write 2024-03-01..2024-04-01, the end not included", text));
   }
   TimeBounds bounds;

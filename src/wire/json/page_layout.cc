@@ -55,14 +55,14 @@ Status UnknownField(const std::string& pattern, const MergedMapping& mapping,
   for (const MergedField& field : mapping.fields) {
     names.push_back(field.field.path);
     if (SwallowsChildren(field, options) && IsBelow(pattern, field.field.path)) {
-      return UserError(
+      return OptionError(
           fmt::format("field '{}' is inside '{}' of type {}, which becomes one column "
                       "of JSON text: name '{}'",
                       pattern, field.field.path, field.field.type, field.field.path));
     }
     for (const std::string& multi_field : field.field.multi_fields) {
       if (multi_field == pattern) {
-        return UserError(
+        return OptionError(
             fmt::format("field '{}' is another index of '{}' and holds the same "
                         "values: name '{}'",
                         pattern, field.field.path, field.field.path));
@@ -74,7 +74,7 @@ Status UnknownField(const std::string& pattern, const MergedMapping& mapping,
   if (const auto nearest = NearestName(pattern, names)) {
     message += fmt::format("; did you mean '{}'?", *nearest);
   }
-  return UserError(std::move(message));
+  return OptionError(std::move(message));
 }
 
 Status CheckPatterns(const std::vector<std::string>& patterns, const MergedMapping& mapping,
@@ -167,9 +167,9 @@ Result<ColumnSpec> ColumnOf(const MergedField& merged, const LayoutOptions& opti
   if (options.doc_values) ARROW_RETURN_NOT_OK(CheckDocValues(field, options));
   if (!merged.conflict.empty()) {
     if (options.conflicts == OnConflict::kError) {
-      return UserError(merged.conflict +
-                       ", and no column holds both; exclude the field or the index, or choose "
-                       "type_conflict: json");
+      return OptionError(merged.conflict +
+                         ", and no column holds both; exclude the field or the index, or choose "
+                         "type_conflict: json");
     }
     return column;
   }
@@ -385,7 +385,7 @@ class LayoutMaker {
         continue;
       }
       if (options_.extra && field.path == kExtraName) {
-        return UserError(
+        return OptionError(
             "the documents have a field '_extra' of their own: exclude it, or do without "
             "the column of that name");
       }

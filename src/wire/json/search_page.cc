@@ -419,7 +419,8 @@ Status SearchPageDecoder::Impl::InDocument(const Status& status, std::string_vie
                           : fmt::format("document '{}'", ShownToken(hit_.id));
   if (!hit_.index.empty()) where += fmt::format(" of index '{}'", ShownToken(hit_.index));
   if (!field.empty()) where += fmt::format(", field '{}'", field);
-  return UserError(where + ": " + MessageOf(status));
+  // What may be done about it are options.
+  return OptionError(where + ": " + MessageOf(status));
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> SearchPageDecoder::Impl::Flush() {

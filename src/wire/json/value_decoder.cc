@@ -314,7 +314,8 @@ Status ValueDecoder::AppendReal(std::string_view text) {
     if (!ParseInteger(text, &exact) || static_cast<__int128>(value) != exact) {
       return Misfit(text,
                     "is an integer that double, the type of this column, cannot hold exactly; "
-                    "it became double because the mappings differ");
+                    "it became double because the mappings differ: read the indices apart, leave "
+                    "the field out (exclude_fields), or take NULL with type_mismatch: null");
     }
   }
   return column_->values().AppendFixed(value);
