@@ -243,7 +243,7 @@ def test_evolve_changes_a_table_that_is_replaced_or_filled_unit_by_unit(tmp_path
                      database)
     (tmp_path / "small.csv").write_text("id\n3000000000\n")
     refused = run("copy", tmp_path / "small.csv", *words[2:-2])
-    assert refused.code != 0 and "but ids shows it" in refused.err, refused.err
+    assert refused.code != 0 and "but view ids uses it" in refused.err, refused.err
 
 
 def test_rejected_rows_of_a_database_go_where_quarantine_says(tmp_path, run, postgres, database):
