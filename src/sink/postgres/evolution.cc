@@ -10,6 +10,7 @@
 
 #include "client/postgres/sql_text.h"
 #include "plan/values.h"
+#include "sink/postgres/text_cast.h"
 
 namespace bulkhaul::postgres {
 namespace {
@@ -142,7 +143,7 @@ Result<LoadColumn> NewColumn(TypeChooser& chooser, const arrow::Field& field, in
   column.not_null = !field.nullable();
   column.comment = CommentOf(field);
   if (chosen.text_cast) {
-    column.cast = CastTextSql(column.name, chosen.spec);
+    column.cast = CastTextSql(column.name, chosen.spec, TextOf::kServer);
     plan->notes.push_back(fmt::format("column \"{}\" comes as text; the server casts it to {}",
                                       column.name, column.target_type));
   }

@@ -13,6 +13,7 @@
 #include "plan/drift.h"
 #include "sink/postgres/column_types.h"
 #include "sink/postgres/evolution.h"
+#include "sink/postgres/text_cast.h"
 
 namespace bulkhaul::postgres {
 namespace {
@@ -124,7 +125,7 @@ Result<std::string> FitColumn(const arrow::Field& field, int index, Evolution& e
     if (!IsTextOrTexts(given) || plan->direct()) return MessageOf(encoding.status());
     column.side = TextSpec(field.name(), given);
     column.side_type = column.side.source_type;
-    column.cast = CastTextSql(column.name, target->spec);
+    column.cast = CastTextSql(column.name, target->spec, TextOf::kAnybody);
     plan->notes.push_back(fmt::format("column \"{}\" comes as text; the server casts it to {}",
                                       column.name, column.target_type));
   }
