@@ -149,4 +149,17 @@ Result<CommitReceipt> Committer::Commit(const CommitInput& input) {
   return receipt;
 }
 
+Status Committer::TakeBack(DatasetRecord* record) {
+  if (record->state != DatasetState::kPublishing || !record->journal) return Status::OK();
+  CommitInput input;
+  input.record = *record;
+  ARROW_ASSIGN_OR_RAISE(const CommitRequest request, Request(input));
+  ARROW_ASSIGN_OR_RAISE(const bool nothing, sink_.LeftNothing(request, *record->journal));
+  if (!nothing) return Status::OK();
+  ARROW_RETURN_NOT_OK(ledger_.ForgetJournal(record->index));
+  record->journal.reset();
+  record->state = DatasetState::kStaged;
+  return Status::OK();
+}
+
 }  // namespace bulkhaul

@@ -43,6 +43,9 @@ class Committer {
   // Checks, publishes and writes it down. Idempotent: after a failure or a crash the same call,
   // with the record read from the ledger again, goes on where the sink's journal says.
   Result<CommitReceipt> Commit(const CommitInput& input);
+  // Where a commit had begun and left nothing, the record is staged again, so that what is missing
+  // of its rows can be looked for.
+  Status TakeBack(DatasetRecord* record);
   // The request that Commit() makes, from the ledger.
   Result<CommitRequest> Request(const CommitInput& input);
 

@@ -162,6 +162,8 @@ class Ledger {
   Result<std::string> StartedAt(int64_t dataset_index);
   Result<std::optional<std::string>> Journal(int64_t dataset_index);
   Status SaveJournal(int64_t dataset_index, const std::string& journal);
+  // → kStaged.
+  Status ForgetJournal(int64_t dataset_index);
   Status Publish(int64_t dataset_index, const CommitReceipt& receipt,
                  const std::string& finished_at);
 

@@ -242,6 +242,15 @@ Status Ledger::SaveJournal(int64_t dataset_index, const std::string& journal) {
   return Status::OK();
 }
 
+Status Ledger::ForgetJournal(int64_t dataset_index) {
+  return Change([&](Database& database) {
+    return database
+        .Change("UPDATE datasets SET state=2, journal=NULL WHERE idx=? AND state=3",
+                {dataset_index})
+        .status();
+  });
+}
+
 Status Ledger::Publish(int64_t dataset_index, const CommitReceipt& receipt,
                        const std::string& finished_at) {
   CrashPoint("ledger.before_published");

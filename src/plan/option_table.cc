@@ -323,6 +323,15 @@ constexpr OptionSpec kOptions[] = {
      "fail|first|last"},
     {"unlogged", kBool, "false", kBoth, "Load",
      "Load beside into an UNLOGGED table: less WAL; a crash of the server loses what was loaded."},
+    {"skip_wal", kBool, "false", kBoth, "Load",
+     "Load each table by one connection in one transaction, for which a server with wal_level = "
+     "minimal writes no WAL; what breaks is loaded from the beginning."},
+    {"partition", kString, "", kBoth, "Load",
+     "With if_exists: append, name of a new partition of the target table that the rows become: "
+     "nothing is written twice."},
+    {"partition_for", kString, "", kBoth, "Load",
+     "What that partition is for, as behind FOR VALUES: FROM ('2024-03-01') TO ('2024-04-01'), IN "
+     "('eu'), or DEFAULT."},
     {"analyze", kBool, "true", kBoth, "Load", "ANALYZE the target table when it is loaded."},
     {"nul_bytes", kEnum, "error", kBoth, "Load",
      "NUL bytes in text, which PostgreSQL cannot hold: error, or strip them.", "error|strip"},

@@ -54,6 +54,14 @@ const std::map<std::string_view, TypePtr>& PlainTypes() {
   return *types;
 }
 
+// As SQL says it; never what a type is shown as.
+constexpr std::pair<std::string_view, std::string_view> kSqlNames[] = {
+    {"smallint", "int16"}, {"int", "int32"},    {"integer", "int32"},
+    {"bigint", "int64"},   {"real", "float32"}, {"double precision", "float64"},
+    {"boolean", "bool"},   {"text", "string"},  {"varchar", "string"},
+    {"bytea", "binary"},
+};
+
 std::optional<std::pair<int32_t, int32_t>> TwoNumbers(std::string_view text) {
   int32_t first = 0, second = 0;
   const char* end = text.data() + text.size();
@@ -67,7 +75,7 @@ std::optional<std::pair<int32_t, int32_t>> TwoNumbers(std::string_view text) {
 }
 
 TypePtr WithArguments(std::string_view name, std::string_view arguments) {
-  if (name == "decimal" || name == "decimal128" || name == "decimal256") {
+  if (name == "decimal" || name == "numeric" || name == "decimal128" || name == "decimal256") {
     const auto numbers = TwoNumbers(arguments);
     const int32_t precision_max = name == "decimal256" ? kWideDigitsMax : kDigitsMax;
     if (!numbers || numbers->first < 1 || numbers->first > precision_max || numbers->second < 0 ||
@@ -102,6 +110,9 @@ std::string WithUnit(std::string_view name, arrow::TimeUnit::type unit) {
 Result<TypePtr> ParseTypeName(std::string_view text) {
   if (const auto found = PlainTypes().find(text); found != PlainTypes().end()) {
     return found->second;
+  }
+  for (const auto& [sql, name] : kSqlNames) {
+    if (sql == text) return PlainTypes().at(name);
   }
   const size_t open = text.find('(');
   if (open != std::string_view::npos && text.ends_with(')')) {

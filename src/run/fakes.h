@@ -86,10 +86,14 @@ class FaultySink : public Sink {
   std::function<Status()> on_commit_job;
   std::function<SinkTraits(SinkTraits)> traits;
   std::function<Result<SinkPlace>(const DatasetPlan&)> place;
+  int units_at_once_max = 0;
 
   SinkTraits Traits() const override { return traits ? traits(sink_->Traits()) : sink_->Traits(); }
   Result<SinkPlan> Prepare(const DatasetPlan& plan, bool dry_run) override;
   Result<SinkPlace> PlaceOf(const DatasetPlan& plan) override;
+  int UnitsAtOnceMax(const Dataset& dataset) const override {
+    return units_at_once_max > 0 ? units_at_once_max : sink_->UnitsAtOnceMax(dataset);
+  }
   Result<std::unique_ptr<UnitWriter>> Begin(const DatasetPlan& plan, const WorkUnit& unit,
                                             const AttemptId& attempt,
                                             const std::shared_ptr<arrow::Schema>& schema,
@@ -100,6 +104,9 @@ class FaultySink : public Sink {
   Result<std::vector<StagedResult>> Recover(const JobId& job,
                                             std::span<const StagedResult> staged) override;
   Result<CommitReceipt> Commit(const CommitRequest& request, CommitContext& context) override;
+  Result<bool> LeftNothing(const CommitRequest& request, const std::string& journal) override {
+    return sink_->LeftNothing(request, journal);
+  }
   Status CommitJob(const JobManifest& manifest) override;
   Status Discard(const JobId& job, std::span<const AttemptId> attempts) override;
 

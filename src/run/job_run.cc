@@ -281,8 +281,10 @@ Status JobRun::PlanCapacity() {
     const Options& options = table->record.dataset.options;
     table->workers_max = WorkersForTable(options, run_.parallelism);
     table->workers_fixed = options.Has("workers_per_table");
-    if (table->limit_rows > 0) {  // units beyond the limit would be read for nothing
-      table->workers_max = 1;
+    int most = run_.sink.UnitsAtOnceMax(table->record.dataset);
+    if (table->limit_rows > 0) most = 1;  // units beyond the limit would be read for nothing
+    if (most > 0) {
+      table->workers_max = std::min(table->workers_max, most);
       table->workers_fixed = true;
     }
   }

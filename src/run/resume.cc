@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "commit/committer.h"
 #include "run/job_planner.h"
 
 namespace bulkhaul {
@@ -174,6 +175,9 @@ Result<Resumption> Resume(RunContext& run, std::span<const std::unique_ptr<Table
   std::map<int64_t, Snapshot> snapshots;
   ARROW_ASSIGN_OR_RAISE(auto saved, run.ledger.Snapshots());
   for (auto& snapshot : saved) snapshots[snapshot.epoch] = std::move(snapshot);
+  for (const auto& table : tables) {
+    ARROW_RETURN_NOT_OK(Committer(run.ledger, run.sink).TakeBack(&table->record));
+  }
   std::map<int64_t, DatasetState> state_before;
   for (const auto& table : tables) state_before[table->record.index] = table->record.state;
   ARROW_RETURN_NOT_OK(ForgetMissing(run, tables));

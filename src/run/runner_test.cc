@@ -1,7 +1,10 @@
 #include "run/runner.h"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
+#include <map>
+#include <mutex>
 #include <numeric>
 #include <set>
 #include <thread>
@@ -496,6 +499,40 @@ TEST_F(RunnerTest, TooSmallABudgetSaysWhatIsNeeded) {
   const auto report = Run().ValueOrDie();
   EXPECT_EQ(report.state, JobState::kFailed);
   EXPECT_THAT(report.error, HasSubstr("memory_limit"));
+}
+
+// A sink that holds a table in one connection; another table has another one.
+TEST_F(RunnerTest, ASinkThatTakesOneUnitAtATimeGetsOne) {
+  Fill("a", 100);
+  Fill("b", 100);
+  Set("workers", "4");
+  Set("parallel_tables", "2");
+  std::mutex mutex;
+  std::map<DatasetId, int> open;
+  int most = 0;
+  prepare_sink_ = [&](fakes::FaultySink& sink) {
+    sink.units_at_once_max = 1;
+    sink.on_begin = [&](const WorkUnit& unit) {
+      std::lock_guard lock(mutex);
+      most = std::max(most, ++open[unit.dataset]);
+      return Status::OK();
+    };
+    sink.on_finish = [&](const WorkUnit& unit) {
+      std::lock_guard lock(mutex);
+      --open[unit.dataset];
+      return Status::OK();
+    };
+  };
+  // Long enough for the others to begin, if they could.
+  server_->on_read = [](const WorkUnit&, int) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    return Status::OK();
+  };
+  const auto report = Run().ValueOrDie();
+  EXPECT_EQ(report.state, JobState::kDone) << report.error;
+  EXPECT_EQ(most, 1);
+  ExpectWhole("s_a", 100);
+  ExpectWhole("s_b", 100);
 }
 
 }  // namespace

@@ -102,6 +102,8 @@ class Sink {
   // Looks only. Not part of Prepare(), because it is also asked of datasets that Prepare() refuses
   // and of those whose commit has begun: others wait for them. kUser: nobody can say.
   virtual Result<SinkPlace> PlaceOf(const DatasetPlan& plan) { return SinkPlace{}; }
+  // Units of one dataset that may be written at the same time; 0: any number.
+  virtual int UnitsAtOnceMax(const Dataset& dataset) const { return 0; }
   virtual Result<std::unique_ptr<UnitWriter>> Begin(const DatasetPlan& plan, const WorkUnit& unit,
                                                     const AttemptId& attempt,
                                                     const std::shared_ptr<arrow::Schema>& schema,
@@ -120,6 +122,11 @@ class Sink {
                                                     std::span<const StagedResult> staged) = 0;
   // Publishes the dataset, whole. Idempotent by request.idempotency_key.
   virtual Result<CommitReceipt> Commit(const CommitRequest& request, CommitContext& context) = 0;
+  // Whether a commit that had begun, as `journal` says, has left nothing: it may begin anew with
+  // what Recover() still finds. False: the next Commit() needs the journal.
+  virtual Result<bool> LeftNothing(const CommitRequest& request, const std::string& journal) {
+    return false;
+  }
   // The job's manifest, last. Idempotent.
   virtual Status CommitJob(const JobManifest& manifest) = 0;
   // Removes these attempts' staged bytes; with none named, the job's whole staging area.

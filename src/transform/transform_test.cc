@@ -187,6 +187,9 @@ TEST(Transforms, TypeNamesRoundTrip) {
     EXPECT_EQ(TypeName(*ParseTypeName(name).ValueOrDie()), name);
   }
   EXPECT_TRUE(ParseTypeName("decimal256(76,3)").ok());
+  EXPECT_TRUE(ParseTypeName("bigint").ValueOrDie()->Equals(arrow::int64()));
+  EXPECT_TRUE(ParseTypeName("text").ValueOrDie()->Equals(arrow::utf8()));
+  EXPECT_TRUE(ParseTypeName("numeric(15,2)").ValueOrDie()->Equals(arrow::decimal128(15, 2)));
   for (const char* bad : {"", "decimal(39,0)", "decimal(5)", "decimal(5,6)", "timestamp(h)",
                           "time(h)", "binary(0)", "binary(x)"}) {
     EXPECT_FALSE(ParseTypeName(bad).ok()) << bad;

@@ -96,6 +96,16 @@ TEST_P(SinkContract, SecondCommitIsTheSameCommit) {
   EXPECT_EQ(ReadRows(first.location), ExpectedRows(0, 20));
 }
 
+TEST_P(SinkContract, WhatIsPublishedIsNotTakenBack) {
+  Job job = MakeJob("job");
+  const auto plan = job.Prepared("t");
+  ASSERT_OK_AND_ASSIGN(auto staged, job.Stage(plan, 0, 0, 20));
+  const auto request = job.Request(plan, {staged});
+  ASSERT_OK(job.Commit(request).status());
+  ASSERT_OK_AND_ASSIGN(const bool nothing, job.sink().LeftNothing(request, job.Journal(request)));
+  EXPECT_FALSE(nothing);
+}
+
 TEST_P(SinkContract, DatasetWithoutRowsIsPublishedToo) {
   Job job = MakeJob("job");
   const auto plan = job.Prepared("t");

@@ -94,6 +94,10 @@ class Job {
   CommitRequest Request(const DatasetPlan& plan, std::vector<StagedResult> staged) const;
   // Commits with a journal that survives Reopen(), as the ledger's does.
   Result<CommitReceipt> Commit(const CommitRequest& request);
+  // What Commit() has journalled.
+  const std::string& Journal(const CommitRequest& request) {
+    return journals_[request.idempotency_key];
+  }
   // Prepare, one unit with rows [begin, end), Commit.
   Result<CommitReceipt> Export(const std::string& table, int64_t begin, int64_t end);
 

@@ -83,5 +83,26 @@ TEST_F(PostgresSinkTest, ReplaceRefusesATableThatIsAnotherOneByNow) {
   ASSERT_OK(slow.sink().Discard("slow", {}));
 }
 
+TEST_F(PostgresSinkTest, ACommitThatStoppedAtItsJournalHasLeftNothing) {
+  Job job = MakeJob("job", "fail");
+  const auto plan = job.Prepared("t");
+  ASSERT_OK_AND_ASSIGN(auto staged, job.Stage(plan, 0, 0, 20));
+  const auto request = job.Request(plan, {staged});
+  std::string journal;
+  CommitContext context;
+  context.record = [&](const std::string& state) {
+    journal = state;
+    return PermanentError("no room for the journal");
+  };
+  EXPECT_FALSE(job.sink().Commit(request, context).ok());
+  ASSERT_FALSE(journal.empty());
+  ASSERT_OK_AND_ASSIGN(const bool nothing, job.sink().LeftNothing(request, journal));
+  EXPECT_TRUE(nothing);
+  ASSERT_OK(job.Commit(request).status());
+  ASSERT_OK_AND_ASSIGN(const bool nothing_now, job.sink().LeftNothing(request, journal));
+  EXPECT_FALSE(nothing_now);
+  EXPECT_EQ(place_->Read("public.t"), ExpectedRows(0, 20));
+}
+
 }  // namespace
 }  // namespace bulkhaul::contract

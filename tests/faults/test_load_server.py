@@ -48,7 +48,8 @@ def whole(target, table="target"):
     assert leftovers(target.sql) == []
 
 
-@pytest.mark.parametrize("point", ["postgres.unit_committed#3", "postgres.key_entered"])
+@pytest.mark.parametrize("point", ["postgres.unit_committed#3", "postgres.key_entered",
+                                   "postgres.before_commit"])
 @pytest.mark.parametrize("mode", ["fail", "replace"])
 def test_a_crash_of_the_server_empties_unlogged_tables_and_they_are_loaded_again(
         bulkhaul, target, words, mode, point):

@@ -280,6 +280,8 @@ Connection::~Connection() {
 
 bool Connection::ok() const { return !broken_ && PQstatus(connection_) == CONNECTION_OK; }
 
+bool Connection::in_transaction() const { return PQtransactionStatus(connection_) != PQTRANS_IDLE; }
+
 void Connection::Break() {
   broken_ = true;
   if (PQsocket(connection_) >= 0) shutdown(PQsocket(connection_), SHUT_RDWR);

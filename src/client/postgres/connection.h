@@ -104,6 +104,8 @@ class Connection {
 
   // False when the connection is gone and cannot be used again.
   bool ok() const;
+  // Between BEGIN and its end, also where a statement has failed.
+  bool in_transaction() const;
   // Marks it gone and closes the socket for both sides, so that the server notices.
   void Break();
   int socket() const;

@@ -6,6 +6,7 @@
 
 #include "base/crash_point.h"
 #include "client/postgres/sql_text.h"
+#include "sink/postgres/attach_partition.h"
 #include "sink/postgres/load_ledger.h"
 #include "sink/postgres/replace_table.h"
 
@@ -95,8 +96,11 @@ Status Commit::LockTarget() {
   const bool alone =
       mode == IfExists::kReplace || mode == IfExists::kTruncate || !plan_.alterations.empty();
   const std::string name = plan_.target.ToString();
-  const Status locked = Execute(fmt::format("LOCK TABLE {} IN {} MODE", plan_.target.quoted(),
-                                            alone ? "ACCESS EXCLUSIVE" : "ROW EXCLUSIVE"));
+  const char* lock = alone              ? "ACCESS EXCLUSIVE"
+                     : plan_.attaches() ? "SHARE UPDATE EXCLUSIVE"
+                                        : "ROW EXCLUSIVE";
+  const Status locked =
+      Execute(fmt::format("LOCK TABLE {} IN {} MODE", plan_.target.quoted(), lock));
   const auto changed = [&](const char* how) {
     return UserError(fmt::format("{} was {} while rows were loaded for it; nothing was published. "
                                  "Start a new job",
@@ -298,13 +302,14 @@ Status Commit::Publish(Committed* done) {
   } else if (!plan_.existing) {
     ARROW_RETURN_NOT_OK(PublishNew());
     ARROW_RETURN_NOT_OK(DropSide());  // the sentinel
-  } else if (mode == IfExists::kReplace) {
-    if (!plan_.swaps_side()) {
+  } else if (mode == IfExists::kReplace || plan_.attaches()) {
+    if (!plan_.keeps_side()) {
       ARROW_RETURN_NOT_OK(CastSide());
     } else if (plan_.options.unlogged && !plan_.existing->unlogged) {
       ARROW_RETURN_NOT_OK(Execute(fmt::format("ALTER TABLE {} SET LOGGED", plan_.side.quoted())));
     }
-    ARROW_RETURN_NOT_OK(SwapIn(connection_, plan_, limit_));
+    ARROW_RETURN_NOT_OK(plan_.attaches() ? AttachPartition(connection_, plan_, limit_)
+                                         : SwapIn(connection_, plan_, limit_));
     ARROW_RETURN_NOT_OK(DropSide());
   } else if (!plan_.direct()) {
     ARROW_RETURN_NOT_OK(InsertAll(done));
@@ -315,7 +320,8 @@ Status Commit::Publish(Committed* done) {
       "DELETE FROM {} WHERE pg_catalog.left(key, {}) = {}", LedgerName(plan_.target.schema),
       plan_.side.name.size() + 1, QuoteLiteral(plan_.side.name + "/"))));
   if (plan_.options.analyze) {
-    ARROW_RETURN_NOT_OK(Execute(fmt::format("ANALYZE {}", plan_.target.quoted())));
+    const TableName written = plan_.attaches() ? plan_.partition() : plan_.target;
+    ARROW_RETURN_NOT_OK(Execute(fmt::format("ANALYZE {}", written.quoted())));
   }
   return Status::OK();
 }
@@ -333,9 +339,12 @@ Status Commit::WithAdvice(const Status& status) const {
 }
 
 Result<Committed> Commit::Run(const std::function<Status()>& before_commit) {
-  ARROW_RETURN_NOT_OK(Execute("BEGIN"));
+  const bool holds_rows = connection_.in_transaction();
+  ARROW_RETURN_NOT_OK(Execute(holds_rows ? "SAVEPOINT publish" : "BEGIN"));
   const auto rollback = [&] {
-    if (connection_.ok()) connection_.Execute("ROLLBACK", limit_, what_).ok();
+    if (!connection_.ok()) return;
+    connection_.Execute(holds_rows ? "ROLLBACK TO SAVEPOINT publish" : "ROLLBACK", limit_, what_)
+        .ok();
   };
   Status status = Execute(EnterKeySql(plan_.target, request_));
   if (CodeOf(status) == kUniqueViolation) {

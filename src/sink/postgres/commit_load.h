@@ -18,8 +18,9 @@ struct Committed {
 };
 
 // Enters the idempotency key first: of two tries the second waits for the first and then finds it.
-// A COMMIT whose answer is lost is kTransient: the next try settles it. Leaves the connection out
-// of any transaction, or broken. `before_commit` is called when nothing but COMMIT is left.
+// A COMMIT whose answer is lost is kTransient: the next try settles it. A connection that comes in
+// a transaction (skip_wal) is in it still when an error is returned before the COMMIT; otherwise it
+// is left out of any, or broken. `before_commit` is called when nothing but COMMIT is left.
 Result<Committed> CommitLoad(Connection& connection, const LoadPlan& plan,
                              const CommitRequest& request,
                              const std::function<Status()>& before_commit, const WaitLimit& limit);

@@ -66,7 +66,8 @@ class CopyWriter final : public UnitWriter {
 Status CopyWriter::Begin() {
   ARROW_ASSIGN_OR_RAISE(connection_, host_.acquire(limit_.stop));
   const std::string what = "load into " + load_->target.ToString();
-  ARROW_RETURN_NOT_OK(connection_->Execute("BEGIN", limit_, what));
+  ARROW_RETURN_NOT_OK(
+      connection_->Execute(load_->options.skip_wal ? "SAVEPOINT unit" : "BEGIN", limit_, what));
   copy_ = std::make_unique<CopyIn>(connection_.get());
   std::string columns = load_->ColumnList();
   if (load_->ordered()) columns += fmt::format("{}{}", columns.empty() ? "" : ", ", kOrderColumn);
@@ -170,7 +171,8 @@ Status CopyWriter::EndUnit() {
   ARROW_RETURN_NOT_OK(EnterUnit(*connection_, *load_, job_, result_.ordinal, result_.attempt_id,
                                 encoder_.rows(), limit_));
   CrashPoint("postgres.unit_entered");
-  ARROW_RETURN_NOT_OK(connection_->Execute("COMMIT", limit_, "commit the unit"));
+  ARROW_RETURN_NOT_OK(connection_->Execute(
+      load_->options.skip_wal ? "RELEASE SAVEPOINT unit" : "COMMIT", limit_, "commit the unit"));
   CrashPoint("postgres.unit_committed");
   return Status::OK();
 }
@@ -187,7 +189,7 @@ Result<StagedResult> CopyWriter::Finish() {
   result_.stored_bytes = part.bytes;
   result_.parts.push_back(std::move(part));
   copy_.reset();
-  host_.release(std::move(connection_));
+  host_.release(std::move(connection_), true);
   return result_;
 }
 
@@ -197,10 +199,11 @@ void CopyWriter::GiveUp() noexcept {
   copy_.reset();
   constexpr int64_t kRollbackMs = 2'000;
   const WaitLimit limit{.deadline = DeadlineIn(kRollbackMs), .stop = {}};
-  if (connection_->ok() && !connection_->Execute("ROLLBACK", limit, "give up the unit").ok()) {
+  const char* rollback = load_->options.skip_wal ? "ROLLBACK TO SAVEPOINT unit" : "ROLLBACK";
+  if (connection_->ok() && !connection_->Execute(rollback, limit, "give up the unit").ok()) {
     connection_->Break();
   }
-  host_.release(std::move(connection_));
+  host_.release(std::move(connection_), false);
   connection_.reset();
 }
 

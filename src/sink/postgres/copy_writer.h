@@ -1,4 +1,5 @@
-// One attempt of one unit: a transaction with one COPY and one entry in the ledger.
+// One attempt of one unit: a transaction with one COPY and one entry in the ledger; with skip_wal a
+// savepoint of the load's transaction.
 #pragma once
 
 #include <functional>
@@ -13,7 +14,8 @@ namespace bulkhaul::postgres {
 // What the writer needs of its sink.
 struct WriterHost {
   std::function<Result<std::unique_ptr<Connection>>(std::stop_token)> acquire;
-  std::function<void(std::unique_ptr<Connection>)> release;
+  // Whether the unit's rows are in.
+  std::function<void(std::unique_ptr<Connection>, bool)> release;
   std::function<void(const AttemptId&)> forget;  // an attempt that had finished
 };
 

@@ -18,6 +18,15 @@ constexpr char kLockSql[] = "SELECT pg_catalog.pg_advisory_xact_lock(71664892334
 constexpr char kThisTransaction[] = "((pg_catalog.txid_current() % 4294967296)::pg_catalog.text)";
 constexpr char kRollback[] = "ROLLBACK";
 
+// Behind a savepoint the rows' xmin is the subtransaction's, and so is that of the entry itself.
+Status EnterSubtransaction(Connection& connection, const LoadPlan& plan, const std::string& key,
+                           const WaitLimit& limit) {
+  if (!plan.options.skip_wal) return Status::OK();
+  return connection.Execute(fmt::format("UPDATE {} SET xid = xmin::pg_catalog.text WHERE key = {}",
+                                        LedgerName(plan.target.schema), key),
+                            limit, "enter the unit");
+}
+
 std::string Literals(std::span<const std::string> texts) {
   std::vector<std::string> quoted;
   for (const auto& text : texts) quoted.push_back(QuoteLiteral(text));
@@ -30,7 +39,7 @@ std::string SentinelOf(const TableName& side) {
 
 std::string CreateSideSql(const LoadPlan& plan) {
   std::string sql;
-  if (plan.swaps_side()) {
+  if (plan.keeps_side()) {
     sql = plan.CreateLikeTargetSql(plan.side, plan.options.unlogged);
   } else {
     const bool made = !plan.existing && plan.options.if_exists != IfExists::kUpsert;
@@ -159,7 +168,7 @@ Status EnterUnit(Connection& connection, const LoadPlan& plan, const JobId& job,
                       ledger, key, QuoteLiteral(job), QuoteLiteral(plan.copied_into().quoted()),
                       QuoteLiteral(attempt), rows, kThisTransaction),
           limit, "enter the unit"));
-  if (entered.affected() == 1) return Status::OK();
+  if (entered.affected() == 1) return EnterSubtransaction(connection, plan, key, limit);
   ARROW_ASSIGN_OR_RAISE(
       const auto before,
       connection.QueryOne(
@@ -169,11 +178,12 @@ Status EnterUnit(Connection& connection, const LoadPlan& plan, const JobId& job,
     ARROW_RETURN_NOT_OK(DeleteRowsOf(connection, std::string(before.text(0, 0)),
                                      std::string(before.text(0, 1)), limit));
   }
-  return connection.Execute(
+  ARROW_RETURN_NOT_OK(connection.Execute(
       fmt::format("UPDATE {} SET place = {}, attempt = {}, rows = {}, xid = {} WHERE key = {}",
                   ledger, QuoteLiteral(plan.copied_into().quoted()), QuoteLiteral(attempt), rows,
                   kThisTransaction, key),
-      limit, "enter the unit again");
+      limit, "enter the unit again"));
+  return EnterSubtransaction(connection, plan, key, limit);
 }
 
 Status CheckUnits(Connection& connection, const LoadPlan& plan,

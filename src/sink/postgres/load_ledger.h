@@ -17,7 +17,7 @@ namespace bulkhaul::postgres {
 //   <side>/table      a table that a job loads beside, to be dropped with the job
 //   <side>/<ordinal>  a unit whose rows are in; its attempt, and the transaction that wrote them
 //   <idempotency key> a dataset that is published
-// A unit's rows are those whose xmin is the transaction's: COPY runs in no subtransaction.
+// A unit's rows are those whose xmin is the transaction's, or with skip_wal the savepoint's.
 std::string LedgerName(const std::string& schema);
 
 // kUser when the schema's ledger is another role's, and this one may not write it.

@@ -227,6 +227,7 @@ Status CheckTarget(const TargetTable& table, LoadPlan* plan) {
                                       name, fmt::join(keys, ", ")));
   }
   const bool replace = mode == IfExists::kReplace;
+  if (plan->attaches()) return Status::OK();  // attach_partition.h says what becomes of triggers
   std::set<std::string> triggers(table.triggers.begin(), table.triggers.end());
   if (mode == IfExists::kUpsert) {
     triggers.insert(table.update_triggers.begin(), table.update_triggers.end());
@@ -275,35 +276,33 @@ Status PlanKey(LoadPlan* plan) {
       "42P10");
 }
 
-}  // namespace
-
-Result<LoadOptions> LoadOptions::From(const Options& options) {
-  LoadOptions load;
-  const auto& mode = options.GetString("if_exists");
-  load.if_exists = mode == "append"     ? IfExists::kAppend
-                   : mode == "replace"  ? IfExists::kReplace
-                   : mode == "truncate" ? IfExists::kTruncate
-                   : mode == "upsert"   ? IfExists::kUpsert
-                                        : IfExists::kFail;
-  const auto& duplicates = options.GetString("duplicates");
-  load.duplicates = duplicates == "first"  ? Duplicates::kFirst
-                    : duplicates == "last" ? Duplicates::kLast
-                                           : Duplicates::kFail;
-  load.key = options.GetList("key");
-  load.target_schema = options.GetString("target_schema");
-  load.target_table = options.GetString("target_table");
-  load.each_unit = options.GetString("commit") == "unit";
-  load.unlogged = options.GetBool("unlogged");
-  load.analyze = options.GetBool("analyze");
-  load.strip_nul = options.GetString("nul_bytes") == "strip";
-  if (load.each_unit && load.if_exists != IfExists::kAppend) {
-    return UserError(
-        "commit: unit lets rows appear while others are missing, which only "
-        "if_exists: append allows",
-        "commit");
+// Elsewhere it would cost the parallel load and the resume, and save nothing.
+Status CheckSkipsWal(Connection& connection, const WaitLimit& limit, LoadPlan* plan) {
+  ARROW_ASSIGN_OR_RAISE(const auto level,
+                        connection.QueryOne("SELECT pg_catalog.current_setting('wal_level')", limit,
+                                            "look at the server"));
+  if (level.text(0, 0) != "minimal") {
+    return UserError(fmt::format("skip_wal needs a server with wal_level = minimal, and this one "
+                                 "has {}: it writes WAL for every table; leave skip_wal out, or "
+                                 "load with unlogged",
+                                 level.text(0, 0)),
+                     "wal_level");
   }
-  return load;
+  plan->notes.push_back(
+      fmt::format("{}: one connection loads it in one transaction, without WAL; if that connection "
+                  "is lost, the table is loaded from its beginning",
+                  plan->target.ToString()));
+  if (plan->existing && plan->options.if_exists != IfExists::kReplace &&
+      plan->options.if_exists != IfExists::kTruncate) {
+    plan->notes.push_back(
+        fmt::format("{}: WAL is written all the same when the rows go from the table loaded beside "
+                    "into it, because it was there before",
+                    plan->target.ToString()));
+  }
+  return Status::OK();
 }
+
+}  // namespace
 
 Result<SinkPlace> PlaceOfLoad(Connection& connection, const DatasetPlan& dataset,
                               const WaitLimit& limit) {
@@ -343,8 +342,10 @@ std::string LoadPlan::AlterSql(const TableName& table) const {
 std::string LoadPlan::CreateLikeTargetSql(const TableName& table, bool unlogged) const {
   return fmt::format(
       "CREATE {}TABLE IF NOT EXISTS {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS"
-      " INCLUDING GENERATED INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMMENTS); {}",
-      unlogged ? "UNLOGGED " : "", table.quoted(), target.quoted(), AlterSql(table));
+      " INCLUDING GENERATED {} INCLUDING STORAGE INCLUDING COMMENTS); {}",
+      unlogged ? "UNLOGGED " : "", table.quoted(), target.quoted(),
+      // The partitioned table counts for all its partitions.
+      attaches() ? "" : "INCLUDING IDENTITY", AlterSql(table));
 }
 
 std::string LoadPlan::ColumnList() const {
@@ -436,6 +437,12 @@ Result<LoadPlan> PlanLoad(Connection& connection, const DatasetPlan& dataset,
                                             "look at the server"));
   plan.money_scale = ReadServerFacts(facts).money_scale;
   ARROW_ASSIGN_OR_RAISE(plan.existing, FindTarget(connection, plan.target, limit));
+  if (!plan.existing && !plan.options.partition.empty()) {
+    return UserError(fmt::format("there is no table {} to attach a partition to; CREATE TABLE … "
+                                 "PARTITION BY …, or leave partition out",
+                                 plan.target.ToString()),
+                     "42P01");
+  }
   if (plan.existing) {
     ARROW_RETURN_NOT_OK(CheckTarget(*plan.existing, &plan));
     ARROW_RETURN_NOT_OK(PlanExisting(connection, dataset, limit, &plan));
@@ -447,6 +454,7 @@ Result<LoadPlan> PlanLoad(Connection& connection, const DatasetPlan& dataset,
     ARROW_RETURN_NOT_OK(PlanNewTable(connection, dataset, limit, &plan));
   }
   if (plan.options.if_exists == IfExists::kUpsert) ARROW_RETURN_NOT_OK(PlanKey(&plan));
+  if (plan.options.skip_wal) ARROW_RETURN_NOT_OK(CheckSkipsWal(connection, limit, &plan));
   // Anything that cannot be encoded is said now.
   ARROW_RETURN_NOT_OK(plan.EncodeColumns(*dataset.schema).status());
   return plan;

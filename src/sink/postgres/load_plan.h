@@ -8,29 +8,13 @@
 
 #include "base/error.h"
 #include "client/postgres/connection.h"
-#include "plan/options.h"
 #include "plan/values.h"
+#include "sink/postgres/load_options.h"
 #include "sink/postgres/target_table.h"
 #include "sink/sink.h"
 #include "wire/pg_copy/copy_encoder.h"
 
 namespace bulkhaul::postgres {
-
-enum class IfExists { kFail, kAppend, kReplace, kTruncate, kUpsert };
-enum class Duplicates { kFail, kFirst, kLast };
-
-struct LoadOptions {
-  IfExists if_exists = IfExists::kFail;
-  Duplicates duplicates = Duplicates::kFail;
-  std::vector<std::string> key;
-  std::string target_schema, target_table;  // "" or with {schema} and {table}
-  bool each_unit = false;                   // commit: unit
-  bool unlogged = false;
-  bool analyze = true;
-  bool strip_nul = false;
-
-  static Result<LoadOptions> From(const Options& options);
-};
 
 struct LoadColumn {
   std::string name;
@@ -68,9 +52,12 @@ struct LoadPlan {
   const TableName& copied_into() const { return direct() ? target : side; }
   // The server casts some columns when the rows are published.
   bool casts() const;
-  // The table that is loaded beside is what takes the target's place.
-  bool swaps_side() const {
-    return existing && options.if_exists == IfExists::kReplace && !casts();
+  // The table that is loaded beside becomes a partition of the target.
+  bool attaches() const { return existing && !options.partition.empty(); }
+  TableName partition() const { return {target.schema, options.partition}; }
+  // The table that is loaded beside is what takes the target's place, or one in it.
+  bool keeps_side() const {
+    return existing && (options.if_exists == IfExists::kReplace || attaches()) && !casts();
   }
   std::string ColumnList() const;  // "a", "b"
   // Makes the `alterations` to the table; "" when there are none.

@@ -10,10 +10,12 @@
 #include "base/units.h"
 #include "client/postgres/server_catalog.h"
 #include "client/postgres/sql_text.h"
+#include "sink/postgres/attach_partition.h"
 #include "sink/postgres/commit_load.h"
 #include "sink/postgres/copy_writer.h"
 #include "sink/postgres/load_ledger.h"
 #include "sink/postgres/load_plan.h"
+#include "sink/postgres/open_loads.h"
 #include "sink/postgres/replace_table.h"
 
 namespace bulkhaul::postgres {
@@ -35,6 +37,9 @@ class PostgresSink final : public Sink {
   SinkTraits Traits() const override;
   Result<SinkPlan> Prepare(const DatasetPlan& plan, bool dry_run) override;
   Result<SinkPlace> PlaceOf(const DatasetPlan& plan) override;
+  int UnitsAtOnceMax(const Dataset& dataset) const override {
+    return dataset.options.GetBool("skip_wal") ? 1 : 0;
+  }
   Result<std::unique_ptr<UnitWriter>> Begin(const DatasetPlan& plan, const WorkUnit& unit,
                                             const AttemptId& attempt,
                                             const std::shared_ptr<arrow::Schema>& schema,
@@ -47,6 +52,7 @@ class PostgresSink final : public Sink {
   Result<std::vector<StagedResult>> Recover(const JobId& job,
                                             std::span<const StagedResult> staged) override;
   Result<CommitReceipt> Commit(const CommitRequest& request, CommitContext& context) override;
+  Result<bool> LeftNothing(const CommitRequest& request, const std::string& journal) override;
   Status CommitJob(const JobManifest&) override { return Status::OK(); }
   Status Discard(const JobId& job, std::span<const AttemptId> attempts) override;
 
@@ -65,6 +71,8 @@ class PostgresSink final : public Sink {
   // with them.
   Status MakeReady(Connection& connection, const DatasetPlan& plan,
                    std::shared_ptr<const LoadPlan>* load);
+  Status Publish(Connection& connection, const CommitRequest& request, CommitContext& context,
+                 const WaitLimit& limit, CommitReceipt* receipt);
   static WaitLimit CatalogLimit() { return {.deadline = DeadlineIn(kCatalogMs), .stop = {}}; }
 
   const Options options_;
@@ -79,6 +87,7 @@ class PostgresSink final : public Sink {
   std::map<TableName, DatasetId> taken_;
   int64_t connections_free_ = -1;
   std::string wal_begin_;  // when the first table was prepared
+  OpenLoads open_loads_;
 };
 
 SinkTraits PostgresSink::Traits() const {
@@ -126,7 +135,7 @@ Result<std::unique_ptr<Connection>> PostgresSink::Acquire(std::stop_token stop) 
 }
 
 void PostgresSink::Release(std::unique_ptr<Connection> connection) {
-  if (!connection || !connection->ok()) return;
+  if (!connection || !connection->ok() || connection->in_transaction()) return;
   std::lock_guard lock(mutex_);
   idle_.push_back(std::move(connection));
 }
@@ -148,6 +157,9 @@ Result<std::shared_ptr<const LoadPlan>> PostgresSink::PlanOf(Connection& connect
   ARROW_ASSIGN_OR_RAISE(auto made, PlanLoad(connection, plan, CatalogLimit()));
   if (made.existing && made.options.if_exists == IfExists::kReplace) {
     ARROW_RETURN_NOT_OK(CheckReplaceable(connection, *made.existing, CatalogLimit()));
+  }
+  if (made.attaches()) {
+    ARROW_RETURN_NOT_OK(CheckAttachable(connection, &made, CatalogLimit()));
   }
   ARROW_RETURN_NOT_OK(CheckLedger(connection, made.target.schema, CatalogLimit()));
   ARROW_RETURN_NOT_OK(CheckNotItsSource(connection, plan.dataset.id, made));
@@ -266,11 +278,21 @@ Result<std::unique_ptr<UnitWriter>> PostgresSink::Begin(
   }));
   WriterHost host{
       [this](std::stop_token stop) { return Acquire(std::move(stop)); },
-      [this](std::unique_ptr<Connection> connection) { Release(std::move(connection)); },
+      [this](std::unique_ptr<Connection> connection, bool) { Release(std::move(connection)); },
       [this](const AttemptId& finished) {
         const AttemptId ids[] = {finished};
         Discard(job_, ids).ok();
       }};
+  if (load->options.skip_wal) {
+    const PlanKey key{plan.dataset.id, plan.epoch};
+    host.acquire = [this, key, load](std::stop_token stop) {
+      return open_loads_.Take(key, *load, [&] { return Acquire(stop); },
+                              {.deadline = DeadlineIn(kCatalogMs), .stop = stop});
+    };
+    host.release = [this, key](std::unique_ptr<Connection> connection, bool holds_rows) {
+      open_loads_.PutBack(key, std::move(connection), holds_rows);
+    };
+  }
   return MakeCopyWriter(std::move(load), plan, unit, attempt, schema, context, std::move(host));
 }
 
@@ -312,6 +334,21 @@ void Count(const Committed& done, const CommitRequest& request, CommitReceipt* r
                                           FormatCount(left_out), FormatCount(request.rows)));
 }
 
+Result<TableName> TargetOf(const std::string& journal) {
+  const json state = json::parse(journal, nullptr, false);
+  if (!state.is_object()) return BugError("the commit's journal is not ours");
+  return TableName{state.value("schema", ""), state.value("table", "")};
+}
+
+Result<bool> PostgresSink::LeftNothing(const CommitRequest& request, const std::string& journal) {
+  ARROW_ASSIGN_OR_RAISE(const TableName target, TargetOf(journal));
+  bool committed = false;
+  ARROW_RETURN_NOT_OK(Use([&](Connection& connection) {
+    return IsCommitted(connection, target, request, {}).Value(&committed);
+  }));
+  return !committed;
+}
+
 Result<CommitReceipt> PostgresSink::Commit(const CommitRequest& request, CommitContext& context) {
   CommitReceipt receipt;
   receipt.dataset = request.plan.dataset.id;
@@ -324,46 +361,64 @@ Result<CommitReceipt> PostgresSink::Commit(const CommitRequest& request, CommitC
                                 receipt.dataset.ToString(), rows, request.rows));
   }
   const WaitLimit limit{};  // building indexes may take hours
-  ARROW_RETURN_NOT_OK(Use([&](Connection& connection) -> Status {
-    if (context.recovered) {
-      const json state = json::parse(*context.recovered, nullptr, false);
-      if (!state.is_object()) return BugError("the commit's journal is not ours");
-      const TableName target{state.value("schema", ""), state.value("table", "")};
-      ARROW_ASSIGN_OR_RAISE(receipt.already_committed,
-                            IsCommitted(connection, target, request, limit));
-      receipt.location = target.ToString();
-      if (receipt.already_committed) return Status::OK();
-    }
-    ARROW_ASSIGN_OR_RAISE(auto load, PlanOf(connection, request.plan));
-    ARROW_RETURN_NOT_OK(MakeReady(connection, request.plan, &load));
-    receipt.location = load->target.ToString();
-    const auto before_commit = [&] {
-      return context.record(
-          json{{"schema", load->target.schema}, {"table", load->target.name}}.dump());
-    };
-    ARROW_ASSIGN_OR_RAISE(const auto done,
-                          CommitLoad(connection, *load, request, before_commit, limit));
-    Count(done, request, &receipt);
-    std::string begin;
-    {
-      std::lock_guard lock(mutex_);
-      begin = wal_begin_;
-    }
-    if (begin.empty()) return Status::OK();
-    ARROW_ASSIGN_OR_RAISE(
-        const auto wal,
-        connection.QueryOne(
-            fmt::format("SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), "
-                        "{})::int8",
-                        QuoteLiteral(begin)),
-            CatalogLimit(), "look at the server"));
-    receipt.counters["server_wal_bytes"] = wal.integer(0, 0);
-    return Status::OK();
-  }));
-  return receipt;
+  if (context.recovered) {
+    ARROW_ASSIGN_OR_RAISE(const TableName target, TargetOf(*context.recovered));
+    receipt.location = target.ToString();
+    ARROW_ASSIGN_OR_RAISE(const bool nothing, LeftNothing(request, *context.recovered));
+    receipt.already_committed = !nothing;
+    if (receipt.already_committed) return receipt;
+  }
+  const PlanKey key{request.plan.dataset.id, request.plan.epoch};
+  ARROW_ASSIGN_OR_RAISE(auto open, open_loads_.TakeLast(key));
+  if (!open) {
+    ARROW_RETURN_NOT_OK(Use([&](Connection& connection) {
+      return Publish(connection, request, context, limit, &receipt);
+    }));
+    return receipt;
+  }
+  const Status published = Publish(*open, request, context, limit, &receipt);
+  if (published.ok()) {
+    Release(std::move(open));
+    return receipt;
+  }
+  // The next try needs the rows.
+  if (!open->ok() || !open->in_transaction()) open.reset();
+  open_loads_.PutBack(key, std::move(open), true);
+  return published;
+}
+
+Status PostgresSink::Publish(Connection& connection, const CommitRequest& request,
+                             CommitContext& context, const WaitLimit& limit,
+                             CommitReceipt* receipt) {
+  ARROW_ASSIGN_OR_RAISE(auto load, PlanOf(connection, request.plan));
+  ARROW_RETURN_NOT_OK(MakeReady(connection, request.plan, &load));
+  receipt->location = load->target.ToString();
+  const auto before_commit = [&] {
+    return context.record(
+        json{{"schema", load->target.schema}, {"table", load->target.name}}.dump());
+  };
+  ARROW_ASSIGN_OR_RAISE(const auto done,
+                        CommitLoad(connection, *load, request, before_commit, limit));
+  Count(done, request, receipt);
+  std::string begin;
+  {
+    std::lock_guard lock(mutex_);
+    begin = wal_begin_;
+  }
+  if (begin.empty()) return Status::OK();
+  ARROW_ASSIGN_OR_RAISE(
+      const auto wal,
+      connection.QueryOne(
+          fmt::format("SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), "
+                      "{})::int8",
+                      QuoteLiteral(begin)),
+          CatalogLimit(), "look at the server"));
+  receipt->counters["server_wal_bytes"] = wal.integer(0, 0);
+  return Status::OK();
 }
 
 Status PostgresSink::Discard(const JobId& job, std::span<const AttemptId> attempts) {
+  if (attempts.empty()) open_loads_.Clear();
   return Use([&](Connection& connection) {
     return attempts.empty() ? ForgetJob(connection, job, CatalogLimit())
                             : ForgetAttempts(connection, attempts, CatalogLimit());
