@@ -295,7 +295,7 @@ def test_units_are_smaller_where_they_leave_no_trace(bulkhaul, database, tmp_pat
     assert units(database) == 3  # of 16 MiB
 
 
-def test_options_that_nothing_looks_at_are_refused(bulkhaul, database, tmp_path):
+def test_options_that_nothing_looks_at_are_refused(bulkhaul, database, sql, tmp_path):
     data = tmp_path / "rows.csv"
     data.write_text("id\n1\n")
     for words, says in ((["--format", "csv"], "format is about files"),
@@ -306,3 +306,4 @@ def test_options_that_nothing_looks_at_are_refused(bulkhaul, database, tmp_path)
             refused = bulkhaul(verb, data, database, *words, code=2)
             assert says in refused.err, refused.err
     bulkhaul("copy", data, database, "--target-table", "public.target", "--format", "auto")
+    assert sql("SELECT id FROM target") == [(1,)]
