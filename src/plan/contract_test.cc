@@ -188,6 +188,10 @@ TEST(Drift, OnlyTypesThatHoldEveryValueWiden) {
   EXPECT_TRUE(Widens("decimal(5,2)", "decimal(7,3)"));
   EXPECT_TRUE(Widens("float", "double"));
   EXPECT_TRUE(Widens("timestamp(s)", "timestamp(us)"));
+  EXPECT_TRUE(Widens("date", "timestamp"));
+  EXPECT_FALSE(Widens("date", "timestamptz"));
+  EXPECT_FALSE(Widens("date", "timestamp(ns)"));
+  EXPECT_FALSE(Widens("timestamp", "date"));
   EXPECT_FALSE(Widens("int64", "double"));
   EXPECT_FALSE(Widens("uint64", "int64"));
   EXPECT_FALSE(Widens("int64", "decimal(18,0)"));

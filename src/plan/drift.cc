@@ -158,6 +158,10 @@ bool Widens(std::string_view from_name, std::string_view to_name) {
     return DecimalHolds(to, decimal.precision() - decimal.scale(), decimal.scale());
   }
   if (from.id() == arrow::Type::FLOAT) return to.id() == arrow::Type::DOUBLE;
+  if (from.id() == arrow::Type::DATE32 && to.id() == arrow::Type::TIMESTAMP) {
+    const auto& now = static_cast<const arrow::TimestampType&>(to);
+    return now.timezone().empty() && now.unit() != arrow::TimeUnit::NANO;  // midnight
+  }
   if (from.id() == arrow::Type::TIMESTAMP && to.id() == arrow::Type::TIMESTAMP) {
     const auto& then = static_cast<const arrow::TimestampType&>(from);
     const auto& now = static_cast<const arrow::TimestampType&>(to);

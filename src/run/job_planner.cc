@@ -239,6 +239,37 @@ Status PlanUnits(RunContext& run, const Epoch& epoch, std::vector<TableRun*>& ta
   return save();
 }
 
+// Options that were given, and that no table of the job looks at: who wrote them expects something.
+// A job's options may be for one of its tables, and those of a table be completed by a pattern.
+Status CheckIdle(const JobSpec& spec) {
+  std::vector<Options> all = {spec.options};
+  for (const auto& table : spec.tables) all.push_back(spec.options.With(table.options));
+  for (const auto& query : spec.queries) all.push_back(spec.options.With(query.options));
+  const auto any = [&](const auto& holds) { return std::any_of(all.begin(), all.end(), holds); };
+  const bool upserts =
+      any([](const Options& options) { return options.GetString("if_exists") == "upsert"; });
+  const bool contracts =
+      any([](const Options& options) { return !options.GetString("contract").empty(); });
+  for (const char* name : {"key", "duplicates"}) {
+    if (upserts || !any([&](const Options& options) { return options.Has(name); })) continue;
+    return Refuse(fmt::format("{} does nothing without if_exists: upsert", name),
+                  fmt::format("set that, or leave out {}", name));
+  }
+  for (const char* name : {"reject", "max_rejects", "quarantine", "sample"}) {
+    const bool asked = any([&](const Options& options) {
+      const bool default_again =
+          std::string_view(name) == "reject" && options.GetString("reject") == "fail";
+      return options.Has(name) && !default_again;
+    });
+    if (contracts || !asked) continue;
+    return Refuse(fmt::format("{} does nothing without a contract", name),
+                  fmt::format("name its file with contract ('bulkhaul contract init SOURCE' writes "
+                              "one), or leave out {}",
+                              name));
+  }
+  return Status::OK();
+}
+
 }  // namespace
 
 Status CheckWishes(const JobSpec& spec, const SourceTraits& source, const SinkTraits& sink) {
@@ -281,7 +312,7 @@ Status CheckWishes(const JobSpec& spec, const SourceTraits& source, const SinkTr
     return Refuse(fmt::format("sink {} cannot publish all tables in one step", sink.name),
                   "set commit: table");
   }
-  return Status::OK();
+  return CheckIdle(spec);
 }
 
 Result<std::vector<std::string>> OutputNames(const JobSpec& spec,

@@ -1,5 +1,6 @@
 #include "run/job_planner.h"
 
+#include <array>
 #include <set>
 
 #include <gmock/gmock.h>
@@ -88,6 +89,41 @@ TEST(CheckWishes, NamesTheOptionThatWouldAllowTheJob) {
   ASSERT_TRUE(spec.options.SetFromText("strict", "true").ok());
   ASSERT_TRUE(spec.options.SetFromText("consistency", "none").ok());
   EXPECT_THAT(MessageOf(CheckWishes(spec, source, sink)), HasSubstr("strict"));
+}
+
+TEST(CheckWishes, NamesWhatNoTableLooksAt) {
+  const auto check = [](const JobSpec& spec) {
+    return CheckWishes(spec, SourceTraits(), SinkTraits());
+  };
+  for (const auto& [name, value, needed] :
+       std::vector<std::array<const char*, 3>>{{"key", "id", "if_exists: upsert"},
+                                               {"duplicates", "last", "if_exists: upsert"},
+                                               {"reject", "quarantine", "a contract"},
+                                               {"max_rejects", "5", "a contract"},
+                                               {"quarantine", "bad", "a contract"},
+                                               {"sample", "0.1", "a contract"}}) {
+    JobSpec spec;
+    ASSERT_TRUE(spec.options.SetFromText(name, value).ok());
+    const Status refused = check(spec);
+    ASSERT_EQ(KindOf(refused), ErrorKind::kUser) << name;
+    EXPECT_THAT(MessageOf(refused), HasSubstr(std::string(name) + " does nothing without "));
+    EXPECT_THAT(MessageOf(refused), HasSubstr(needed));
+    EXPECT_THAT(MessageOf(refused), HasSubstr(std::string("leave out ") + name));
+    // One table of the job looks at it, and all others may have it from the job.
+    TableSpec table{.pattern = "one", .options = Options()};
+    ASSERT_TRUE(table.options.SetFromText("if_exists", "upsert").ok());
+    ASSERT_TRUE(table.options.SetFromText("contract", "one.yaml").ok());
+    spec.tables = {{.pattern = "other", .options = Options()}, table};
+    EXPECT_TRUE(check(spec).ok()) << name;
+    // Of a table alone.
+    spec = JobSpec();
+    spec.tables = {{.pattern = "one", .options = Options()}};
+    ASSERT_TRUE(spec.tables[0].options.SetFromText(name, value).ok());
+    EXPECT_FALSE(check(spec).ok()) << name;
+  }
+  JobSpec spec;
+  ASSERT_TRUE(spec.options.SetFromText("reject", "fail").ok());
+  EXPECT_TRUE(check(spec).ok());
 }
 
 TEST(CheckWishes, OnlyWhoWritesItInsistsOnASnapshot) {

@@ -131,6 +131,7 @@ JobRun::JobRun(const JobSpec& spec, Source& source, Sink& sink, const RunOptions
   run_.commit_job = spec.options.GetString("commit") == "job";
   run_.publish_now = !run_.commit_job;
   run_.state_folder = StateFolderOf(entry_.folder);
+  run_.announce_rejects = options.announce_rejects;
 }
 
 JobRun::~JobRun() = default;

@@ -77,6 +77,7 @@ struct RunContext {
   std::atomic<bool> publish_now{true};          // false while commit_job holds them back
   TransformResources transform_resources = {};  // of one unit
   std::string state_folder = {};                // of the user
+  bool announce_rejects = true;                 // RunOptions
   // Lowered while workers run when memory shrinks.
   std::atomic<Strategy> strategy{Strategy::kStreaming};
 

@@ -72,6 +72,8 @@ struct RunOptions {
   int64_t progress_interval_ms = 1000;  // between kTick events
   // "" → StateFolder() (commit/job_index.h).
   std::string state_folder;
+  // Names the files of rows that were put aside. Not where the caller shows them and they go.
+  bool announce_rejects = true;
 };
 
 // `job_id` of the options, checked to be safe as a folder name, or a new one. kUser when it is not.

@@ -214,6 +214,7 @@ Status WriteRejects(RunContext& run, TableRun& table) {
   ARROW_ASSIGN_OR_RAISE(const int64_t rows, WriteQuarantine(units, path));
   if (rows == 0) return Status::OK();
   table.rejected_to = path;
+  if (!run.announce_rejects) return Status::OK();
   run.progress.Warn(fmt::format("{}: {} rows that break the contract were put into {}",
                                 record.dataset.id.ToString(), FormatCount(rows), path));
   return Status::OK();

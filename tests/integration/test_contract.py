@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import pathlib
@@ -243,7 +244,7 @@ def test_evolve_changes_a_table_that_is_replaced_or_filled_unit_by_unit(tmp_path
                      database)
     (tmp_path / "small.csv").write_text("id\n3000000000\n")
     refused = run("copy", tmp_path / "small.csv", *words[2:-2])
-    assert refused.code != 0 and "but ids shows it" in refused.err, refused.err
+    assert refused.code != 0 and "but view ids uses it" in refused.err, refused.err
 
 
 def test_rejected_rows_of_a_database_go_where_quarantine_says(tmp_path, run, postgres, database):
@@ -315,3 +316,62 @@ def test_a_duplicate_names_its_file(tmp_path, run):
     assert outcome.code == 1
     assert f"0 in row 1 of unit 0.0 ({tmp_path}/in/a.csv) and row 6 of unit 0.0 ({tmp_path}/in/c.csv)" \
         in outcome.err
+
+
+def test_check_shows_the_first_rejected_rows_and_names_no_file_that_goes(tmp_path, run, orders):
+    for line in (2, 3):
+        change_line(orders, line, f"{line - 1},-1.5,paid")
+    outcome = run("contract", "check", orders, tmp_path / "orders.contract.yaml")
+    assert outcome.code == 1
+    assert "1,998 rows keep the contract, 2 break it" in outcome.out
+    assert "min: 0  -1.5" in outcome.out
+    assert "put into" not in outcome.out + outcome.err
+    told = run("contract", "check", orders, tmp_path / "orders.contract.yaml", "--output",
+               "json").json
+    assert told["warnings"] == [] and not told["kept"]
+    assert told["tables"][0]["first_rejected"][1] == {
+        "file": str(orders), "line": "3", "row": "2", "column": "amount", "rule": "min: 0",
+        "value": "-1.5"}
+
+
+def test_check_counts_more_broken_rows_than_a_load_would_put_aside(tmp_path, run):
+    data = tmp_path / "items.csv"
+    data.write_text("id\n" + "".join(f"-{i}\n" for i in range(1, 1502)))
+    contract = tmp_path / "items.yaml"
+    contract.write_text("columns: {id: {min: 0}}\n")
+    outcome = run("contract", "check", data, contract)
+    assert outcome.code == 1 and "1,501 break it" in outcome.out, outcome.err
+    assert "… and 1,481 more; a load with reject: quarantine keeps them all" in outcome.out
+
+
+def test_the_nightly_example_runs_as_it_is_written(tmp_path, run, postgres, database):
+    example = pathlib.Path(__file__).resolve().parents[2] / "examples" / "nightly-contract.yaml"
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+    (tmp_path / "orders").mkdir()
+    (tmp_path / "orders" / "orders.csv").write_text(
+        "id,customer_id,total,status,email,created_at\n"
+        f"1,7,12.5,new,a@example.com,{now}\n2,7,-3.5,paid,b@example.com,{now}\n"
+        f"3,8,1.25,shipped,,{now}\n")
+    outcome = run("run", example, cwd=tmp_path, env={
+        "ORDERS": str(tmp_path / "orders" / "*.csv"), "QUARANTINE": str(tmp_path / "bad"),
+        "DATABASE_URL": postgres.uri_of(database)})
+    assert outcome.code == 0, outcome.err
+    assert postgres.sql("SELECT id FROM orders ORDER BY id", database) == [(1,), (3,)]
+    [rejected] = parquet.read_table(next((tmp_path / "bad").glob("*.parquet"))).to_pylist()
+    assert (rejected["_line"], rejected["_column"], rejected["_rule"]) == (3, "total", "min: 0")
+
+
+@pytest.mark.parametrize("type_name", ["timestamp", "timestamp(ms)", "time"])
+def test_a_cast_cuts_no_digits_of_a_second(tmp_path, run, type_name):
+    """As many digits as the type has, or an error that names line, column and value."""
+    time = "10:00:00" if type_name == "time" else "2024-01-01 10:00:00"
+    digits = 3 if type_name == "timestamp(ms)" else 6
+    data = tmp_path / "times.csv"
+    data.write_text(f"id,x\n1,{time}.{'1' * digits}\n2,{time}.123456789\n")
+    refused = run("copy", data, tmp_path / "out", "--cast", f"x={type_name}")
+    assert refused.code == 1
+    assert f"line 3, column 'x': '{time}.123456789' is no " in refused.err
+    data.write_text(f"id,x\n1,{time}.{'1' * digits}\n")
+    assert run("copy", data, tmp_path / "out", "--cast", f"x={type_name}").code == 0
+    [part] = (tmp_path / "out").rglob("*.parquet")
+    assert str(parquet.read_table(part)["x"][0].as_py()).rstrip("0").endswith("." + "1" * digits)

@@ -293,3 +293,17 @@ def test_units_are_smaller_where_they_leave_no_trace(bulkhaul, database, tmp_pat
 
     assert units(tmp_path / "out") == 1  # of 64 MiB
     assert units(database) == 3  # of 16 MiB
+
+
+def test_options_that_nothing_looks_at_are_refused(bulkhaul, database, sql, tmp_path):
+    data = tmp_path / "rows.csv"
+    data.write_text("id\n1\n")
+    for words, says in ((["--format", "csv"], "format is about files"),
+                        (["--key", "id"], "key does nothing without if_exists: upsert"),
+                        (["--duplicates", "last"], "duplicates does nothing without"),
+                        (["--reject", "quarantine"], "reject does nothing without a contract")):
+        for verb in ("plan", "copy"):
+            refused = bulkhaul(verb, data, database, *words, code=2)
+            assert says in refused.err, refused.err
+    bulkhaul("copy", data, database, "--target-table", "public.target", "--format", "auto")
+    assert sql("SELECT id FROM target") == [(1,)]

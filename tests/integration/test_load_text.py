@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+from random import Random
 
 import pytest
 
@@ -85,3 +87,87 @@ def test_iso_text_loads_and_no_time_zone_setting_counts(load, sql):
          "{}"),
         (3, "-infinity", None, "infinity", "2024-06-01 10:00:00+00", None),
         (4, None, None, "2024-06-01 00:00:00", "2024-06-01 12:00:00+00", None)]
+
+
+# Types, texts that they hold, and texts that the server would round, cut or wrap without a word.
+EXACT = {
+    "numeric(5,2)": (["1.20", "-12.3400", "1.2e1"], ["1.239", "0.001", "1e-3"]),
+    "numeric(5,-2)": (["12300", "0"], ["12345", "100.5", "50"]),
+    "numeric(5,2)[]": (["{1.2,NULL,-3}", "{{1},{2.50}}"], ["{1.239}", "{1,0.001}"]),
+    "timestamp": (["2024-01-01 00:00:00.1234560"], ["2024-01-01 00:00:00.1234567"]),
+    "timestamp(3)": (["2024-01-01 00:00:00.123000"], ["2024-01-01 00:00:00.1234"]),
+    "timestamp(3)[]": (["{2024-01-01 00:00:00.123}"], ["{2024-01-01,2024-01-01 00:00:00.1234}"]),
+    "timestamptz(0)": (["2024-01-01 00:00:00.0+00"], ["2024-01-01 00:00:00.6+00"]),
+    "time": (["10:00:00.123456"], ["10:00:00.1234567"]),
+    "interval": (["1 day 02:03:04.5", "1.5 hours", "PT1.5S"],
+                 ["1.12345678 seconds", "0.3 years", "0.5 us", "P0.3M"]),
+    "interval(0)": (["2 seconds"], ["1.5 seconds"]),
+    "interval day": (["1 day"], ["1 day 05:00"]),
+    "money": (["1234.50", "$1,234.5"], ["1.239", "$1,234.567"]),
+    "money[]": (["{1.5}"], ["{1.239}"]),
+    "varchar(2)[]": (["{ab,c}"], ["{abc}"]),
+    "char(3)[]": (["{ab,abc}"], ["{abcd}"]),
+    "name[]": (["{ab}"], ["{" + 64 * "x" + "}"]),
+    "bit(3)[]": (["{101}"], ["{1011}", "{10}"]),
+    "tsrange": (["[2024-01-01 00:00:00.123456,)"], ["[2024-01-01 00:00:00.1234567,)"]),
+    "daterange": (["[2024-01-01,2024-02-01)"], ["[2024-01-01 10:00,)"]),
+    "xid": (["4294967295"], ["4294967296", "-1"]),
+    "pair": (["(1,x1.20,2.50)", "(1,1e5,)"], ["(1,x1.20,2.567)", "(1,x,1e-3)"]),
+    "pair[]": (['{"(1,x,2.5)"}'], ['{"(1,x,2.567)"}']),
+    "cents": (["1.20"], ["1.239"]),
+    "cents[]": (["{1.20}"], ["{1.239}"]),
+}
+
+
+def test_text_is_loaded_exactly_or_not_at_all(bulkhaul, database, sql, tmp_path):
+    """One job with a table for each text: those that would lose something fail, and no other."""
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    sql("CREATE SCHEMA exact; CREATE TYPE exact.pair AS (a int, b text, c numeric(6,2));"
+        "CREATE DOMAIN exact.cents AS numeric(5,2)")
+    expected, lossy = {}, {}
+    for type_name, (good, bad) in EXACT.items():
+        for text in good + bad:
+            table = f"t{len(expected) + len(lossy):03}"
+            (folder / f"{table}.jsonl").write_text(json.dumps({"v": text}) + "\n")
+            sql(f"SET search_path = exact; CREATE TABLE {table} (v {type_name})")
+            if text in good:
+                expected[table] = sql("SET search_path = exact;"
+                                      f"SELECT '{text}'::{type_name}::text")
+            else:
+                lossy[table] = (type_name, text)
+    names = [word for table in (*expected, *lossy) for word in ("--table", table)]
+    bulkhaul("copy", folder, database, *names, "--target-schema", "exact", "--if-exists", "append",
+             "--cast", "v=string", "--on-error", "continue", "--report", tmp_path / "report.json",
+             code=3)
+    errors = {table["name"]: table.get("error") for table in
+              json.loads((tmp_path / "report.json").read_text())["tables"]}
+    for table, value in expected.items():
+        assert sql(f"SET search_path = exact; SELECT v::text FROM {table}") == value, \
+            (table, value, errors[table])
+    for table, text in lossy.items():
+        assert errors[table], text
+        assert "column v" in str(errors[table]) or 'column \\"v' in json.dumps(errors[table])
+        assert sql(f"SELECT count(*) FROM exact.{table}") == [(0,)], text
+    sql("DROP SCHEMA exact CASCADE")
+
+
+def test_seconds_with_any_number_of_digits_are_exact_or_refused(load, sql):
+    """The loaded value is the text's, to the last digit, for every precision of the column."""
+    random = Random(11)
+    for digits in (0, 3, 6):
+        texts = ["2024-01-01 00:00:%02d.%0*d" % (random.randrange(60), width,
+                                                 random.randrange(10 ** width))
+                 for width in range(1, 10) for _ in range(4)]
+        fits = [text for text in texts if not text.split(".")[1][digits:].strip("0")]
+        fits.append("2024-01-01 00:00:01." + "9" * digits + "000")
+        sql(f"CREATE TABLE target (id int, v timestamp({digits}))")
+        load([{"id": number, "v": text} for number, text in enumerate(fits)], "append", "--cast",
+             "v=string")
+        assert [row[0] for row in sql("SELECT v FROM target ORDER BY id")] == [
+            datetime.datetime.fromisoformat(text.split(".")[0]) + datetime.timedelta(
+                microseconds=int((text.split(".")[1] + "000000")[:6])) for text in fits]
+        for text in [text for text in texts if text not in fits][:3]:
+            refused = load([{"id": 0, "v": text}], "append", "--cast", "v=string", code=1)
+            assert f"{text} (column v)" in refused.err
+        sql("DROP TABLE target")

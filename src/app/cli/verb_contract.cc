@@ -39,7 +39,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr size_t kRejectsShownMax = 20;
+constexpr int64_t kRejectsShownMax = 20;
+constexpr int64_t kRejectsMax = 100'000;  // the most that the option takes
 
 // A folder for what the scan leaves, gone with it.
 class ScratchFolder {
@@ -73,6 +74,7 @@ Result<JobReport> Scan(JobSpec spec, const std::string& state_folder, ScanSink& 
   run.job_id = std::move(job);
   run.state_folder = state_folder;
   run.stop = signals.token();
+  run.announce_rejects = false;
   Runner runner(std::move(spec), *source, sink, std::move(run));
   return runner.Run();
 }
@@ -130,27 +132,55 @@ Result<int> Init(const ContractRequest& request) {
   return kExitDone;
 }
 
-// The first rejected rows, a line each.
-Result<std::string> RejectsText(const std::string& path) {
+constexpr const char* kRejectColumns[] = {"file", "line", "row", "column", "rule", "value"};
+
+struct Rejects {
+  int64_t rows = 0;
+  std::vector<std::vector<std::string>> first;  // cells by kRejectColumns; "" for NULL
+};
+
+Result<Rejects> ReadRejects(const std::string& path) {
+  Rejects rejects;
+  if (path.empty()) return rejects;
   ARROW_ASSIGN_OR_RAISE(const auto file, arrow::io::ReadableFile::Open(path));
   ARROW_ASSIGN_OR_RAISE(auto reader, parquet::arrow::OpenFile(file, arrow::default_memory_pool()));
   ARROW_ASSIGN_OR_RAISE(const auto table, reader->ReadTable());
-  std::vector<std::vector<std::string>> rows;
-  const auto shown = std::min<int64_t>(table->num_rows(), kRejectsShownMax);
-  for (int64_t row = 0; row < shown; ++row) {
+  rejects.rows = table->num_rows();
+  for (int64_t row = 0; row < std::min(rejects.rows, kRejectsShownMax); ++row) {
     std::vector<std::string> cells;
-    for (int column = 0; column < 6; ++column) {
-      ARROW_ASSIGN_OR_RAISE(const auto value, table->column(column)->GetScalar(row));
+    for (size_t column = 0; column < std::size(kRejectColumns); ++column) {
+      ARROW_ASSIGN_OR_RAISE(const auto value,
+                            table->column(static_cast<int>(column))->GetScalar(row));
       cells.push_back(value->is_valid ? value->ToString() : "");
     }
-    rows.push_back(std::move(cells));
+    rejects.first.push_back(std::move(cells));
   }
+  return rejects;
+}
+
+// The first rejected rows, a line each.
+std::string RejectsText(const Rejects& rejects) {
+  if (rejects.rows == 0) return {};
   std::string text = AlignedTable(
-      {{"file"}, {"line", true}, {"row", true}, {"column"}, {"rule"}, {"value"}}, rows);
-  if (table->num_rows() > shown) {
-    text += fmt::format("… and {} more\n", FormatCount(table->num_rows() - shown));
+      {{"file"}, {"line", true}, {"row", true}, {"column"}, {"rule"}, {"value"}}, rejects.first);
+  const auto more = rejects.rows - static_cast<int64_t>(rejects.first.size());
+  if (more > 0) {
+    text += fmt::format("… and {} more; a load with reject: quarantine keeps them all in a file\n",
+                        FormatCount(more));
   }
   return text;
+}
+
+ordered_json RejectsJson(const Rejects& rejects) {
+  ordered_json rows = ordered_json::array();
+  for (const auto& cells : rejects.first) {
+    ordered_json row;
+    for (size_t column = 0; column < cells.size(); ++column) {
+      row[kRejectColumns[column]] = cells[column];
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
 }
 
 Result<int> Check(const ContractRequest& request) {
@@ -162,6 +192,7 @@ Result<int> Check(const ContractRequest& request) {
   ARROW_RETURN_NOT_OK(job.options.Set("contract", request.files[0]));
   // So that every breach is found, not only the first.
   ARROW_RETURN_NOT_OK(job.options.Set("reject", std::string("quarantine")));
+  ARROW_RETURN_NOT_OK(job.options.Set("max_rejects", kRejectsMax));
   ARROW_RETURN_NOT_OK(job.options.Set("quarantine", scratch->path() + "/rejected"));
   ScanSink sink(/*profile=*/false);
   ARROW_ASSIGN_OR_RAISE(const auto report, Scan(std::move(job), scratch->path(), sink));
@@ -171,9 +202,11 @@ Result<int> Check(const ContractRequest& request) {
   if (OutputFormOf(request.job.options) == OutputForm::kJson) {
     ordered_json tables = ordered_json::array();
     for (const auto& table : report.tables) {
+      ARROW_ASSIGN_OR_RAISE(const auto rejects, ReadRejects(table.rejected_to));
       tables.push_back({{"table", table.dataset.ToString()},
                         {"rows", table.rows},
                         {"rows_rejected", table.rows_rejected},
+                        {"first_rejected", RejectsJson(rejects)},
                         {"notes", table.explanations}});
     }
     const ordered_json value = {{"kept", kept},
@@ -188,9 +221,8 @@ Result<int> Check(const ContractRequest& request) {
     fmt::print("{}: {} rows keep the contract, {} break it\n", table.dataset.ToString(),
                FormatCount(table.rows), FormatCount(table.rows_rejected));
     for (const auto& line : table.explanations) fmt::print("  {}\n", line);
-    if (table.rejected_to.empty()) continue;
-    ARROW_ASSIGN_OR_RAISE(const auto text, RejectsText(table.rejected_to));
-    fmt::print("{}", text);
+    ARROW_ASSIGN_OR_RAISE(const auto rejects, ReadRejects(table.rejected_to));
+    fmt::print("{}", RejectsText(rejects));
   }
   return kept ? kExitDone : kExitFailed;
 }

@@ -73,40 +73,6 @@ std::vector<pg::ColumnMapping> MappingsOf(const pg::ColumnSpec& spec, const arro
   return mappings;
 }
 
-struct TimeForm {
-  std::string pattern;  // POSIX, without regard to case
-  const char* shown;
-};
-
-// ISO forms of days and times. A day drops no time and a time no day, so that nothing is lost
-// without a word; what an abbreviation of a zone means is a setting, so only names are read.
-std::optional<TimeForm> TimeFormOf(uint32_t oid) {
-  constexpr uint32_t kDate = 1082, kTime = 1083, kTimestamp = 1114, kTimestampTz = 1184,
-                     kTimeTz = 1266;
-  const std::string day = "[0-9]{4,}-[0-9]{1,2}-[0-9]{1,2}";
-  const std::string time = "[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]*)?)?";
-  const std::string midnight = "0?0:00(:00([.]0*)?)?";
-  const std::string zone =
-      "( ?(Z|UTC|GMT|[+-][0-9]{1,2}(:?[0-9]{2}(:?[0-9]{2})?)?|[A-Z]+/[A-Z_/+-]+))?";
-  const auto moment = [&](const std::string& rest) {
-    return fmt::format("({}([ T]{})?( BC)?|-?infinity)", day, rest);
-  };
-  switch (oid) {
-    case kDate:
-      return TimeForm{moment(midnight), "YYYY-MM-DD"};
-    case kTime:
-      return TimeForm{time, "HH:MM:SS"};
-    case kTimeTz:
-      return TimeForm{time + zone, "HH:MM:SS+HH"};
-    case kTimestamp:
-      return TimeForm{moment(time), "YYYY-MM-DD HH:MM:SS"};
-    case kTimestampTz:
-      return TimeForm{moment(time + zone), "YYYY-MM-DD HH:MM:SS+HH"};
-    default:
-      return std::nullopt;
-  }
-}
-
 // The type's text, or "json" for what has none of its own.
 std::string NearestType(const arrow::DataType& given) {
   const auto& type = Plain(given);
@@ -202,31 +168,6 @@ pg::ColumnSpec TextSpec(const std::string& name, const arrow::DataType& type) {
   spec.source_type = "text";
   for (int32_t depth = 0; depth < spec.dimensions; ++depth) spec.source_type += "[]";
   return spec;
-}
-
-std::string CastTextSql(const std::string& column, const pg::ColumnSpec& target) {
-  const std::string name = QuoteIdentifier(column);
-  const auto* type = target.type.get();
-  const auto strip_domain = [&] {
-    if (type->kind == 'd' && type->base) type = type->base.get();
-  };
-  strip_domain();
-  const bool array = type->element != nullptr;
-  if (array) type = type->element.get();
-  strip_domain();
-  const auto form = TimeFormOf(type->oid);
-  if (!form) return fmt::format("{}::{}", name, target.source_type);
-  // The elements of an array that are there, in one text.
-  const std::string text = array ? fmt::format("array_to_string({}, '|')", name) : name;
-  const std::string one = fmt::format(" *{} *", form->pattern);
-  const std::string pattern =
-      array ? fmt::format("^({0}([|]{0})*)?$", one) : fmt::format("^{}$", one);
-  const std::string fault = fmt::format(
-      "left({}, 200) || {}", text,
-      QuoteLiteral(fmt::format(" (column {}): not in the form {}", column, form->shown)));
-  return fmt::format("(CASE WHEN {0} IS NULL OR {1} ~* {2} THEN {0} ELSE {3} END)::{4}", name, text,
-                     QuoteLiteral(pattern), array ? fmt::format("ARRAY[{}]", fault) : fault,
-                     target.source_type);
 }
 
 Result<std::optional<pg::ColumnSpec>> TypeChooser::Find(const std::string& text) {

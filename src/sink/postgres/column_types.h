@@ -43,9 +43,6 @@ class TypeChooser {
 bool IsNested(const arrow::DataType& type);
 // text, or text[] with as many dimensions as the list has.
 pg::ColumnSpec TextSpec(const std::string& name, const arrow::DataType& type);
-// The SQL that makes a `target` of a column of text, or of an array of texts. Days and times are
-// read in ISO form only: what the server makes of others depends on settings and on the clock.
-std::string CastTextSql(const std::string& column, const pg::ColumnSpec& target);
 // The text or list of texts that such a column holds.
 bool IsTextOrTexts(const arrow::DataType& type);
 

@@ -4,7 +4,6 @@
 #include <iterator>
 #include <set>
 
-#include <arrow/util/key_value_metadata.h>
 #include <fmt/format.h>
 
 #include "base/hash.h"
@@ -13,6 +12,8 @@
 #include "client/postgres/sql_text.h"
 #include "plan/drift.h"
 #include "sink/postgres/column_types.h"
+#include "sink/postgres/evolution.h"
+#include "sink/postgres/text_cast.h"
 
 namespace bulkhaul::postgres {
 namespace {
@@ -24,11 +25,6 @@ std::string Replace(std::string text, std::string_view what, const std::string& 
     text.replace(at, what.size(), by);
   }
   return text;
-}
-
-std::string CommentOf(const arrow::Field& field) {
-  if (!field.metadata() || !field.metadata()->Contains(kCommentKey)) return {};
-  return field.metadata()->Get(kCommentKey).ValueOr("");
 }
 
 bool IsSystemColumn(std::string_view name) {
@@ -69,27 +65,6 @@ Status CheckNames(const arrow::Schema& schema, const TableName& target) {
   return Status::OK();
 }
 
-// A column that the table does not have yet: its type comes from the rows.
-Result<LoadColumn> NewColumn(TypeChooser& chooser, const arrow::Field& field, int index,
-                             LoadPlan* plan) {
-  ARROW_ASSIGN_OR_RAISE(auto chosen, chooser.Choose(field));
-  LoadColumn column;
-  column.name = field.name();
-  column.source = index;
-  column.as_json = chosen.as_json;
-  column.target_type = chosen.spec.source_type;
-  column.side = chosen.text_cast ? TextSpec(field.name(), *field.type()) : chosen.spec;
-  column.side_type = column.side.source_type;
-  column.not_null = !field.nullable();
-  column.comment = CommentOf(field);
-  if (chosen.text_cast) {
-    column.cast = CastTextSql(column.name, chosen.spec);
-    plan->notes.push_back(fmt::format("column \"{}\" comes as text; the server casts it to {}",
-                                      column.name, column.target_type));
-  }
-  return column;
-}
-
 // The table does not exist: its columns come from the rows.
 Status PlanNewTable(Connection& connection, const DatasetPlan& dataset, const WaitLimit& limit,
                     LoadPlan* plan) {
@@ -108,85 +83,6 @@ Status PlanNewTable(Connection& connection, const DatasetPlan& dataset, const Wa
   if (!whole) plan->primary_key.clear();
   return Status::OK();
 }
-
-// A column that the table gets with the rows: only added, and only to a wider type.
-class Evolution {
- public:
-  Evolution(Connection& connection, const WaitLimit& limit, const DriftPolicy& policy,
-            LoadPlan* plan)
-      : connection_(connection),
-        limit_(limit),
-        chooser_(connection, limit),
-        policy_(policy),
-        plan_(plan) {}
-
-  bool Allows(DriftKind kind) const {
-    const DriftChange change{.kind = kind, .column = "", .before = "", .after = "", .widens = true};
-    return policy_.For(change) == DriftAction::kEvolve && plan_->existing->is_owner;
-  }
-  Result<LoadColumn> Add(const arrow::Field& field, int index) {
-    ARROW_ASSIGN_OR_RAISE(auto column, NewColumn(chooser_, field, index, plan_));
-    plan_->alterations.push_back(fmt::format("ADD COLUMN IF NOT EXISTS {} {}",
-                                             QuoteIdentifier(column.name), column.target_type));
-    plan_->notes.push_back(fmt::format("column \"{}\" {} is added to {}", column.name,
-                                       column.target_type, plan_->existing->name.ToString()));
-    return column;
-  }
-  // nullopt when the table's type is wide enough, or the rows' type does not widen it.
-  Result<std::optional<LoadColumn>> Widen(const arrow::Field& field, int index,
-                                          const std::string& type) {
-    if (!Allows(DriftKind::kRetyped)) return std::nullopt;
-    ARROW_ASSIGN_OR_RAISE(auto column, NewColumn(chooser_, field, index, plan_));
-    const std::string before = NumberType(type), after = NumberType(column.target_type);
-    if (before.empty() || before == after || !Widens(before, after)) return std::nullopt;
-    ARROW_RETURN_NOT_OK(CheckUnused(field.name(), column.target_type));
-    plan_->alterations.push_back(
-        fmt::format("ALTER COLUMN {} TYPE {}", QuoteIdentifier(column.name), column.target_type));
-    plan_->notes.push_back(fmt::format("column \"{}\" of {} becomes {}: it was {}", column.name,
-                                       plan_->existing->name.ToString(), column.target_type, type));
-    return column;
-  }
-
- private:
-  // As plan/type_name.h writes it; "" for types that have no wider one.
-  static std::string NumberType(const std::string& type) {
-    if (type == "smallint") return "int16";
-    if (type == "integer") return "int32";
-    if (type == "bigint") return "int64";
-    if (type == "real") return "float";
-    if (type == "double precision") return "double";
-    return type.starts_with("numeric(") ? "decimal" + type.substr(7) : std::string();
-  }
-
-  // PostgreSQL changes no type of a column that a view shows.
-  Status CheckUnused(const std::string& column, const std::string& type) {
-    const TargetTable& table = *plan_->existing;
-    ARROW_ASSIGN_OR_RAISE(
-        const auto views,
-        connection_.QueryOne(
-            fmt::format("SELECT string_agg(DISTINCT r.ev_class::regclass::text, ', ')"
-                        " FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid"
-                        " JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = "
-                        "d.refobjsubid WHERE d.classid = 'pg_rewrite'::regclass"
-                        " AND d.refclassid = 'pg_class'::regclass AND d.refobjid = {}::oid"
-                        " AND a.attname = {}",
-                        table.oid, QuoteLiteral(column)),
-            limit_, "look for views"));
-    if (views.is_null(0, 0)) return Status::OK();
-    return UserError(
-        fmt::format("column \"{}\" of {} would become {}, but {} shows it, and PostgreSQL then "
-                    "changes no type; drop the view and make it again after the load, or cast the "
-                    "rows",
-                    column, table.name.ToString(), type, views.text(0, 0)),
-        "type_mismatch");
-  }
-
-  Connection& connection_;
-  const WaitLimit& limit_;
-  TypeChooser chooser_;
-  const DriftPolicy& policy_;
-  LoadPlan* plan_;
-};
 
 // What one field becomes in a table that exists; a sentence when it cannot.
 Result<std::string> FitColumn(const arrow::Field& field, int index, Evolution& evolution,
@@ -210,7 +106,7 @@ Result<std::string> FitColumn(const arrow::Field& field, int index, Evolution& e
         fmt::format("column \"{}\" is left out: the table computes it", field.name()));
     return std::string();
   }
-  ARROW_ASSIGN_OR_RAISE(auto wider, evolution.Widen(field, index, target->spec.source_type));
+  ARROW_ASSIGN_OR_RAISE(auto wider, evolution.Widen(field, index, *target));
   if (wider) {
     plan->overriding = plan->overriding || target->identity == 'a';
     plan->columns.push_back(*std::move(wider));
@@ -229,7 +125,7 @@ Result<std::string> FitColumn(const arrow::Field& field, int index, Evolution& e
     if (!IsTextOrTexts(given) || plan->direct()) return MessageOf(encoding.status());
     column.side = TextSpec(field.name(), given);
     column.side_type = column.side.source_type;
-    column.cast = CastTextSql(column.name, target->spec);
+    column.cast = CastTextSql(column.name, target->spec, TextOf::kAnybody);
     plan->notes.push_back(fmt::format("column \"{}\" comes as text; the server casts it to {}",
                                       column.name, column.target_type));
   }

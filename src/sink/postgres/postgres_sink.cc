@@ -432,8 +432,10 @@ namespace bulkhaul {
 
 Result<std::unique_ptr<Sink>> MakePostgresSink(const JobSpec& spec, const JobId& job) {
   ARROW_RETURN_NOT_OK(postgres::CheckConninfo(Secret(spec.destination_uri)));
-  for (const char* name : {"conflict", "layout", "archive", "max_file_size", "compression"}) {
+  for (const char* name :
+       {"conflict", "layout", "archive", "max_file_size", "compression", "format"}) {
     if (!spec.options.Has(name)) continue;
+    if (name == std::string_view("format") && spec.options.GetString(name) == "auto") continue;
     return UserError(fmt::format("{} is about files; a table in PostgreSQL takes if_exists, "
                                  "target_schema and target_table",
                                  name),

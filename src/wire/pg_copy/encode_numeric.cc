@@ -91,6 +91,11 @@ bool AppendNumericDigits(const EncodePlan& plan, bool negative, std::string_view
     if (scale > places) return TooManyPlaces(plan, why);
   }
   while (!digits.empty() && digits.front() == '0') digits.remove_prefix(1);
+  const size_t zeros = std::min(digits.size(), static_cast<size_t>(plan.zeros_min));
+  if (digits.substr(digits.size() - zeros).find_first_not_of('0') != std::string_view::npos) {
+    *why = fmt::format("is no multiple of 10^{}, as {} keeps", plan.zeros_min, plan.type_name);
+    return false;
+  }
   const int64_t whole = static_cast<int64_t>(digits.size()) - scale;  // digits before the point
   if (scale > kDisplayScaleMax || whole / kNumericGroupDigits >= kWeightMax) {
     *why = "has more digits than numeric can hold";
@@ -133,7 +138,7 @@ bool AppendNumericSmall(const EncodePlan& plan, int64_t unscaled, int32_t scale,
   const int32_t behind =
       (scale + kNumericGroupDigits - 1) / kNumericGroupDigits;  // groups behind the point
   const uint64_t aligned = kPowersInGroup[behind * kNumericGroupDigits - scale];
-  const bool rounds = plan.scale_max >= 0 && scale > plan.scale_max;
+  const bool rounds = (plan.scale_max >= 0 && scale > plan.scale_max) || plan.zeros_min > 0;
   uint64_t value = 0;
   if (rounds || __builtin_mul_overflow(size, aligned, &value) || value >= kFourGroups)
       [[unlikely]] {

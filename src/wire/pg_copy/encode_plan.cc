@@ -14,6 +14,13 @@
 namespace bulkhaul::pg {
 namespace {
 
+// The scale is negative in numeric(5,-2), from PostgreSQL 15 on.
+void LimitNumeric(int32_t typmod, EncodePlan* plan) {
+  const int32_t scale = ReadNumericModifier(typmod).scale;
+  plan->scale_max = std::max(scale, 0);
+  plan->zeros_min = std::max(-scale, 0);
+}
+
 const arrow::DataType& StorageType(const arrow::DataType& type) {
   return type.id() == arrow::Type::EXTENSION
              ? *static_cast<const arrow::ExtensionType&>(type).storage_type()
@@ -408,7 +415,7 @@ EncodePlanPtr Planner::Numeric(const arrow::DataType& from, const TypeInfo& type
   }
   auto plan = Make(value, type);
   plan->type_name = FormatType(type, typmod);
-  if (typmod >= 4) plan->scale_max = std::max(ReadNumericModifier(typmod).scale, 0);
+  if (typmod >= 4) LimitNumeric(typmod, plan.get());
   if (arrow::is_decimal(from.id())) {
     plan->scale = static_cast<const arrow::DecimalType&>(from).scale();
     plan->shape = EncodePlan::Shape::kDecimal;
@@ -451,7 +458,7 @@ EncodePlanPtr Planner::Base(const arrow::DataType& from, const TypeInfo& type, i
     auto plan = Make(form, type);
     plan->cidr = type.oid == kCidrOid;
     if (type.oid == kNumericOid && typmod >= 4) {
-      plan->scale_max = std::max(ReadNumericModifier(typmod).scale, 0);
+      LimitNumeric(typmod, plan.get());
     }
     return plan;
   }

@@ -45,6 +45,7 @@ struct EncodePlan {
   bool strip_nul = false;
   int32_t scale = 0;       // of the Arrow decimal
   int32_t scale_max = -1;  // of numeric(p,s), and of money; -1: any
+  int32_t zeros_min = 0;   // before the point: 2 of numeric(p,-2)
   int64_t multiple = 1;    // timestamps and times with fewer digits: microseconds
   int32_t money_scale = 2;
   bool cidr = false;
