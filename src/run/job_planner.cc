@@ -251,7 +251,12 @@ Status CheckIdle(const JobSpec& spec) {
   const bool contracts =
       any([](const Options& options) { return !options.GetString("contract").empty(); });
   for (const char* name : {"key", "duplicates"}) {
-    if (upserts || !any([&](const Options& options) { return options.Has(name); })) continue;
+    const bool asked = any([&](const Options& options) {
+      const bool default_again =
+          std::string_view(name) == "duplicates" && options.GetString("duplicates") == "fail";
+      return options.Has(name) && !default_again;
+    });
+    if (upserts || !asked) continue;
     return Refuse(fmt::format("{} does nothing without if_exists: upsert", name),
                   fmt::format("set that, or leave out {}", name));
   }
