@@ -295,6 +295,49 @@ def load_memory(target: Target, loads: Loads, scenario, rounds: int) -> dict:
     return result.result
 
 
+# Every kind of rule that is looked at row by row; `unique` is a sort, measured by itself.
+CONTRACT = """columns:
+  l_orderkey: {type: int64, nullable: false, min: 1}
+  l_partkey: {type: int64, nullable: false, min: 1, max: 200000}
+  l_suppkey: {type: int64, nullable: false, min: 1, max: 10000}
+  l_linenumber: {nullable: false, min: 1, max: 7}
+  l_quantity: {nullable: false, min: 1, max: 50}
+  l_extendedprice: {type: 'decimal(15,2)', nullable: false, min: 0}
+  l_discount: {type: 'decimal(15,2)', nullable: false, min: 0, max: 0.1}
+  l_tax: {type: 'decimal(15,2)', nullable: false, min: 0, max: 0.08}
+  l_returnflag: {nullable: false, allowed: [A, N, R]}
+  l_linestatus: {nullable: false, allowed: [O, F]}
+  l_shipdate: {type: date, nullable: false, min: 1992-01-01, max: 1998-12-31}
+  l_commitdate: {type: date, nullable: false, min: 1992-01-01, max: 1998-12-31}
+  l_receiptdate: {type: date, nullable: false, min: 1992-01-01, max: 1998-12-31}
+  l_shipinstruct: {nullable: false, max_length: 25}
+  l_shipmode: {nullable: false, pattern: '[A-Z ]+'}
+  l_comment: {nullable: false, min_length: 1, max_length: 44}
+rows: {min: 1}
+"""
+
+
+def load_contract(target: Target, loads: Loads, scenario, rounds: int) -> dict:
+    """What a contract costs: the program's CPU time with one against that without."""
+    result = scenario("load_contract", "lineitem at scale 1 with rules on all columns and without")
+    contract = FILES / "lineitem.contract.yaml"
+    contract.write_text(CONTRACT)
+    sources = {"Parquet": (made("lineitem_1"), ()),
+               "CSV": (tpch_csv("lineitem", "1"), ("--decimal-precision", CSV_DECIMALS))}
+    for _ in range(rounds):
+        for kind, (path, words) in sources.items():
+            result.add(kind, loads.bulkhaul(path, *words))
+            result.add(f"{kind}, contract", loads.bulkhaul(path, *words, "--contract", contract))
+    target.sql("DROP TABLE loaded")
+    result.medians()
+    for kind in sources:
+        without, checked = (result.result["median"][name]["cpu_seconds"]
+                            for name in (kind, f"{kind}, contract"))
+        result.check(f"share of the contract in the load's CPU seconds, {kind}",
+                     1 - without / checked, 0.15)
+    return result.result
+
+
 def load_huge(target: Target, loads: Loads, scenario, rounds: int) -> dict:
     """Once, whatever `rounds`: the file and the table take 20 GB of disk."""
     result = scenario("load_huge", f"{HUGE_BYTES / 1e9:g} GB of CSV, --memory-limit 300MiB")
@@ -317,4 +360,4 @@ def load_huge(target: Target, loads: Loads, scenario, rounds: int) -> dict:
 
 
 SCENARIOS = {function.__name__: function
-             for function in (load, load_twice, load_kinds, load_memory, load_huge)}
+             for function in (load, load_twice, load_kinds, load_memory, load_contract, load_huge)}

@@ -157,25 +157,33 @@ struct LengthRules {
   bool characters;  // else bytes
 };
 
-// Most texts are settled by their number of bytes: a character has one to four.
-template <typename ArrayType>
-void CheckLengthsOf(const ArrayType& array, const LengthRules& rules, int64_t first_row,
-                    RowMarks* marks) {
-  const auto* offsets = array.raw_value_offsets();
+// Most texts are settled by their number of bytes: a character has one to four. `bytes_of` gives it
+// by row, also of NULLs, where it may be anything.
+template <typename ArrayType, typename BytesOf>
+void CheckLengthsBy(const ArrayType& array, BytesOf bytes_of, const LengthRules& rules,
+                    int64_t first_row, RowMarks* marks) {
   const int64_t settled_from = rules.characters && rules.min > 1 ? rules.min * 4 - 3 : rules.min;
   bool settled = true;
   for (int64_t i = 0; i < array.length(); ++i) {
-    const int64_t bytes = offsets[i + 1] - offsets[i];
+    const int64_t bytes = bytes_of(i);
     settled &= bytes >= settled_from && bytes <= rules.max;
   }
   if (settled) return;
   for (int64_t i = 0; i < array.length(); ++i) {
-    const int64_t bytes = offsets[i + 1] - offsets[i];
+    const int64_t bytes = bytes_of(i);
     if ((bytes >= settled_from && bytes <= rules.max) || array.IsNull(i)) continue;
     const int64_t length = rules.characters ? Characters(array.GetView(i)) : bytes;
     if (length < rules.min) marks->Mark(first_row + i, rules.min_rule);
     if (length > rules.max) marks->Mark(first_row + i, rules.max_rule);
   }
+}
+
+template <typename ArrayType>
+void CheckLengthsOf(const ArrayType& array, const LengthRules& rules, int64_t first_row,
+                    RowMarks* marks) {
+  const auto* offsets = array.raw_value_offsets();
+  const auto bytes_of = [offsets](int64_t i) -> int64_t { return offsets[i + 1] - offsets[i]; };
+  CheckLengthsBy(array, bytes_of, rules, first_row, marks);
 }
 
 Result<std::shared_ptr<arrow::Array>> ArrayOf(const std::vector<std::string>& texts,
@@ -292,8 +300,13 @@ Status ColumnRules::Check(const std::shared_ptr<arrow::Array>& stored, int64_t f
       if (stored->IsNull(i)) marks->Mark(first_row + i, null_rule_);
     }
   }
+  const bool by_value = pattern_rule_ >= 0 || allowed_rule_ >= 0;
+  const bool by_length = min_length_rule_ >= 0 || max_length_rule_ >= 0;
+  if (!by_value && !by_length && min_ == nullptr && max_ == nullptr) return Status::OK();
   std::shared_ptr<arrow::Array> array = stored;
-  if (const auto type = ValueType(stored->type()); type != stored->type()) {
+  // The length of a text that is a view is in the view.
+  const bool as_stored = !by_value && arrow::is_binary_view_like(*stored->type());
+  if (const auto type = ValueType(stored->type()); !as_stored && type != stored->type()) {
     auto context = OneThread(pool);
     ARROW_ASSIGN_OR_RAISE(
         array,
@@ -302,7 +315,7 @@ Status ColumnRules::Check(const std::shared_ptr<arrow::Array>& stored, int64_t f
   if (min_ != nullptr || max_ != nullptr) {
     CheckRange(*array, {min_.get(), max_.get(), min_rule_, max_rule_}, first_row, marks);
   }
-  if (min_length_rule_ >= 0 || max_length_rule_ >= 0) CheckLengths(*array, first_row, marks);
+  if (by_length) CheckLengths(*array, first_row, marks);
   if (pattern_rule_ >= 0) ARROW_RETURN_NOT_OK(CheckPattern(*array, first_row, pool, marks));
   if (allowed_rule_ >= 0) ARROW_RETURN_NOT_OK(CheckAllowed(*array, first_row, pool, marks));
   return Status::OK();
@@ -310,8 +323,15 @@ Status ColumnRules::Check(const std::shared_ptr<arrow::Array>& stored, int64_t f
 
 void ColumnRules::CheckLengths(const arrow::Array& array, int64_t first_row,
                                RowMarks* marks) const {
-  const LengthRules rules{min_length_, max_length_, min_length_rule_, max_length_rule_,
-                          arrow::is_string(array.type_id())};
+  const LengthRules rules{
+      min_length_, max_length_, min_length_rule_, max_length_rule_,
+      arrow::is_string(array.type_id()) || array.type_id() == arrow::Type::STRING_VIEW};
+  if (arrow::is_binary_view_like(array.type_id())) {
+    const auto& views = static_cast<const arrow::BinaryViewArray&>(array);
+    const auto* values = views.raw_values();
+    const auto bytes_of = [values](int64_t i) -> int64_t { return values[i].size(); };
+    return CheckLengthsBy(views, bytes_of, rules, first_row, marks);
+  }
   if (arrow::is_large_binary_like(array.type_id())) {
     return CheckLengthsOf(static_cast<const arrow::LargeBinaryArray&>(array), rules, first_row,
                           marks);

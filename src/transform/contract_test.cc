@@ -303,6 +303,25 @@ TEST_F(ContractTest, UniqueLooksAtTheValuesOfDictionaries) {
   EXPECT_THAT(Refusal(contract, {rows({"long"})}), HasSubstr("max_length: 3"));
 }
 
+TEST_F(ContractTest, ViewsAreTextsLikeOthers) {
+  const auto rows = [](const Texts& texts) {
+    const auto views = ArrayOf(arrow::StringViewBuilder(), texts);
+    return arrow::RecordBatch::Make(arrow::schema({arrow::field("v", arrow::utf8_view())}),
+                                    views->length(), {views});
+  };
+  const std::string length = "columns: {v: {min_length: 2, max_length: 14}}";
+  const std::string fourteen = "äöüßäöüßäöüßäö";  // 28 bytes
+  EXPECT_EQ(Refusal(length, {rows({"ab", std::nullopt, fourteen})}), "accepted");
+  EXPECT_THAT(Refusal(length, {rows({"ab", fourteen + "x"})}), HasSubstr("max_length: 14"));
+  EXPECT_THAT(Refusal(length, {rows({"ab", "é"})}), HasSubstr("min_length: 2"));
+  EXPECT_THAT(Refusal("columns: {v: {nullable: false}}", {rows({"a", std::nullopt})}),
+              HasSubstr("nullable: false"));
+  const std::string values = "columns: {v: {max_length: 3, allowed: [a, b, long]}}";
+  EXPECT_EQ(Refusal(values, {rows({"a", std::nullopt, "b"})}), "accepted");
+  EXPECT_THAT(Refusal(values, {rows({"a", "long"})}), HasSubstr("max_length: 3"));
+  EXPECT_THAT(Refusal(values, {rows({"a", "c"})}), HasSubstr("allowed"));
+}
+
 TEST_F(ContractTest, LostKeysAreAnErrorAndNoPass) {
   const std::string contract = "columns: {id: {type: int64, unique: true}}";
   const auto unit = Unit(contract, {Rows({1, 2}, {"a", "b"})}).ValueOrDie();
