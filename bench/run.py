@@ -6,9 +6,8 @@
 Prints each scenario's medians and the ratios against their bars, and keeps every figure of every
 round as JSON. Peers are measured without their interpreter's start and imports, bulkhaul from exec
 to exit. Scenarios: lineitem, memory, wide, many, plan, sqlite, workers, tables (PostgreSQL, SQLite),
-search, search_far (OpenSearch), load, load_twice, load_kinds, load_memory, load_contract,
-load_huge (files into
-PostgreSQL).
+search, search_far (OpenSearch), load, load_twice, load_kinds, load_memory, load_contract, load_huge
+(files into PostgreSQL).
 """
 
 from __future__ import annotations
