@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -16,6 +17,29 @@
 #include "wire/json/page_layout.h"
 
 namespace bulkhaul::search {
+
+// Most texts are short: copying them here costs less than calling memcpy.
+inline void CopyText(std::string_view text, uint8_t* out) {
+  const size_t size = text.size();
+  const char* const in = text.data();
+  const auto both_ends = [&](size_t part) {
+    std::memcpy(out, in, part);
+    std::memcpy(out + size - part, in + size - part, part);
+  };
+  if (size > 32) {
+    std::memcpy(out, in, size);
+  } else if (size >= 16) {
+    both_ends(16);
+  } else if (size >= 8) {
+    both_ends(8);
+  } else if (size >= 4) {
+    both_ends(4);
+  } else if (size > 0) {
+    out[0] = static_cast<uint8_t>(in[0]);
+    out[size / 2] = static_cast<uint8_t>(in[size / 2]);
+    out[size - 1] = static_cast<uint8_t>(in[size - 1]);
+  }
+}
 
 // Values of one type one behind the other. Which of the Append functions is right follows from the
 // kind.
@@ -53,7 +77,8 @@ class ValueBuffer {
       return false;
     }
     offsets_.UnsafeAppend(static_cast<int32_t>(begin));
-    values_.UnsafeAppend(bytes.data(), size);
+    CopyText(bytes, values_.mutable_data() + begin);
+    values_.UnsafeAdvance(size);
     return true;
   }
   Status AppendPoint(double latitude, double longitude);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
+#include <bit>
 #include <charconv>
 #include <chrono>
 #include <limits>
@@ -221,24 +223,49 @@ std::optional<Instant> ParseIsoSlowly(std::string_view text, bool strict) {
   return Instant{*days * kSecondsADay + hour * 3600 + minute * 60 + second - offset, nanos};
 }
 
+// Whether the eight bytes have a digit wherever the shape has '0', and its bytes elsewhere.
+inline bool HasShape(const char* text, const char (&shape)[9]) {
+  uint64_t digits = 0, bytes = 0;
+  for (size_t at = 0; at < 8; ++at) {  // of constants: folded by the compiler
+    if (shape[at] == '0') {
+      digits |= uint64_t{0xFF} << at * 8;
+    } else {
+      bytes |= static_cast<uint64_t>(static_cast<unsigned char>(shape[at])) << at * 8;
+    }
+  }
+  uint64_t word;
+  std::memcpy(&word, text, sizeof(word));
+  if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
+  // A digit has the upper half 3, and keeps it when 6 is added.
+  constexpr uint64_t kUpper = 0xF0F0F0F0F0F0F0F0, kThrees = 0x3030303030303030;
+  const uint64_t upper = kUpper & digits, threes = kThrees & digits;
+  return (word & ~digits) == bytes && (word & upper) == threes &&
+         ((word & digits) + (0x0606060606060606 & digits) & upper) == threes;
+}
+
 }  // namespace
 
 std::optional<Instant> ParseIsoInstant(std::string_view text, bool strict) {
   // "2024-03-01T12:34:56[.fraction]Z"
-  constexpr std::string_view kShape = "0000-00-00T00:00:00";
-  if (text.size() <= kShape.size() || text.back() != 'Z') return ParseIsoSlowly(text, strict);
-  for (size_t at = 0; at < kShape.size(); ++at) {
-    if (kShape[at] == '0' ? !IsDigit(text[at]) : text[at] != kShape[at]) {
-      return ParseIsoSlowly(text, strict);
-    }
+  constexpr size_t kShapeBytes = 19;
+  if (text.size() <= kShapeBytes || text.back() != 'Z') return ParseIsoSlowly(text, strict);
+  const char* const at = text.data();
+  if (!HasShape(at, "0000-00-") || !HasShape(at + 8, "00T00:00") ||
+      !HasShape(at + 11, "00:00:00")) {
+    return ParseIsoSlowly(text, strict);
   }
-  const auto two = [&](size_t at) { return (text[at] - '0') * 10 + (text[at + 1] - '0'); };
+  const auto two = [&](size_t place) { return (at[place] - '0') * 10 + (at[place + 1] - '0'); };
   const int hour = two(11), minute = two(14), second = two(17);
   const auto days = DaysOf(two(0) * 100 + two(2), two(5), two(8));
   if (!days || hour > 23 || minute > 59 || second > 59) return ParseIsoSlowly(text, strict);
   Instant instant{*days * kSecondsADay + hour * 3600 + minute * 60 + second, 0};
-  std::string_view rest = text.substr(kShape.size(), text.size() - kShape.size() - 1);
+  std::string_view rest = text.substr(kShapeBytes, text.size() - kShapeBytes - 1);
   if (rest.empty()) return instant;
+  if (rest.size() == 4 && rest[0] == '.' && IsDigit(rest[1]) && IsDigit(rest[2]) &&
+      IsDigit(rest[3])) {
+    instant.nanos = (two(20) * 10 + (at[22] - '0')) * 1'000'000;
+    return instant;
+  }
   if (!TakeCharacter(&rest, '.') || !TakeFraction(&rest, 1, 9, &instant.nanos) || !rest.empty()) {
     return ParseIsoSlowly(text, strict);
   }

@@ -73,8 +73,8 @@ bool FieldNode::Find(std::string_view raw_key, FieldNode** node) {
   }
   if (learned_.size() < kLearnedMax) {
     places_.emplace(raw_key, static_cast<uint32_t>(learned_.size()));
-    learned_.push_back({std::string(raw_key), *node});
-    expected_ = static_cast<uint32_t>(learned_.size());
+    learned_.push_back({std::string(raw_key), *node, "\"" + std::string(raw_key) + "\":"});
+    expected_ = learned_count_ = static_cast<uint32_t>(learned_.size());
   }
   return true;
 }

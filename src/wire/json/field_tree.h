@@ -46,10 +46,23 @@ class FieldNode {
   // The node of a key that stands where it stood before; nullptr where it does not, or no mapping
   // has it.
   FieldNode* FindExpected(std::string_view raw_key) {
-    if (expected_ >= learned_.size()) return nullptr;
+    if (expected_ >= learned_count_) return nullptr;
     const Learned& guess = learned_[expected_];
     if (guess.node == nullptr || !SameText(guess.raw_key, raw_key)) return nullptr;
     ++expected_;
+    return guess.node;
+  }
+  // The same where the key is still text with its quotes and its colon, past which `*at` goes.
+  FieldNode* TakeExpected(const char** at, const char* end) {
+    if (expected_ >= learned_count_) return nullptr;
+    const Learned& guess = learned_[expected_];
+    const size_t size = guess.member.size();
+    if (guess.node == nullptr || static_cast<size_t>(end - *at) < size ||
+        !SameText(guess.member, {*at, size})) {
+      return nullptr;
+    }
+    ++expected_;
+    *at += size;
     return guess.node;
   }
   // The node of a key as the document writes it, "a.b" included; nullptr when no mapping has it.
@@ -60,13 +73,16 @@ class FieldNode {
   struct Learned {
     std::string raw_key;
     FieldNode* node;
+    std::string member;  // "raw_key":
   };
   FieldNode* Resolve(std::string_view key);
   // Keys are short: comparing them here costs less than calling memcmp.
   static bool SameText(std::string_view a, std::string_view b) {
     const size_t size = a.size();
     if (size != b.size()) return false;
-    if (size > 16) return a == b;
+    if (size > 32) return a == b;
+    if (size > 16) return SameText(a.substr(0, 16), b.substr(0, 16)) &&
+                          SameText(a.substr(size - 16), b.substr(size - 16));
     const auto same = [&]<typename Word>(Word) {
       Word first_a, first_b, last_a, last_b;
       std::memcpy(&first_a, a.data(), sizeof(Word));
@@ -83,7 +99,7 @@ class FieldNode {
   std::map<std::string, std::unique_ptr<FieldNode>, std::less<>> children_;
   std::vector<Learned> learned_;  // in the order of their first appearance
   std::unordered_map<std::string, uint32_t, KeyHash, std::equal_to<>> places_;
-  uint32_t expected_ = 0;
+  uint32_t expected_ = 0, learned_count_ = 0;
 };
 
 // The tree of the columns that are read from "fields", or else from "_source".

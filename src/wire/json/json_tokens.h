@@ -44,8 +44,9 @@ class TokenCursor {
  public:
   static constexpr int kDepthMax = 1000;  // as the servers' own parser has it
 
-  TokenCursor(std::string_view text, const TokenIndex& index)
-      : text_(text), positions_(index.positions()), count_(index.count()) {}
+  // `base`: where the text begins in the answer, for errors.
+  TokenCursor(std::string_view text, const TokenIndex& index, int64_t base = 0)
+      : text_(text), positions_(index.positions()), count_(index.count()), base_(base) {}
 
   bool at_end() const { return next_ == count_; }
   // The first character of the token here; NUL at the end.
@@ -53,6 +54,7 @@ class TokenCursor {
   uint32_t position() const {
     return next_ < count_ ? positions_[next_] : static_cast<uint32_t>(text_.size());
   }
+  int64_t place_in_answer() const { return base_ + position(); }
   void Advance() { ++next_; }
   // A place to come back to.
   uint32_t mark() const { return next_; }
@@ -151,6 +153,7 @@ class TokenCursor {
   const uint32_t* positions_;
   uint32_t count_;
   uint32_t next_ = 0;
+  int64_t base_;
 };
 
 }  // namespace bulkhaul::search

@@ -88,6 +88,29 @@ Status NotASearchAnswer(const std::string& why) {
   return TransientError("the server's answer is not one to a search: " + why);
 }
 
+size_t FindHits(std::string_view page, TokenIndex* index) {
+  constexpr std::string_view kHits = "\"hits\":[";
+  constexpr size_t kPageBytesMax = size_t{2} << 30;  // of which places are known
+  size_t end = page.find(kHits);
+  if (end == page.npos || page.size() > kPageBytesMax) return page.npos;
+  end += kHits.size();
+  const std::string_view head = page.substr(0, end);
+  if (!index->Build(head).ok()) return page.npos;
+  // The array is in an object called "hits" of the answer itself.
+  const auto token = [&](uint32_t number) { return head.substr(index->positions()[number]); };
+  int depth = 0;
+  bool inside = false;
+  for (uint32_t next = 0; next < index->count(); ++next) {
+    const char first = token(next).front();
+    if (first == '{' || first == '[') {
+      if (depth++ == 1) inside = first == '{' && next >= 2 && token(next - 2).starts_with("\"hits\"");
+    } else if (first == '}' || first == ']') {
+      --depth;
+    }
+  }
+  return depth == 3 && inside ? end : page.npos;
+}
+
 Status DecodePagePart(std::string_view key, TokenCursor* cursor, PageSummary* summary) {
   if (key == "_scroll_id") return TakeText(cursor, &summary->scroll_id);
   if (key == "pit_id") return TakeText(cursor, &summary->pit_id);

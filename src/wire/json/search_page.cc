@@ -11,7 +11,9 @@
 #include <nlohmann/json.hpp>
 
 #include "wire/json/column_table.h"
+#include "wire/json/document_scan.h"
 #include "wire/json/field_tree.h"
+#include "wire/json/json_scan.h"
 #include "wire/json/json_tokens.h"
 #include "wire/json/page_parts.h"
 #include "wire/json/value_decoder.h"
@@ -74,6 +76,16 @@ class SearchPageDecoder::Impl {
     bool has_document = false;
   };
 
+  // The page's hits in a single walk, the rest of the answer by tokens.
+  Status ScanPage(std::string_view page, size_t hits_at, PageSummary* summary);
+  Status ScanHits(std::string_view page, size_t* at, std::string_view* sort);
+  // False, and nothing done, where the hit must be read by tokens.
+  bool TryScanHit(const char** at, const char* end, std::string_view* sort);
+  Status AppendScanned(std::string_view page);
+  // Calls `decode` with a cursor over this part of the page, all of which it must read.
+  template <typename Decode>
+  Status ByTokens(std::string_view page, std::string_view part, const Decode& decode);
+
   Result<PageSummary> DecodePage(TokenCursor* cursor);
   Status DecodeHits(TokenCursor* cursor, PageSummary* summary);
   Status DecodeHit(TokenCursor* cursor, std::string_view* sort);
@@ -99,6 +111,7 @@ class SearchPageDecoder::Impl {
   arrow::MemoryPool* const pool_;
   std::shared_ptr<arrow::Schema> schema_;
   TokenIndex index_;
+  DocumentScan scan_;
   ValueDecoder values_;
   std::unique_ptr<FieldNode> source_tree_, fields_tree_;
   std::unique_ptr<ColumnTable> table_;
@@ -116,13 +129,136 @@ class SearchPageDecoder::Impl {
 Result<PageSummary> SearchPageDecoder::Impl::Append(std::string_view page) {
   if (failed_) return BugError("a page for a decoder that failed and was not reset");
   failed_ = true;  // until the page is whole
-  ARROW_RETURN_NOT_OK(index_.Build(page));
-  TokenCursor cursor(page, index_);
   hits_before_ = table_->rows();
   if (hits_before_ == 0) ARROW_RETURN_NOT_OK(table_->BeginBatch());
-  ARROW_ASSIGN_OR_RAISE(PageSummary summary, DecodePage(&cursor));
+  PageSummary summary;
+  if (const size_t hits_at = FindHits(page, &index_); hits_at != page.npos) {
+    ARROW_RETURN_NOT_OK(ScanPage(page, hits_at, &summary));
+  } else {
+    ARROW_RETURN_NOT_OK(index_.Build(page));
+    TokenCursor cursor(page, index_);
+    ARROW_ASSIGN_OR_RAISE(summary, DecodePage(&cursor));
+  }
+  summary.hits = table_->rows() - hits_before_;
   failed_ = false;
   return summary;
+}
+
+Status SearchPageDecoder::Impl::ScanPage(std::string_view page, size_t hits_at,
+                                         PageSummary* summary) {
+  std::string_view sort;
+  size_t end = hits_at;
+  ARROW_RETURN_NOT_OK(ScanHits(page, &end, &sort));
+  // The same answer without its hits.
+  const std::string rest = fmt::format("{}]{}", page.substr(0, hits_at), page.substr(end));
+  ARROW_RETURN_NOT_OK(index_.Build(rest));
+  TokenCursor cursor(rest, index_);
+  ARROW_ASSIGN_OR_RAISE(*summary, DecodePage(&cursor));
+  if (summary->last_sort.empty()) summary->last_sort = sort;
+  return Status::OK();
+}
+
+// `*at`: behind the '[' of the array, and then behind its ']'.
+Status SearchPageDecoder::Impl::ScanHits(std::string_view page, size_t* at,
+                                         std::string_view* sort) {
+  const char* const end = page.data() + page.size();
+  const char* here = SkipWhite(page.data() + *at, end);
+  const auto broken = [&](const char* expected) -> Status {
+    ARROW_RETURN_NOT_OK(index_.Build(page));  // where it knows better
+    return BrokenJson(fmt::format("{} should stand", expected), here - page.data());
+  };
+  if (here < end && *here == ']') return *at = here + 1 - page.data(), Status::OK();
+  for (;;) {
+    const char* const begin = here;
+    if (TryScanHit(&here, end, sort)) {
+      ARROW_RETURN_NOT_OK(AppendScanned(page));
+    } else {
+      here = ValueEnd(begin, end);
+      if (here == nullptr) return here = begin, broken("a whole hit");
+      ARROW_RETURN_NOT_OK(ByTokens(page, {begin, static_cast<size_t>(here - begin)},
+                                   [&](TokenCursor* cursor) { return DecodeHit(cursor, sort); }));
+    }
+    here = SkipWhite(here, end);
+    if (here < end && *here == ']') return *at = here + 1 - page.data(), Status::OK();
+    if (here == end || *here != ',') return broken("',' or ']'");
+    here = SkipWhite(here + 1, end);
+  }
+}
+
+bool SearchPageDecoder::Impl::TryScanHit(const char** at, const char* end,
+                                         std::string_view* sort) {
+  hit_ = Hit();
+  extra_.clear();
+  scan_.Clear();
+  const char* here = *at;
+  // Inlined, so that the compiler knows the text.
+  const auto take = [&](std::string_view text) __attribute__((always_inline)) {
+    if (end - here < static_cast<ptrdiff_t>(text.size())) return false;
+    if (std::memcmp(here, text.data(), text.size()) != 0) return false;
+    here += text.size();
+    return true;
+  };
+  const auto value = [&](std::string_view* token) {
+    const char* const begin = here;
+    StringContent content;
+    if (here >= end) return false;
+    here = *begin == '"' ? StringEnd(begin + 1, end, &content) : ValueEnd(begin, end);
+    if (here == nullptr || content.escapes || content.beyond_ascii) return false;
+    if (*begin == '"') ++here;
+    *token = {begin, static_cast<size_t>(here - begin)};
+    return true;
+  };
+  if (!take("{")) return false;
+  for (;;) {
+    std::string_view score;
+    if (take("\"_source\":")) {
+      hit_.has_document = true;
+      if (here >= end || *here != '{' || layout_.doc_values) return false;
+      if (!scan_.AddObject(source_tree_.get(), &here, end)) return false;
+    } else if (take("\"fields\":")) {
+      hit_.has_document = hit_.has_document || layout_.doc_values;
+      if (here >= end || *here != '{') return false;
+      if (!scan_.AddObject(fields_tree_.get(), &here, end)) return false;
+    } else if (!(take("\"_id\":") ? value(&hit_.id)
+                 : take("\"_index\":") ? value(&hit_.index)
+                 : take("\"_score\":") ? value(&score)
+                 : take("\"sort\":") ? value(sort)
+                 : take("\"_routing\":") ? value(&hit_.routing)
+                 : take("\"_seq_no\":") ? value(&hit_.seq_no)
+                 : take("\"_primary_term\":") && value(&score))) {
+      return false;
+    }
+    if (take("}")) return *at = here, true;
+    if (!take(",")) return false;
+  }
+}
+
+Status SearchPageDecoder::Impl::AppendScanned(std::string_view page) {
+  const int64_t row = table_->rows();
+  for (const ScannedMember& member : scan_.members()) {
+    FieldNode* const node = member.node;
+    if (node != nullptr && node->is_column() && node->nested_in == nullptr) {
+      ColumnBuffer& column = table_->column(node->column);
+      if (values_.TryAppend(row, &column, member.scalar())) continue;
+    }
+    ARROW_RETURN_NOT_OK(ByTokens(page, member.value_text(), [&](TokenCursor* cursor) {
+      return node == nullptr ? DecodeUnmapped(*member.parent, member.raw_key(), cursor)
+                             : DecodeNode(node, cursor, 0);
+    }));
+  }
+  return FinishHit();
+}
+
+template <typename Decode>
+Status SearchPageDecoder::Impl::ByTokens(std::string_view page, std::string_view part,
+                                         const Decode& decode) {
+  if (const Status built = index_.Build(part); !built.ok()) {
+    ARROW_RETURN_NOT_OK(index_.Build(page));  // says it of the whole answer
+    return built;
+  }
+  TokenCursor cursor(part, index_, part.data() - page.data());
+  ARROW_RETURN_NOT_OK(decode(&cursor));
+  return cursor.at_end() ? Status::OK() : cursor.Error("the end of the value");
 }
 
 Result<PageSummary> SearchPageDecoder::Impl::DecodePage(TokenCursor* cursor) {
@@ -138,7 +274,6 @@ Result<PageSummary> SearchPageDecoder::Impl::DecodePage(TokenCursor* cursor) {
   }));
   if (!cursor->at_end()) return cursor->Error("the end of the answer");
   if (!has_hits) return NotASearchAnswer("it has no \"hits\"");
-  summary.hits = table_->rows() - hits_before_;
   return summary;
 }
 
@@ -284,7 +419,7 @@ Status SearchPageDecoder::Impl::AppendExtra(int column) {
 
 Status SearchPageDecoder::Impl::DecodeObject(FieldNode* node, TokenCursor* cursor, int depth) {
   if (depth > TokenCursor::kDepthMax) {
-    return BrokenJson("objects at 1000 levels", cursor->position());
+    return BrokenJson("objects at 1000 levels", cursor->place_in_answer());
   }
   node->Rewind();
   FieldNode* child = nullptr;
@@ -317,7 +452,7 @@ Status SearchPageDecoder::Impl::DecodeNode(FieldNode* node, TokenCursor* cursor,
     // Objects in an array: their fields have several values.
     if (first == '[' && node->column < 0) {
       if (depth > TokenCursor::kDepthMax) {
-        return BrokenJson("arrays at 1000 levels", cursor->position());
+        return BrokenJson("arrays at 1000 levels", cursor->place_in_answer());
       }
       return cursor->ForEachElement([&] { return DecodeNode(node, cursor, depth + 1); });
     }
@@ -362,7 +497,7 @@ Status SearchPageDecoder::Impl::DecodeNested(FieldNode* nested, TokenCursor* cur
   }
   if (cursor->peek() != '[') return DecodeNestedElement(nested, cursor, depth);
   if (depth > TokenCursor::kDepthMax) {
-    return BrokenJson("arrays at 1000 levels", cursor->position());
+    return BrokenJson("arrays at 1000 levels", cursor->place_in_answer());
   }
   // An array without elements is a list without elements.
   ARROW_RETURN_NOT_OK(level_->nested(nested->column).Open(level_->rows()));

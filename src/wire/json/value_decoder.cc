@@ -72,6 +72,28 @@ bool TryTimestamp(std::string_view text, const ColumnBuffer& column, int64_t* va
   return instant && InUnits(*instant, column.spec().unit, value, &exact) && exact;
 }
 
+// False, and nothing appended, for all but numbers and booleans in the form that most have.
+bool TryAppendUnquoted(std::string_view token, ColumnKind kind, ValueBuffer* values) {
+  switch (kind) {
+    case ColumnKind::kInt8:
+      return TryAppendInteger<int8_t>(token, values);
+    case ColumnKind::kInt16:
+      return TryAppendInteger<int16_t>(token, values);
+    case ColumnKind::kInt32:
+      return TryAppendInteger<int32_t>(token, values);
+    case ColumnKind::kInt64:
+      return TryAppendInteger<int64_t>(token, values);
+    case ColumnKind::kFloat:
+      return TryAppendReal<float>(token, values);
+    case ColumnKind::kDouble:
+      return TryAppendReal<double>(token, values);
+    case ColumnKind::kBool:
+      return (token == "true" || token == "false") && values->TryAppendBool(token[0] == 't');
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 Status ValueError(std::string message) { return UserError(std::move(message), kValueCode); }
@@ -81,48 +103,32 @@ bool IsValueError(const Status& status) {
 }
 
 [[gnu::flatten]] bool ValueDecoder::TryAppend(int64_t row, ColumnBuffer* column,
-                                              TokenCursor* cursor) {
-  if (!column->is_at(row) || cursor->at_end()) return false;
-  const std::string_view token = cursor->Token();
+                                              const ScalarToken& token) {
+  if (!column->is_at(row) || !token.plain) return false;
   ValueBuffer& values = column->values();
-  std::string_view text;
   bool appended = false;
-  switch (column->kind()) {
-    case ColumnKind::kText:
-      appended = IsPlainString(token, &text) && values.TryAppendBytes(text);
-      break;
-    case ColumnKind::kInt8:
-      appended = TryAppendInteger<int8_t>(token, &values);
-      break;
-    case ColumnKind::kInt16:
-      appended = TryAppendInteger<int16_t>(token, &values);
-      break;
-    case ColumnKind::kInt32:
-      appended = TryAppendInteger<int32_t>(token, &values);
-      break;
-    case ColumnKind::kInt64:
-      appended = TryAppendInteger<int64_t>(token, &values);
-      break;
-    case ColumnKind::kFloat:
-      appended = TryAppendReal<float>(token, &values);
-      break;
-    case ColumnKind::kDouble:
-      appended = TryAppendReal<double>(token, &values);
-      break;
-    case ColumnKind::kBool:
-      appended = (token == "true" || token == "false") && values.TryAppendBool(token[0] == 't');
-      break;
-    case ColumnKind::kTimestamp: {
-      int64_t value;
-      appended = IsPlainString(token, &text) && TryTimestamp(text, *column, &value) &&
-                 values.TryAppendFixed(value);
-      break;
-    }
-    default:
-      break;
+  if (token.quoted) {
+    int64_t value;
+    appended = column->kind() == ColumnKind::kText ? values.TryAppendBytes(token.text)
+                                                   : column->kind() == ColumnKind::kTimestamp &&
+                                                         TryTimestamp(token.text, *column, &value) &&
+                                                         values.TryAppendFixed(value);
+  } else {
+    appended = TryAppendUnquoted(token.text, column->kind(), &values);
   }
-  if (!appended) return false;
-  column->EndRow();
+  if (appended) column->EndRow();
+  return appended;
+}
+
+bool ValueDecoder::TryAppend(int64_t row, ColumnBuffer* column, TokenCursor* cursor) {
+  if (cursor->at_end()) return false;
+  const std::string_view token = cursor->Token();
+  ScalarToken scalar{token, false, true};
+  if (token.front() == '"') {
+    scalar.quoted = true;
+    scalar.plain = IsPlainString(token, &scalar.text);
+  }
+  if (!TryAppend(row, column, scalar)) return false;
   cursor->Advance();
   return true;
 }
@@ -162,7 +168,7 @@ Status ValueDecoder::OrNull(Status status, uint32_t begin) {
 
 Status ValueDecoder::AppendElements(int depth) {
   if (depth > TokenCursor::kDepthMax)
-    return BrokenJson("arrays at 1000 levels", cursor_->position());
+    return BrokenJson("arrays at 1000 levels", cursor_->place_in_answer());
   return cursor_->ForEachElement([&] { return AppendOne(depth + 1); });
 }
 

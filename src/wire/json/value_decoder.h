@@ -24,6 +24,12 @@ enum Counter {
   kCounterCount,
 };
 
+// A number or literal; or, quoted, the inside of a string, plain where nothing in it is escaped.
+struct ScalarToken {
+  std::string_view text;
+  bool quoted = false, plain = false;
+};
+
 // Not thread-safe. `layout` outlives it.
 class ValueDecoder {
  public:
@@ -31,6 +37,8 @@ class ValueDecoder {
 
   // The fast way for what nearly all values are: the first of its row, a scalar as the servers
   // write them. False, and nothing done, for all others: AppendValue() takes them.
+  bool TryAppend(int64_t row, ColumnBuffer* column, const ScalarToken& token);
+  // The same at the cursor, which goes past the value.
   bool TryAppend(int64_t row, ColumnBuffer* column, TokenCursor* cursor);
 
   // The value at the cursor, which goes past it. Several calls for one row add up: objects in
