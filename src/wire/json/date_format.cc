@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <bit>
 #include <charconv>
 #include <chrono>
+#include <cstring>
 #include <limits>
 
 #include <fmt/format.h>

@@ -50,7 +50,8 @@ const char* BehindKey(FieldNode* node, const char* at, const char* end, ScannedM
   member->key = at + 1;
   member->key_end = behind - 1;
   const char* const colon = SkipWhite(behind, end);
-  if (colon >= end || *colon != ':' || !node->Find(member->raw_key(), &member->node)) return nullptr;
+  if (colon >= end || *colon != ':' || !node->Find(member->raw_key(), &member->node))
+    return nullptr;
   return colon + 1;
 }
 
@@ -69,8 +70,8 @@ const char* BehindContainer(const char* at, const char* end, ScannedMember* memb
 }
 
 bool IsPlainObject(const FieldNode& node) {
-  return node.is_object() && node.column < 0 && node.nested_in == nullptr &&
-         !node.is_nested_list && !node.skipped;
+  return node.is_object() && node.column < 0 && node.nested_in == nullptr && !node.is_nested_list &&
+         !node.skipped;
 }
 
 }  // namespace

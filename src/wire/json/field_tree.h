@@ -81,8 +81,9 @@ class FieldNode {
     const size_t size = a.size();
     if (size != b.size()) return false;
     if (size > 32) return a == b;
-    if (size > 16) return SameText(a.substr(0, 16), b.substr(0, 16)) &&
-                          SameText(a.substr(size - 16), b.substr(size - 16));
+    if (size > 16)
+      return SameText(a.substr(0, 16), b.substr(0, 16)) &&
+             SameText(a.substr(size - 16), b.substr(size - 16));
     const auto same = [&]<typename Word>(Word) {
       Word first_a, first_b, last_a, last_b;
       std::memcpy(&first_a, a.data(), sizeof(Word));

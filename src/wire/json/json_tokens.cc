@@ -122,8 +122,7 @@ int64_t Unescape(std::string_view text, char* out) {
 
 Status TokenCursor::Error(const char* expected) const {
   if (next_ >= count_) {
-    return BrokenJson(fmt::format("it ends where {} should stand", expected),
-                      place_in_answer());
+    return BrokenJson(fmt::format("it ends where {} should stand", expected), place_in_answer());
   }
   return BrokenJson(fmt::format("{} should stand", expected), place_in_answer());
 }

@@ -103,7 +103,8 @@ size_t FindHits(std::string_view page, TokenIndex* index) {
   for (uint32_t next = 0; next < index->count(); ++next) {
     const char first = token(next).front();
     if (first == '{' || first == '[') {
-      if (depth++ == 1) inside = first == '{' && next >= 2 && token(next - 2).starts_with("\"hits\"");
+      if (depth++ == 1)
+        inside = first == '{' && next >= 2 && token(next - 2).starts_with("\"hits\"");
     } else if (first == '}' || first == ']') {
       --depth;
     }

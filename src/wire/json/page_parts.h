@@ -10,8 +10,8 @@
 namespace bulkhaul::search {
 
 Status NotASearchAnswer(const std::string& why);
-// Behind the '[' of hits.hits; npos where the answer is not one whose hits can be walked one by one.
-// `index` is for scratch.
+// Behind the '[' of hits.hits; npos where the answer is not one whose hits can be walked one by
+// one. `index` is for scratch.
 size_t FindHits(std::string_view page, TokenIndex* index);
 // The member `key` of the answer, at whose value the cursor stands; one that says nothing to us is
 // gone past. An "error" is the error that it says.

@@ -185,8 +185,7 @@ Status SearchPageDecoder::Impl::ScanHits(std::string_view page, size_t* at,
   }
 }
 
-bool SearchPageDecoder::Impl::TryScanHit(const char** at, const char* end,
-                                         std::string_view* sort) {
+bool SearchPageDecoder::Impl::TryScanHit(const char** at, const char* end, std::string_view* sort) {
   hit_ = Hit();
   extra_.clear();
   scan_.Clear();
@@ -219,13 +218,13 @@ bool SearchPageDecoder::Impl::TryScanHit(const char** at, const char* end,
       hit_.has_document = hit_.has_document || layout_.doc_values;
       if (here >= end || *here != '{') return false;
       if (!scan_.AddObject(fields_tree_.get(), &here, end)) return false;
-    } else if (!(take("\"_id\":") ? value(&hit_.id)
-                 : take("\"_index\":") ? value(&hit_.index)
-                 : take("\"_score\":") ? value(&score)
-                 : take("\"sort\":") ? value(sort)
+    } else if (!(take("\"_id\":")        ? value(&hit_.id)
+                 : take("\"_index\":")   ? value(&hit_.index)
+                 : take("\"_score\":")   ? value(&score)
+                 : take("\"sort\":")     ? value(sort)
                  : take("\"_routing\":") ? value(&hit_.routing)
-                 : take("\"_seq_no\":") ? value(&hit_.seq_no)
-                 : take("\"_primary_term\":") && value(&score))) {
+                 : take("\"_seq_no\":")  ? value(&hit_.seq_no)
+                                         : take("\"_primary_term\":") && value(&score))) {
       return false;
     }
     if (take("}")) return *at = here, true;

@@ -109,10 +109,10 @@ bool IsValueError(const Status& status) {
   bool appended = false;
   if (token.quoted) {
     int64_t value;
-    appended = column->kind() == ColumnKind::kText ? values.TryAppendBytes(token.text)
-                                                   : column->kind() == ColumnKind::kTimestamp &&
-                                                         TryTimestamp(token.text, *column, &value) &&
-                                                         values.TryAppendFixed(value);
+    appended = column->kind() == ColumnKind::kText
+                   ? values.TryAppendBytes(token.text)
+                   : column->kind() == ColumnKind::kTimestamp &&
+                         TryTimestamp(token.text, *column, &value) && values.TryAppendFixed(value);
   } else {
     appended = TryAppendUnquoted(token.text, column->kind(), &values);
   }
