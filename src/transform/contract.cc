@@ -6,14 +6,12 @@
 
 #include <arrow/array/array_base.h>
 #include <arrow/array/builder_primitive.h>
-#include <arrow/compute/api_vector.h>
-#include <arrow/compute/exec.h>
-#include <arrow/datum.h>
 #include <arrow/scalar.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "base/units.h"
+#include "transform/take_rows.h"
 
 namespace bulkhaul {
 namespace {
@@ -180,7 +178,7 @@ Status ContractTransform::Mark(const arrow::RecordBatch& batch, arrow::MemoryPoo
   marks_.Reset(batch.num_rows());
   const auto check = [&](int64_t first, int64_t count) -> Status {
     rows_checked_ += count;
-    for (const auto& rules : rules_) {
+    for (auto& rules : rules_) {
       auto column = batch.column(rules.index());
       if (count < batch.num_rows()) column = column->Slice(first, count);
       ARROW_RETURN_NOT_OK(rules.Check(column, first, pool, &marks_));
@@ -277,14 +275,14 @@ Result<std::shared_ptr<arrow::RecordBatch>> ContractTransform::PutAside(
     ++rejected_count_;
     ARROW_RETURN_NOT_OK(CheckCount(rejected_count_));
   }
-  arrow::compute::ExecContext context(pool);
-  context.set_use_threads(false);
-  const auto options = arrow::compute::TakeOptions::NoBoundsCheck();
   const auto take = [&](arrow::Int64Builder& rows) -> Result<std::shared_ptr<arrow::RecordBatch>> {
-    ARROW_ASSIGN_OR_RAISE(const auto indices, rows.Finish());
-    ARROW_ASSIGN_OR_RAISE(const auto taken,
-                          arrow::compute::Take(batch, indices, options, &context));
-    return taken.record_batch();
+    ARROW_ASSIGN_OR_RAISE(const auto finished, rows.Finish());
+    const auto places = std::static_pointer_cast<arrow::Int64Array>(finished);
+    arrow::ArrayVector columns;
+    for (const auto& column : batch->columns()) {
+      ARROW_ASSIGN_OR_RAISE(columns.emplace_back(), TakeRows(column, places, pool));
+    }
+    return arrow::RecordBatch::Make(batch->schema(), places->length(), std::move(columns));
   };
   ARROW_ASSIGN_OR_RAISE(const auto refused, take(bad));
   ARROW_RETURN_NOT_OK(rejected_->Add(rejects, *refused, pool));
