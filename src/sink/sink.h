@@ -67,6 +67,9 @@ class UnitWriter {
   // Everything durable (fsync). Fills parts, rows_written and stored_bytes; the runner fills the
   // rest. After a failed Finish only Abort is legal.
   virtual Result<StagedResult> Finish() = 0;
+  // After a failed Write or Finish: which of the rows given so far is at fault, from 1; -1 where
+  // that is not known.
+  virtual int64_t row_at_fault() const { return -1; }
   // Removes what was staged.
   virtual void Abort() noexcept = 0;
   // Memory held now beside the caller's batch. Bytes.
