@@ -75,6 +75,7 @@ struct TableRun {
   // The source's last answer in CheckRows() is no more to be had by asking again; of the finishing
   // task.
   bool check_tries_used = false;
+  std::string error_code;                 // of its failure; of who requested the stop, as below
   std::string rejected_to;                // where rejected rows were written, as below
   std::vector<std::string> explanations;  // written by the finishing task, read after the workers
 
