@@ -29,6 +29,8 @@ struct SinkTraits {
   // Each unit stays a part that readers of the result meet, so that many small ones cost them.
   bool units_visible = true;
   int64_t connections_max = -1;
+  // False: nobody has answered at the destination since the sink was made, so that it left nothing.
+  bool reached = true;
   // Memory that one open UnitWriter holds beside the batch it was given, for the planner. Bytes.
   int64_t writer_bytes = 0;
 };

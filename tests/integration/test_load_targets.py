@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 
 import pytest
 
@@ -315,6 +316,37 @@ def test_clean_drops_what_a_job_that_is_given_up_left(bulkhaul, load, sql, serve
     assert leftovers(sql) == []
     assert sql("SELECT id FROM target") == [(ROWS,)]
     assert "no jobs" in bulkhaul("jobs").out
+
+
+def test_groups_are_refused_when_planned(bulkhaul, database, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("id\n1\n")
+    job = tmp_path / "job.yaml"
+    job.write_text(f"source: {path}\ndestination: {database}\n"
+                   "tables: [{pattern: '*', aggregates: [count]}]\n")
+    for verb in (("plan", path, database, "--group-by", "id", "--aggregates", "count"),
+                 ("copy", path, database, "--group-by", "id", "--aggregates", "count"),
+                 ("plan", job), ("run", job)):
+        refused = bulkhaul(*verb, code=2)
+        assert "sink postgres cannot write staged rows again, as " in refused.err
+        assert "write the groups into files and load those" in refused.err
+    assert "no jobs" in bulkhaul("jobs").out
+
+
+def test_clean_removes_a_job_that_never_reached_its_destination(bulkhaul, server, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("id\n1\n")
+    nobody = server.uri_of("load_targets", "nobody")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # and never listens
+        refusing = f"postgres://somebody@127.0.0.1:{silent.getsockname()[1]}/away"
+        for uri in (refusing, nobody):
+            refused = bulkhaul("copy", path, uri, "--job-id", "nowhere", "--retries", "1",
+                               "--retry-delay", "1ms", code=1)
+            assert "resume nowhere" in refused.err, refused.err
+            bulkhaul("resume", "nowhere", code=1)
+            assert "removed job nowhere" in bulkhaul("clean", "--older-than", "0s").out
+            assert "no jobs" in bulkhaul("jobs").out
 
 
 def test_a_destination_as_libpq_writes_it(bulkhaul, database, load, sql):
