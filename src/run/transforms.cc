@@ -92,6 +92,14 @@ void TransformChain::Locate(const RowLocator& locator) {
   for (auto& transform : transforms_) transform->Locate(locator);
 }
 
+int64_t TransformChain::RowBefore(int64_t row) const {
+  for (auto transform = transforms_.rbegin(); transform != transforms_.rend() && row >= 0;
+       ++transform) {
+    row = (*transform)->RowBefore(row);
+  }
+  return row;
+}
+
 int64_t TransformChain::rows_rejected() const {
   int64_t rows = 0;
   for (const auto& transform : transforms_) rows += transform->rows_rejected();

@@ -234,15 +234,12 @@ Reject ContractTransform::Describe(const arrow::RecordBatch& batch, int64_t row)
 }
 
 Status ContractTransform::Refusal(const Reject& reject) const {
-  std::string place;
-  if (!reject.place.file.empty()) place = reject.place.file + ", ";
-  place += reject.place.line >= 0 ? fmt::format("line {}", reject.place.line)
-                                  : fmt::format("row {} of the unit", reject.unit_row);
-  return UserError(fmt::format("contract: {}: column '{}' holds {}, which breaks the rule {}. Mend "
-                               "the data or the contract, or set reject: quarantine to put such "
-                               "rows aside",
-                               place, reject.column, reject.value, reject.rule),
-                   "contract_rows");
+  return UserError(
+      fmt::format("contract: {}: column '{}' holds {}, which breaks the rule {}. Mend "
+                  "the data or the contract, or set reject: quarantine to put such "
+                  "rows aside",
+                  reject.place.ToString(reject.unit_row), reject.column, reject.value, reject.rule),
+      "contract_rows");
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> ContractTransform::Apply(
@@ -272,6 +269,7 @@ Result<std::shared_ptr<arrow::RecordBatch>> ContractTransform::PutAside(
     ++breaches_[fmt::format("{}, {}", reject.column, reject.rule)];
     rejects.push_back(std::move(reject));
     ARROW_RETURN_NOT_OK(bad.Append(row));
+    put_aside_.push_back(rows_seen_ + row);
     ++rejected_count_;
     ARROW_RETURN_NOT_OK(CheckCount(rejected_count_));
   }
@@ -293,6 +291,14 @@ Result<std::shared_ptr<arrow::RecordBatch>> ContractTransform::PutAside(
                      "contract_rows");
   }
   return take(good);
+}
+
+int64_t ContractTransform::RowBefore(int64_t row) const {
+  for (const int64_t aside : put_aside_) {
+    if (aside > row) break;
+    ++row;
+  }
+  return row;
 }
 
 Status ContractTransform::CheckCount(int64_t rows) const {

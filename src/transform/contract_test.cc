@@ -194,6 +194,18 @@ TEST_F(ContractTest, RangesOfEveryOrderedType) {
               ElementsAre(-1, -1, 1, 1, -1));
 }
 
+TEST_F(ContractTest, ARowThatPassedIsFoundAmongTheOnesThatCame) {
+  Set("reject", "quarantine");
+  const auto batch = Rows({9, 1, 9, 9, 2, 3}, {"a", "b", "c", "d", "e", "f"});
+  const auto transform = Make("columns: {id: {type: int64, max: 5}}", batch->schema());
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(transform->Apply(batch, arrow::default_memory_pool()).ok());
+  }
+  std::vector<int64_t> before;
+  for (int64_t row = 0; row < 6; ++row) before.push_back(transform->RowBefore(row));
+  EXPECT_THAT(before, ElementsAre(1, 4, 5, 7, 10, 11));
+}
+
 TEST_F(ContractTest, RejectedRowsKeepTheirPlaceAndAllColumns) {
   Set("reject", "quarantine");
   std::vector<std::shared_ptr<arrow::RecordBatch>> passed;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -190,12 +191,20 @@ def test_a_full_tablespace_is_said_and_leaves_the_target_alone(bulkhaul, target,
 PATIENT = ("--retries", "500", "--retry-delay-max", "100ms")
 
 
-def test_a_role_with_few_connections(bulkhaul, target, words):
+def test_a_role_with_few_connections(bulkhaul, target, words, tmp_path):
     target.sql("""
       DO $$ BEGIN CREATE ROLE narrow LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
       ALTER ROLE narrow CONNECTION LIMIT 2; GRANT CREATE, USAGE ON SCHEMA public TO narrow""")
-    bulkhaul(*words("--workers", "6", *PATIENT, user="narrow"))
-    whole(target)
+    for limit in (2, 4):
+        target.sql(f"DROP TABLE IF EXISTS target; ALTER ROLE narrow CONNECTION LIMIT {limit}")
+        planned = words("--workers", "6", "--output", "json", *PATIENT, user="narrow")
+        planned = json.loads(bulkhaul("plan", *planned[1:]).out)
+        report = tmp_path / f"{limit}.json"
+        bulkhaul(*words("--workers", "6", "--job-id", f"job{limit}", "--report", report, *PATIENT,
+                        user="narrow"))
+        whole(target)
+        assert planned["workers"] == json.loads(report.read_text())["workers"] < limit
+        assert any("workers lowered from 6" in note for note in planned["notes"])
     target.sql("ALTER ROLE narrow CONNECTION LIMIT 0; DROP TABLE target")
     refused = bulkhaul(*words("--retries", "1", "--job-id", "none", user="narrow"), code=1)
     assert "too many connections for role" in refused.err, refused.err

@@ -90,7 +90,8 @@ CopyEncoder::~CopyEncoder() = default;
 std::string_view CopyEncoder::Header() { return {"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", 19}; }
 std::string_view CopyEncoder::Trailer() { return {"\xff\xff", 2}; }
 
-Status CopyEncoder::ValueError(const Column& column, int64_t row, std::string_view why) const {
+Status CopyEncoder::ValueError(const Column& column, int64_t row, std::string_view why) {
+  row_at_fault_ = rows_ + row + 1;
   std::string what(why);
   if (why.empty()) what = fmt::format("does not fit into {}", column.spec.plan->type_name);
   const arrow::DataType& type = *column.slice.array->type;
@@ -100,7 +101,7 @@ Status CopyEncoder::ValueError(const Column& column, int64_t row, std::string_vi
                         column.spec.name);
   }
   return UserError(
-      fmt::format("column \"{}\", row {}: the value {}", column.spec.name, rows_ + row + 1, what),
+      fmt::format("column \"{}\", row {}: the value {}", column.spec.name, row_at_fault_, what),
       "value");
 }
 

@@ -43,6 +43,7 @@ struct EncodePlan {
   int32_t bytes = 0;            // kFixed
   bool text = false;            // must be UTF-8 without NUL bytes
   int32_t prefix = -1;          // kBytes: a first byte: the version of jsonb
+  bool jsonb = false;
   bool strip_nul = false;
   int32_t scale = 0;       // of the Arrow decimal
   int32_t scale_max = -1;  // of numeric(p,s), and of money; -1: any
