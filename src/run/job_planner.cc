@@ -1,6 +1,8 @@
 #include "run/job_planner.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <fstream>
 #include <map>
 #include <set>
 
@@ -8,6 +10,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "commit/job_index.h"
 #include "plan/parallelism.h"
 #include "plan/splitting.h"
 #include "run/transforms.h"
@@ -80,10 +83,25 @@ Result<Snapshot> PinTables(RunContext& run, std::vector<TableRun*>& tables) {
   return snapshot;
 }
 
+// The table's, with its contract as it was when the job was planned: the user's file may have been
+// edited, or be out of reach from this working directory.
+Result<Options> OptionsToDescribe(const RunContext& run, const DatasetRecord& record) {
+  Options options = record.dataset.options;
+  if (record.dataset.contract.empty()) return options;
+  const std::string path =
+      fmt::format("{}/contract-{}.yaml", JobFolder(run.state_folder, run.job), record.index);
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << record.dataset.contract;
+  file.close();
+  if (!file) return ErrnoError(errno != 0 ? errno : EIO, "write", path);
+  ARROW_RETURN_NOT_OK(options.Set("contract", path));
+  return options;
+}
+
 // A selector for just these tables, each with its own settings: its columns decide its schema. As a
 // glob, so that an absent table is no error.
-Selector SelectorFor(const JobSpec& spec, std::span<TableRun* const> tables) {
-  const Selector whole = Selector::FromJob(spec);
+Result<Selector> SelectorFor(const RunContext& run, std::span<TableRun* const> tables) {
+  const Selector whole = Selector::FromJob(run.spec);
   Selector selector;
   selector.options = whole.options;
   for (const TableRun* table : tables) {
@@ -100,7 +118,8 @@ Selector SelectorFor(const JobSpec& spec, std::span<TableRun* const> tables) {
       pattern += c;
       if (last) pattern += '*';
     }
-    selector.tables.push_back({pattern, table->record.dataset.options});
+    ARROW_ASSIGN_OR_RAISE(auto options, OptionsToDescribe(run, table->record));
+    selector.tables.push_back({pattern, std::move(options)});
   }
   for (const auto& query : whole.queries) {
     const bool wanted = std::any_of(tables.begin(), tables.end(), [&](const TableRun* table) {
@@ -137,8 +156,9 @@ void PlanOutput(const DatasetRecord& record, DatasetPlan* plan) {
 // Looks at the tables again; those that are gone or look different fail.
 Status DescribeAgain(RunContext& run, std::vector<TableRun*>& tables) {
   std::vector<Dataset> found;
+  ARROW_ASSIGN_OR_RAISE(const auto selector, SelectorFor(run, tables));
   ARROW_RETURN_NOT_OK(RetrySource(run, "discover", [&]() -> Status {
-    ARROW_ASSIGN_OR_RAISE(found, run.source.Discover(SelectorFor(run.spec, tables)));
+    ARROW_ASSIGN_OR_RAISE(found, run.source.Discover(selector));
     return Status::OK();
   }));
   std::map<DatasetId, Dataset*> by_id;

@@ -1,6 +1,7 @@
 #include "wire/csv/csv_fields.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <type_traits>
 
@@ -39,6 +40,14 @@ bool ParseIntegerAs(std::string_view text, Integer* value) {
     *value = static_cast<Integer>(wide);
     return *value == wide;
   }
+}
+
+// The nearest one. False beyond the largest.
+bool ParseFloat(std::string_view text, float* value) {
+  double wide;
+  if (!ParseDouble(text, &wide)) return false;
+  *value = static_cast<float>(wide);
+  return std::isfinite(*value) || !std::isfinite(wide);
 }
 
 }  // namespace
@@ -158,8 +167,8 @@ Status ColumnDecoder::Misfit(const Output& output, int64_t row, const Field& fie
   const bool inexact = column_.type.type->id() == arrow::Type::DOUBLE && ShapeOf(field.text).number;
   const std::string what =
       inexact ? fmt::format("'{}' cannot be held by a double exactly", Shown(field.text))
-              : fmt::format("'{}' is no {}{}", Shown(field.text), column_.type.type->ToString(),
-                            format);
+              : fmt::format("'{}' is no {}{}{}", Shown(field.text), column_.type.type->ToString(),
+                            format, column_.type.contract ? ", as the contract wants it" : "");
   return Complain(output, row, what + ". " + AdviceOn(output.reading, inexact));
 }
 
@@ -336,6 +345,8 @@ Status ColumnDecoder::DecodeByType(Output* output) {
       return DecodeFixed<uint16_t>(ParseIntegerAs<uint16_t>, output);
     case arrow::Type::UINT8:
       return DecodeFixed<uint8_t>(ParseIntegerAs<uint8_t>, output);
+    case arrow::Type::FLOAT:
+      return DecodeFixed<float>(ParseFloat, output);
     case arrow::Type::DOUBLE:
       return DecodeFixed<double>(ParseDouble, output);
     case arrow::Type::BOOL:
