@@ -36,13 +36,11 @@ struct CsvWishes {
   std::vector<std::string> nulls;
   int decimal_precision = 0, decimal_scale = 0;
   int64_t sample_rows = 0;
-  bool trim = false;
 
   static Result<CsvWishes> Make(const Options& options);
   csv::InferenceWishes InferenceOf(const std::string& column) const;
   Result<csv::CsvType> TypeOf(const std::string& column,
                               const csv::ColumnInference& inference) const;
-  std::string_view Trimmed(std::string_view value) const;
   bool IsNull(std::string_view value) const;
 };
 
