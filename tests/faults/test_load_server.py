@@ -11,6 +11,7 @@ import pytest
 
 from support import faults
 from support.loading import leftovers
+from support.proxy import FaultProxy
 
 ROWS = 40_000
 CHECKSUM = "SELECT count(*), sum(hashtext((id, name)::text)::bigint) FROM {}"
@@ -87,6 +88,37 @@ def test_a_crash_between_the_units_and_their_publication_is_seen(bulkhaul, targe
         assert "emptied the unlogged table" in said or "connect" in said, said
         assert target.sql("SELECT count(*) FROM target") == [(0,)]
         bulkhaul("resume", "job")
+    whole(target)
+
+
+HELD_BYTES = 300_000  # of about 1 MB: the workers are in the middle of their units
+
+
+@pytest.mark.parametrize("retries", [0, 500])
+@pytest.mark.parametrize("mode", ["new", "unit"])
+def test_a_restart_in_the_middle_of_a_copy(bulkhaul, postgres, target, words, mode, retries):
+    """The source holds the rest back while the server goes down and comes up."""
+    more = []
+    if mode == "unit":
+        target.sql("CREATE TABLE target (id int, name text)")
+        more = ["--if-exists", "append", "--commit", "unit"]
+    with FaultProxy(postgres.port) as between:
+        between.hold_after(HELD_BYTES)
+        held = words("--batch-rows", "100", "--retries", retries, "--retry-delay-max", "100ms", *more)
+        held[1] = between.uri("load_server_source") + "?sslmode=disable"
+        process = bulkhaul.start(*held)
+        assert between.held.wait(60 * faults.slowness()), process.poll()
+        faults.wait_until(lambda: target.sql(
+            "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'bulkhaul:%:load' "
+            "AND query LIKE 'COPY%' AND state = 'active'"), what="a COPY")
+        target.restart()
+        between.release()
+        outcome = bulkhaul.finish(process)
+        if retries == 0:
+            outcome.check(1)
+            bulkhaul("resume", "job")
+        else:
+            outcome.check(0)
     whole(target)
 
 

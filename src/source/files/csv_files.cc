@@ -271,7 +271,7 @@ class Sampler {
       const size_t count = std::min(fields.size(), columns.size());
       if (fields.size() == 1 && fields[0].empty() && columns.size() > 1) continue;
       for (size_t i = 0; i < count; ++i) {
-        const std::string_view value = wishes_.Trimmed(fields[i]);
+        const std::string_view value = fields[i];
         text_bytes_[names[i]] += static_cast<int64_t>(value.size());
         if (value.empty() || wishes_.IsNull(value)) continue;
         columns[i]->Add(value);

@@ -56,6 +56,7 @@ std::string CsvLayout::ToJson() const {
               {"quote", int{dialect.quote}},
               {"escape", int{dialect.escape}},
               {"row_end", int{dialect.row_end}},
+              {"trim", dialect.trim},
               {"header", header},
               {"encoding", encoding},
               {"columns", std::move(own)}}
@@ -71,6 +72,7 @@ Result<CsvLayout> CsvLayout::FromJson(std::string_view text) {
     layout.dialect.quote = static_cast<char>(value.at("quote").get<int>());
     layout.dialect.escape = static_cast<char>(value.at("escape").get<int>());
     layout.dialect.row_end = static_cast<char>(value.at("row_end").get<int>());
+    layout.dialect.trim = value.value("trim", false);
     layout.header = value.at("header").get<bool>();
     layout.encoding = value.at("encoding").get<std::string>();
     for (const auto& [name, own] : value.at("columns").items()) {
@@ -119,7 +121,7 @@ Result<CsvWishes> CsvWishes::Make(const Options& options) {
   wishes.nulls = options.GetList("source_null");
   ARROW_RETURN_NOT_OK(ParsePrecision(options.GetString("decimal_precision"), &wishes));
   wishes.sample_rows = options.GetInt("sample_rows");
-  wishes.trim = options.GetBool("trim");
+  wishes.dialect.trim = options.GetBool("trim");
   return wishes;
 }
 
@@ -191,13 +193,6 @@ Result<csv::CsvType> CsvWishes::TypeOf(const std::string& column,
   return type;
 }
 
-std::string_view CsvWishes::Trimmed(std::string_view value) const {
-  if (!trim) return value;
-  while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) value.remove_prefix(1);
-  while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);
-  return value;
-}
-
 bool CsvWishes::IsNull(std::string_view value) const {
   return std::find(nulls.begin(), nulls.end(), value) != nulls.end();
 }
@@ -211,7 +206,6 @@ csv::CsvReading ReadingOf(const Options& options) {
   const std::string& text = options.GetString("invalid_utf8");
   if (text == "replace") reading.invalid_utf8 = csv::OnInvalidUtf8::kReplace;
   if (text == "null") reading.invalid_utf8 = csv::OnInvalidUtf8::kNull;
-  reading.trim = options.GetBool("trim");
   reading.whole_sample = options.GetInt("sample_rows") == 0;
   return reading;
 }

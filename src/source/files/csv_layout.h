@@ -37,7 +37,6 @@ struct CsvWishes {
   std::vector<std::string> nulls;
   int decimal_precision = 0, decimal_scale = 0;
   int64_t sample_rows = 0;
-  bool trim = false;
 
   static Result<CsvWishes> Make(const Options& options);
   csv::InferenceWishes InferenceOf(const std::string& column) const;
@@ -49,7 +48,6 @@ struct CsvWishes {
   // `contract`: the type that it gives the column, or nullptr.
   Result<csv::CsvType> TypeOf(const std::string& column, const csv::ColumnInference& inference,
                               const std::shared_ptr<arrow::DataType>& contract) const;
-  std::string_view Trimmed(std::string_view value) const;
   bool IsNull(std::string_view value) const;
 };
 

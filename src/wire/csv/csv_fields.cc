@@ -82,10 +82,17 @@ int64_t IndexedRows::BytesOf(int64_t row, const CsvReading& reading) const {
   return end - begin;
 }
 
-void IndexedRows::Trim(std::string_view* text) {
-  const auto white = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text->empty() && white(text->front())) text->remove_prefix(1);
-  while (!text->empty() && white(text->back())) text->remove_suffix(1);
+// Before escapes are taken away, so that a blank that is escaped stays.
+void IndexedRows::Trim(char escape, std::string_view* text) {
+  while (!text->empty() && IsBlank(text->front())) text->remove_prefix(1);
+  size_t size = text->size();
+  while (size > 0 && IsBlank((*text)[size - 1])) --size;
+  size_t escapes = 0;
+  if (escape != '\0') {
+    while (escapes < size && (*text)[size - 1 - escapes] == escape) ++escapes;
+  }
+  if (escapes % 2 == 1 && size < text->size()) ++size;
+  *text = text->substr(0, size);
 }
 
 void IndexedRows::Unquote(const CsvDialect& dialect, std::string* scratch, Field* field) {
