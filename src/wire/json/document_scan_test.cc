@@ -11,8 +11,8 @@
 namespace bulkhaul::search {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::Decode;
+using ::testing::HasSubstr;
 using testing::HitOf;
 using testing::LayoutOf;
 using testing::PageOf;
@@ -34,30 +34,33 @@ TEST(DocumentScan, EveryWayToWriteADocumentGivesTheSameRow) {
       R"({"s":"a \"text\" in ü","i":-12,"d":1.5,"b":true,"t":"2024-03-01T12:34:56.789Z",)"
       R"("j":{"k":[1,"x"]},"o":{"s":"","i":9007199254740993}})";
   const std::string expected = Rows(PageOf({plain, "{}"}));
-  for (const char* const form : {
-           // White space wherever it may stand.
-           R"( { "s" : "a \"text\" in ü" , "i" : -12 , "d" : 1.5 , "b" : true ,
+  for (
+      const char* const form : {
+          // White space wherever it may stand.
+          R"( { "s" : "a \"text\" in ü" , "i" : -12 , "d" : 1.5 , "b" : true ,
                 "t" : "2024-03-01T12:34:56.789Z" , "j" : { "k" : [ 1 , "x" ] } ,
                 "o" : { "s" : "" , "i" : 9007199254740993 } } )",
-           // Another order, dots in names, escapes in a key.
-           R"({"o.i":9007199254740993,"j":{"k":[1,"x"]},"o":{"s":""},"\u0073":"a \"text\" in \u00fc",)"
-           R"("b":true,"t":"2024-03-01T12:34:56.789Z","d":1.5,"i":-12})",
-           // Other forms of the values, and arrays of one.
-           R"({"s":["a \"text\" in ü"],"i":"-12","d":15e-1,"b":"true","t":1709296496789,)"
-           R"("j":{"k":[1,"x"]},"o":[{"s":""},{"i":[9007199254740993]}]})",
-       }) {
+          // Another order, dots in names, escapes in a key.
+          R"({"o.i":9007199254740993,"j":{"k":[1,"x"]},"o":{"s":""},"\u0073":"a \"text\" in \u00fc",)"
+          R"("b":true,"t":"2024-03-01T12:34:56.789Z","d":1.5,"i":-12})",
+          // Other forms of the values, and arrays of one.
+          R"({"s":["a \"text\" in ü"],"i":"-12","d":15e-1,"b":"true","t":1709296496789,)"
+          R"("j":{"k":[1,"x"]},"o":[{"s":""},{"i":[9007199254740993]}]})",
+      }) {
     EXPECT_EQ(Rows(PageOf({form, "{}"})), expected) << form;
   }
   // Members of hits that nobody asked for, or that stand elsewhere.
-  EXPECT_EQ(Rows(PageOfHits({R"({"_source":)" + plain + R"(,"_id":"x","_ignored":["s"],"_score":1})",
-                             HitOf("{}")})),
-            expected);
+  EXPECT_EQ(
+      Rows(PageOfHits(
+          {R"({"_source":)" + plain + R"(,"_id":"x","_ignored":["s"],"_score":1})", HitOf("{}")})),
+      expected);
 }
 
 TEST(DocumentScan, WhatIsNotMappedIsKeptOrCountedInEveryForm) {
   LayoutOptions options;
   options.extra = true;
-  const std::string page = PageOf({R"({"s":"x","n":{"a":[1,"\u0041"]},"o":{"z":1.50},"\u006e":2})"});
+  const std::string page =
+      PageOf({R"({"s":"x","n":{"a":[1,"\u0041"]},"o":{"z":1.50},"\u006e":2})"});
   EXPECT_THAT(Rows(page, options), HasSubstr(R"({\"n\":{\"a\":[1,\"\\u0041\"]})"));
   EXPECT_THAT(Rows(page, options), HasSubstr(R"(\"o.z\":1.50)"));
 }
@@ -82,8 +85,8 @@ TEST(DocumentScan, WhatIsLeftOutIsLookedAtAllTheSame) {
 TEST(DocumentScan, WhatIsNoJsonSaysWhere) {
   const auto layout = LayoutOf(kProperties).ValueOrDie();
   for (const char* const document :
-       {R"({"s":"x" "i":1})", R"({"s" "x"})", R"({"i":1,})", R"({"i":})", R"({"i":1]})",
-        R"({s:1})", R"({"i":01})", R"({"b":tru})", R"({"j":{"k":[1,}})"}) {
+       {R"({"s":"x" "i":1})", R"({"s" "x"})", R"({"i":1,})", R"({"i":})", R"({"i":1]})", R"({s:1})",
+        R"({"i":01})", R"({"b":tru})", R"({"j":{"k":[1,}})"}) {
     const auto batch = Decode(layout, PageOf({R"({"i":1})", document}));
     ASSERT_FALSE(batch.ok()) << document;
     EXPECT_EQ(KindOf(batch.status()), ErrorKind::kTransient) << batch.status();
