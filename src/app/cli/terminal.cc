@@ -45,8 +45,8 @@ constexpr Hint kHints[] = {
 
 // Besides kOptionCode: what other options of the job mend.
 constexpr std::string_view kOptionCodes[] = {
-    "bad_query",     "doc_values_differ", "no_columns",
-    "no_time_field", "time_missing",      "too_many_slices",
+    "bad_query",    "doc_values_differ", "no_columns",      "no_time_field",
+    "time_missing", "time_several",      "too_many_slices",
 };
 // Messages that say that a new job is needed: what was read is of no use any more.
 constexpr std::string_view kNewJobCodes[] = {"index_replaced", "schema_changed", "target_changed"};
