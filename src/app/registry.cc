@@ -17,6 +17,7 @@
 #include "sink/parquet/parquet_sink.h"
 #include "sink/postgres/postgres_sink.h"
 #include "source/duckdb/duckdb_source.h"
+#include "source/files/data_file.h"
 #include "source/files/files_source.h"
 #include "source/generator/generator_source.h"
 #include "source/opensearch/opensearch_source.h"
@@ -169,6 +170,8 @@ bool IsOneTableOfFiles(const std::string& source_uri) {
   return SchemeOf(source_uri).empty() && !IsConnectionString(source_uri) &&
          IsFilesPath(source_uri) && !std::filesystem::is_directory(source_uri, error);
 }
+
+bool IsNamedLikeAFile(const std::string& path) { return files::HasDataExtension(path); }
 
 bool IsPostgres(const std::string& uri) {
   const std::string scheme = SchemeOf(uri);

@@ -50,19 +50,6 @@ Result<JobEntry> EntryFromLedger(const std::string& folder) {
   return entry;
 }
 
-Result<JobEntry> ReadEntry(const std::string& folder) {
-  const auto text = ReadFile(folder + "/job.json");
-  ARROW_ASSIGN_OR_RAISE(JobEntry entry, text ? JobEntry::FromJson(*text) : EntryFromLedger(folder));
-  entry.folder = folder;
-  ARROW_ASSIGN_OR_RAISE(entry.owner, LockOwnerOf(folder));
-  if (entry.owner) {
-    entry.state = "running";
-  } else if (entry.state == "running") {
-    entry.state = "interrupted";
-  }
-  return entry;
-}
-
 // The same place has many spellings: relative, with a trailing slash, through links.
 std::string Normal(std::string_view path) {
   if (path.starts_with("file://")) path.remove_prefix(7);
@@ -74,6 +61,19 @@ std::string Normal(std::string_view path) {
 }
 
 }  // namespace
+
+Result<JobEntry> ReadJobEntry(const std::string& folder) {
+  const auto text = ReadFile(folder + "/job.json");
+  ARROW_ASSIGN_OR_RAISE(JobEntry entry, text ? JobEntry::FromJson(*text) : EntryFromLedger(folder));
+  entry.folder = folder;
+  ARROW_ASSIGN_OR_RAISE(entry.owner, LockOwnerOf(folder));
+  if (entry.owner) {
+    entry.state = "running";
+  } else if (entry.state == "running") {
+    entry.state = "interrupted";
+  }
+  return entry;
+}
 
 Result<std::string> StateFolder() {
   const char* state = std::getenv("XDG_STATE_HOME");
@@ -112,6 +112,7 @@ std::string JobEntry::ToJson() const {
                 {"created_at", created_at},
                 {"updated_at", updated_at},
                 {"error", error},
+                {"left_nothing", left_nothing},
                 {"tables", tables},
                 {"tables_published", tables_published},
                 {"rows", rows}};
@@ -135,6 +136,7 @@ Result<JobEntry> JobEntry::FromJson(std::string_view text) {
     entry.created_at = value.value("created_at", "");
     entry.updated_at = value.value("updated_at", "");
     entry.error = value.value("error", "");
+    entry.left_nothing = value.value("left_nothing", false);
     entry.tables = value.value("tables", int64_t{0});
     entry.tables_published = value.value("tables_published", int64_t{0});
     entry.rows = value.value("rows", int64_t{0});
@@ -166,7 +168,7 @@ Result<std::vector<JobEntry>> ListJobs(const std::string& state_folder) {
   std::vector<JobEntry> entries;
   std::error_code error;
   for (const auto& item : fs::directory_iterator(state_folder + "/jobs", error)) {
-    auto entry = ReadEntry(item.path().string());
+    auto entry = ReadJobEntry(item.path().string());
     if (entry.ok()) entries.push_back(entry.MoveValueUnsafe());
   }
   if (error && error.value() != ENOENT) {
@@ -181,7 +183,7 @@ Result<std::vector<JobEntry>> ListJobs(const std::string& state_folder) {
 Result<JobEntry> FindJob(const std::string& state_folder, std::string_view id_or_path) {
   const std::string name(id_or_path);
   if (CheckJobId(name).ok()) {
-    auto entry = ReadEntry(JobFolder(state_folder, name));
+    auto entry = ReadJobEntry(JobFolder(state_folder, name));
     if (entry.ok()) return entry;
   }
   ARROW_ASSIGN_OR_RAISE(const auto entries, ListJobs(state_folder));

@@ -41,6 +41,7 @@ struct JobEntry {
   std::string state;
   std::string created_at, updated_at;  // UTC
   std::string error;
+  bool left_nothing = false;  // it ended without having reached its destination
   int64_t tables = 0, tables_published = 0, rows = 0;
   std::optional<LockOwner> owner;  // while running
 
@@ -48,6 +49,8 @@ struct JobEntry {
   static Result<JobEntry> FromJson(std::string_view json);
 };
 
+// Of the job whose folder it is.
+Result<JobEntry> ReadJobEntry(const std::string& folder);
 // Writes job.json by rename, so that a reader sees the old or the new one.
 Status WriteJobEntry(const JobEntry& entry);
 // Newest first. Folders that are not readable as jobs are left out.

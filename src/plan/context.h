@@ -18,6 +18,13 @@ namespace bulkhaul {
 struct RowPlace {
   std::string file;
   int64_t line = -1;  // from 1
+
+  // "a.csv, line 3"; without a line "a.parquet, row 7 of the unit", which is `unit_row`, from 1.
+  std::string ToString(int64_t unit_row) const {
+    return (file.empty() ? "" : file + ", ") +
+           (line >= 0 ? "line " + std::to_string(line)
+                      : "row " + std::to_string(unit_row) + " of the unit");
+  }
 };
 
 // What a session runs in. Constant; outlives the session.

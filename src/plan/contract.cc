@@ -409,6 +409,25 @@ Result<ContractFile> LoadContract(const std::string& path) {
   return ParseContract(text, path);
 }
 
+Result<const Contract*> Contracts::For(const Options& options, const DatasetId& id) {
+  const std::string& path = options.GetString("contract");
+  if (path.empty()) return nullptr;
+  auto known = files_.find(path);
+  if (known == files_.end()) {
+    auto file = LoadContract(path);
+    if (!file.ok()) {
+      const bool located = MessageOf(file.status()).starts_with("/");
+      return located ? file.status() : WithContext(file.status(), id.ToString());
+    }
+    known = files_.emplace(path, *std::move(file)).first;
+  }
+  const Contract* contract = known->second.For(id);
+  if (contract != nullptr) return contract;
+  return UserError(fmt::format("{}: the contract '{}' says nothing of {}: add it under tables",
+                               id.ToString(), path, id.ToString()),
+                   "contract");
+}
+
 bool HasOrder(const arrow::DataType& type) {
   return arrow::is_integer(type.id()) || type.id() == arrow::Type::FLOAT ||
          type.id() == arrow::Type::DOUBLE || arrow::is_decimal(type.id()) ||

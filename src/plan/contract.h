@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -59,6 +60,17 @@ struct ContractFile {
 // it is kUser with "file:line:column: …". Pure.
 Result<ContractFile> ParseContract(std::string_view text, std::string_view file_name);
 Result<ContractFile> LoadContract(const std::string& path);
+
+// The contracts that options name, each file read once. Not thread-safe.
+class Contracts {
+ public:
+  // The dataset's; nullptr where its options name none. kUser when the file says nothing of it. The
+  // contract lives as long as this does.
+  Result<const Contract*> For(const Options& options, const DatasetId& id);
+
+ private:
+  std::map<std::string, ContractFile> files_;
+};
 
 // A bound or allowed value as a value of the type. kUser when it is none. Pure.
 Result<std::shared_ptr<arrow::Scalar>> ParseContractValue(

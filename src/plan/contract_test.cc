@@ -3,6 +3,7 @@
 #include <arrow/extension/uuid.h>
 #include <arrow/scalar.h>
 #include <arrow/type.h>
+#include <arrow/util/key_value_metadata.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -200,6 +201,56 @@ TEST(Drift, OnlyTypesThatHoldEveryValueWiden) {
   EXPECT_FALSE(Widens("string", "int32"));
   EXPECT_FALSE(Widens("timestamp", "timestamptz"));
   EXPECT_FALSE(Widens("timestamp(ms)", "timestamp(ns)"));
+}
+
+TEST(Drift, AColumnWithoutValuesSaysNothingOfItsType) {
+  const Columns before = {{"a", "int64"}, {"b", "date"}};
+  Columns now = {{"a", "string", /*found=*/true, /*unseen=*/true}, {"b", "date", true}};
+  EXPECT_THAT(Drift(before, now), IsEmpty());
+  const auto kept = Remembered(before, now);
+  ASSERT_EQ(kept.size(), 2u);
+  EXPECT_EQ(kept[0].type, "int64");
+  EXPECT_EQ(Remembered({}, now)[0].type, "") << "any, until there are values";
+  now[0].unseen = false;
+  now[0].misfit = "a.csv, line 3: 'x' is no int64";
+  EXPECT_THAT(Drift(before, now),
+              ElementsAre("column 'a' was int64, is string: a.csv, line 3: 'x' is no int64"));
+  EXPECT_EQ(Remembered(before, now)[0].type, "string");
+}
+
+TEST(Drift, ValuesThatShowLessThanThoseBeforeAreNoDrift) {
+  const auto drift = [](const char* before, const char* now, bool found) {
+    return Drift({{"a", before, found}}, {{"a", now, true}});
+  };
+  EXPECT_THAT(drift("double", "int64", true), IsEmpty());
+  EXPECT_THAT(drift("decimal(38,3)", "decimal(38,2)", true), IsEmpty());
+  EXPECT_THAT(drift("decimal(38,3)", "double", true), IsEmpty());
+  EXPECT_THAT(drift("decimal(15,2)", "int64", true), IsEmpty());
+  EXPECT_THAT(drift("timestamp", "date", true), IsEmpty());
+  EXPECT_THAT(drift("timestamp(ns)", "timestamp", true), IsEmpty());
+  // The other way is a change, and so is anything where a type was said and not found.
+  EXPECT_THAT(drift("int64", "double", true), ElementsAre("column 'a' was int64, is double"));
+  EXPECT_THAT(drift("date", "timestamp", true), ElementsAre("column 'a' was date, is timestamp"));
+  EXPECT_THAT(drift("double", "decimal(38,2)", true), testing::SizeIs(1));
+  EXPECT_THAT(drift("timestamptz", "date", true), testing::SizeIs(1));
+  EXPECT_THAT(drift("string", "int64", true), testing::SizeIs(1));
+  EXPECT_THAT(drift("double", "int64", false), testing::SizeIs(1));
+  // What is remembered is what holds the values of all runs.
+  EXPECT_EQ(Remembered(Columns{{"a", "double", true}}, Columns{{"a", "int64", true}})[0].type,
+            "double");
+}
+
+TEST(Drift, FindingsAreOfThePlanOnly) {
+  const auto plain = arrow::schema(
+      {arrow::field("a", arrow::int64()),
+       arrow::field("b", arrow::utf8(), false, arrow::key_value_metadata({"k"}, {"v"}))});
+  const auto found = arrow::schema(
+      {WithFinding(*plain->field(0), ""), WithFinding(*plain->field(1), kNothingSeen)});
+  const auto columns = ExpectedColumns(*found);
+  EXPECT_TRUE(columns[0].found && !columns[0].unseen);
+  EXPECT_TRUE(columns[1].found && columns[1].unseen);
+  EXPECT_FALSE(ExpectedColumns(*plain)[0].found);
+  EXPECT_TRUE(WithoutFindings(found)->Equals(*plain, /*check_metadata=*/true));
 }
 
 TEST(Drift, PolicyPerKind) {

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include <arrow/type_traits.h>
+#include <arrow/util/key_value_metadata.h>
 #include <fmt/format.h>
 
 #include "base/text.h"
@@ -41,6 +42,12 @@ void FindReordered(std::span<const ExpectedColumn> before, std::span<const Expec
     changes->push_back(std::move(change));
     return;
   }
+}
+
+// Whether the column's type says nothing else than it said before.
+bool SaysTheSame(const ExpectedColumn& before, const ExpectedColumn& now) {
+  if (before.type.empty() || now.type.empty() || now.type == before.type || now.unseen) return true;
+  return before.found && now.found && ShowsLess(now.type, before.type);
 }
 
 int IntegerBits(const arrow::DataType& type) {
@@ -89,9 +96,33 @@ std::vector<ExpectedColumn> ExpectedColumns(const Contract& contract) {
 std::vector<ExpectedColumn> ExpectedColumns(const arrow::Schema& schema) {
   std::vector<ExpectedColumn> columns;
   for (const auto& field : schema.fields()) {
-    columns.push_back({field->name(), TypeName(*field->type())});
+    ExpectedColumn column{field->name(), TypeName(*field->type())};
+    if (field->HasMetadata() && field->metadata()->Contains(kFoundKey)) {
+      column.found = true;
+      column.misfit = field->metadata()->Get(kFoundKey).ValueOr("");
+      column.unseen = column.misfit == kNothingSeen;
+      if (column.unseen) column.misfit.clear();
+    }
+    columns.push_back(std::move(column));
   }
   return columns;
+}
+
+std::shared_ptr<arrow::Field> WithFinding(const arrow::Field& field, const std::string& finding) {
+  return field.WithMergedMetadata(arrow::key_value_metadata({kFoundKey}, {finding}));
+}
+
+std::shared_ptr<arrow::Schema> WithoutFindings(const std::shared_ptr<arrow::Schema>& schema) {
+  if (schema == nullptr) return schema;
+  arrow::FieldVector fields;
+  for (const auto& field : schema->fields()) {
+    fields.push_back(field);
+    if (!field->HasMetadata() || !field->metadata()->Contains(kFoundKey)) continue;
+    const auto kept = field->metadata()->Copy();
+    (void)kept->Delete(kFoundKey);
+    fields.back() = field->WithMetadata(kept->size() > 0 ? kept : nullptr);
+  }
+  return arrow::schema(std::move(fields), schema->metadata());
 }
 
 std::string DriftChange::ToString() const {
@@ -101,7 +132,8 @@ std::string DriftChange::ToString() const {
     case DriftKind::kRemoved:
       return fmt::format("column '{}' ({}) was removed", column, before.empty() ? "any" : before);
     case DriftKind::kRetyped:
-      return fmt::format("column '{}' was {}, is {}", column, before, after);
+      return fmt::format("column '{}' was {}, is {}{}", column, before, after,
+                         misfit.empty() ? "" : ": " + misfit);
     case DriftKind::kReordered:
       return fmt::format("columns are in another order: '{}' now stands where '{}' stood", column,
                          before);
@@ -114,21 +146,50 @@ std::vector<DriftChange> FindDrift(std::span<const ExpectedColumn> before,
   std::vector<DriftChange> changes;
   for (const auto& column : now) {
     if (Find(before, column.name)) continue;
-    changes.push_back({DriftKind::kAdded, column.name, "", column.type, false});
+    changes.push_back({DriftKind::kAdded, column.name, "", column.type, false, ""});
   }
   for (const auto& column : before) {
     if (Find(now, column.name)) continue;
-    changes.push_back({DriftKind::kRemoved, column.name, column.type, "", false});
+    changes.push_back({DriftKind::kRemoved, column.name, column.type, "", false, ""});
   }
   for (const auto& column : before) {
     const auto* same = Find(now, column.name);
-    if (same == nullptr || column.type.empty() || same->type.empty()) continue;
-    if (same->type == column.type) continue;
+    if (same == nullptr || SaysTheSame(column, *same)) continue;
     changes.push_back({DriftKind::kRetyped, column.name, column.type, same->type,
-                       Widens(column.type, same->type)});
+                       Widens(column.type, same->type), same->misfit});
   }
   FindReordered(before, now, &changes);
   return changes;
+}
+
+std::vector<ExpectedColumn> Remembered(std::span<const ExpectedColumn> before,
+                                       std::span<const ExpectedColumn> now) {
+  std::vector<ExpectedColumn> columns;
+  for (const auto& column : now) {
+    const auto* known = Find(before, column.name);
+    const bool keep = known != nullptr && !known->type.empty() && SaysTheSame(*known, column);
+    columns.push_back({column.name, keep ? known->type : column.unseen ? "" : column.type});
+  }
+  return columns;
+}
+
+bool ShowsLess(std::string_view now_name, std::string_view before_name) {
+  const auto now_type = ParseTypeName(now_name), before_type = ParseTypeName(before_name);
+  if (!now_type.ok() || !before_type.ok()) return false;
+  const arrow::DataType &now = **now_type, &before = **before_type;
+  const bool to_decimal = arrow::is_decimal(before.id());
+  if (now.id() == arrow::Type::INT64) return to_decimal || before.id() == arrow::Type::DOUBLE;
+  if (now.id() == arrow::Type::DOUBLE) return to_decimal;  // those with few digits
+  if (arrow::is_decimal(now.id()) && to_decimal) {
+    return static_cast<const arrow::DecimalType&>(now).scale() <=
+           static_cast<const arrow::DecimalType&>(before).scale();
+  }
+  if (before.id() != arrow::Type::TIMESTAMP) return false;
+  const auto& times = static_cast<const arrow::TimestampType&>(before);
+  if (now.id() == arrow::Type::DATE32) return times.timezone().empty();
+  if (now.id() != arrow::Type::TIMESTAMP) return false;
+  const auto& fewer = static_cast<const arrow::TimestampType&>(now);
+  return fewer.timezone() == times.timezone() && fewer.unit() <= times.unit();
 }
 
 bool Widens(std::string_view from_name, std::string_view to_name) {

@@ -218,7 +218,8 @@ constexpr OptionSpec kOptions[] = {
     {"row_bytes_max", kBytes, "16MiB", kBoth, "Files",
      "CSV, JSON: longest row; a longer one is an error that names its line.", "", 1024,
      int64_t{1} << 30},
-    {"trim", kBool, "false", kBoth, "Files", "CSV: white space around values is taken off."},
+    {"trim", kBool, "false", kBoth, "Files",
+     "CSV: spaces and tabs around values and quotes are taken off."},
     {"date_format", kString, "auto", kBoth, "Files",
      "CSV: pattern of dates and times that are not ISO 8601: dd/MM/yyyy; auto: as the sample "
      "shows, and an error where it leaves open which is the day."},

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <map>
+#include <set>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -65,7 +65,8 @@ std::optional<SeenSchema> ReadSchema(const std::string& path) {
   seen.since = value.value("since", "");
   seen.job = value.value("job", "");
   for (const auto& column : value["columns"]) {
-    seen.columns.push_back({column.value("name", ""), column.value("type", "")});
+    // As far as is known: the source may have been another one then.
+    seen.columns.push_back({column.value("name", ""), column.value("type", ""), /*found=*/true});
   }
   return seen;
 }
@@ -87,25 +88,6 @@ Status CheckContractOptions(const JobSpec& spec, const Dataset& dataset, const C
         "rows, freshness) can be checked; set commit: table");
   }
   return Status::OK();
-}
-
-Result<std::optional<Contract>> ContractFor(const JobSpec& spec, const Dataset& dataset,
-                                            std::map<std::string, ContractFile>* files) {
-  const std::string& path = dataset.options.GetString("contract");
-  if (path.empty()) return std::nullopt;
-  auto known = files->find(path);
-  if (known == files->end()) {
-    ARROW_ASSIGN_OR_RAISE(auto file, LoadContract(path));
-    known = files->emplace(path, std::move(file)).first;
-  }
-  const Contract* contract = known->second.For(dataset.id);
-  if (contract == nullptr) {
-    return UserError(fmt::format("the contract '{}' says nothing of {}: add it under tables", path,
-                                 dataset.id.ToString()),
-                     "contract");
-  }
-  ARROW_RETURN_NOT_OK(CheckContractOptions(spec, dataset, *contract));
-  return *contract;
 }
 
 struct TableDrift {
@@ -136,18 +118,29 @@ Status TellHook(const JobSpec& spec, const ContractContext& context, const Datas
        {"BULKHAUL_DRIFT_SUMMARY", summary}});
 }
 
+struct DriftFailures {
+  std::vector<std::string> sentences;
+  std::set<DriftKind> kinds;
+
+  // "drift: {removed: warn, retyped: warn}"
+  std::string WayOut() const {
+    std::vector<std::string> entries;
+    for (const auto kind : kinds) entries.push_back(fmt::format("{}: warn", DriftKindName(kind)));
+    return fmt::format("drift: {{{}}}", fmt::join(entries, ", "));
+  }
+};
+
 // What changed, and the sentences of what fails; the others become warnings.
 Result<TableDrift> JudgeDrift(const JobSpec& spec, const ContractContext& context,
-                              const std::optional<Contract>& contract, Dataset* dataset,
-                              std::vector<std::string>* failures) {
+                              const Contract* contract, Dataset* dataset, DriftFailures* failures) {
   TableDrift drift;
   ARROW_ASSIGN_OR_RAISE(const auto policy,
-                        DriftPolicy::From(dataset->options, contract.has_value()));
+                        DriftPolicy::From(dataset->options, contract != nullptr));
   ARROW_ASSIGN_OR_RAISE(const auto schema, SchemaForContract(*dataset));
   // A table without columns could not be described yet.
   if (schema == nullptr || schema->num_fields() == 0) return drift;
   std::vector<ExpectedColumn> before;
-  if (contract) {
+  if (contract != nullptr) {
     before = ExpectedColumns(*contract);
     drift.against = "the contract";
   } else if (const auto seen = LastSchema(context.state_folder, spec, *dataset)) {
@@ -162,7 +155,8 @@ Result<TableDrift> JudgeDrift(const JobSpec& spec, const ContractContext& contex
     const std::string sentence =
         fmt::format("{} (drift against {})", change.ToString(), drift.against);
     if (action == DriftAction::kFail) {
-      failures->push_back(fmt::format("{}: {}", dataset->id.ToString(), sentence));
+      failures->sentences.push_back(fmt::format("{}: {}", dataset->id.ToString(), sentence));
+      failures->kinds.insert(change.kind);
     } else {
       dataset->warnings.push_back(sentence);
     }
@@ -175,27 +169,26 @@ Result<TableDrift> JudgeDrift(const JobSpec& spec, const ContractContext& contex
 
 Status ApplyContracts(const JobSpec& spec, const ContractContext& context,
                       std::vector<Dataset>* datasets) {
-  std::map<std::string, ContractFile> files;
-  std::vector<std::string> failures;
+  Contracts contracts;
+  DriftFailures failures;
   for (auto& dataset : *datasets) {
-    auto contract = ContractFor(spec, dataset, &files);
-    if (!contract.ok()) {
-      const bool located = MessageOf(contract.status()).starts_with("/");
-      return located ? contract.status() : WithContext(contract.status(), dataset.id.ToString());
+    ARROW_ASSIGN_OR_RAISE(const auto* contract, contracts.For(dataset.options, dataset.id));
+    if (contract != nullptr) {
+      const Status fits = CheckContractOptions(spec, dataset, *contract);
+      if (!fits.ok()) return WithContext(fits, dataset.id.ToString());
+      dataset.contract = contract->ToYaml();
     }
-    if (*contract) dataset.contract = (*contract)->ToYaml();
-    auto drift = JudgeDrift(spec, context, *contract, &dataset, &failures);
+    auto drift = JudgeDrift(spec, context, contract, &dataset, &failures);
     if (!drift.ok()) return WithContext(drift.status(), dataset.id.ToString());
     if (drift->changes.empty() || !context.run_hook) continue;
     if (const Status told = TellHook(spec, context, dataset, *drift); !told.ok()) {
       LogWarning(MessageOf(told));
     }
   }
-  if (failures.empty()) return Status::OK();
+  if (failures.sentences.empty()) return Status::OK();
   return UserError(fmt::format("the schema has changed: {}. Nothing was read. Mend the source or "
-                               "the contract, or say what such a change does with drift: {{added: "
-                               "warn}}",
-                               fmt::join(failures, "; ")),
+                               "the contract, or say what such a change does with {}",
+                               fmt::join(failures.sentences, "; "), failures.WayOut()),
                    kDriftCode);
 }
 
@@ -225,10 +218,17 @@ std::optional<SeenSchema> LastSchema(const std::string& state_folder, const JobS
 void RememberSchema(RunContext& run, const Dataset& dataset) {
   const auto schema = SchemaForContract(dataset);
   if (!schema.ok() || run.state_folder.empty()) return;
-  const auto columns = ExpectedColumns(**schema);
   const std::string path = SchemaFile(run.state_folder, run.spec, dataset);
   const auto known = ReadSchema(path);
-  if (known && known->columns == columns) return;
+  const auto columns =
+      Remembered(known ? known->columns : std::vector<ExpectedColumn>(), ExpectedColumns(**schema));
+  const auto same = [](const ExpectedColumn& a, const ExpectedColumn& b) {
+    return a.name == b.name && a.type == b.type;
+  };
+  if (known && std::equal(columns.begin(), columns.end(), known->columns.begin(),
+                          known->columns.end(), same)) {
+    return;
+  }
   json value = {{"source", Redact(run.spec.source_uri)},
                 {"table", dataset.id.ToString()},
                 {"job", run.job},

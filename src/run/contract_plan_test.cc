@@ -81,6 +81,21 @@ TEST_F(ContractPlanTest, DriftFailsBeforeARowIsReadAndNamesEverything) {
   EXPECT_THAT(MessageOf(status), HasSubstr("column 'id' was int64, is string"));
 }
 
+TEST_F(ContractPlanTest, TheAdviceNamesTheKindsThatFailed) {
+  Set("contract", (folder_ / "c.yaml").string());
+  EXPECT_THAT(MessageOf(Apply({arrow::field("id", arrow::utf8()), kName})),
+              HasSubstr("such a change does with drift: {retyped: warn}"));
+  EXPECT_THAT(MessageOf(Apply(
+                  {arrow::field("id", arrow::utf8()), kName, arrow::field("x", arrow::int8())})),
+              HasSubstr("drift: {added: warn, retyped: warn}"));
+}
+
+TEST_F(ContractPlanTest, AColumnWithoutValuesIsNotRetyped) {
+  Set("contract", (folder_ / "c.yaml").string());
+  EXPECT_TRUE(Apply({WithFinding(*arrow::field("id", arrow::utf8()), kNothingSeen), kName}).ok());
+  EXPECT_FALSE(Apply({WithFinding(*arrow::field("id", arrow::utf8()), ""), kName}).ok());
+}
+
 TEST_F(ContractPlanTest, PolicyTurnsDriftIntoWarnings) {
   Set("contract", (folder_ / "c.yaml").string());
   Set("drift", "added=warn");

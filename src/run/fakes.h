@@ -51,6 +51,7 @@ class Server {
   // ChangedAxes() and CheckRows() of the source; without the latter it has nothing to say.
   std::function<std::vector<std::string>(const Dataset&)> on_changed_axes;
   std::function<Status(const std::map<std::string, int64_t>&, RowFindings*)> on_check_rows;
+  bool retries_requests = false;  // of the source's traits
   // Content() of the sessions; without it they have nothing to say.
   std::function<Result<UnitContent>(const WorkUnit&)> on_content;
   // The type that sessions deliver instead of the planned one.

@@ -117,6 +117,7 @@ class ServerSource : public Source {
     traits.kept_snapshot = settings_.kept;
     traits.connections_max = settings_.connections_max;
     traits.checks_rows = server_->on_check_rows != nullptr;
+    traits.retries_requests = server_->retries_requests;
     traits.describes_content = server_->on_content != nullptr;
     return traits;
   }

@@ -24,6 +24,9 @@ Result<std::vector<DatasetRecord>> MakeRecords(const JobSpec& spec, std::vector<
 Result<std::vector<std::string>> OutputNames(const JobSpec& spec,
                                              std::span<const Dataset> datasets);
 
+// Sets `workers` for many small tables, `bytes` in all, where nobody asked for a number.
+void WishWorkersForSmallTables(size_t tables, int64_t bytes, Options* options);
+
 std::unique_ptr<TableRun> MakeTable(const JobId& job, DatasetRecord record,
                                     const std::string& instance = {});
 // Units and cursor pages of one dataset, with ids and ordinals given.

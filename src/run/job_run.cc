@@ -21,24 +21,6 @@ namespace {
 
 constexpr int64_t kMemorySampleMs = 100;
 
-// Thousands of small tables wait for fsync, not for a core: with eight workers the waits overlap,
-// and the ledger's transactions share theirs. Measured with 2,000 tables of 100 rows on 2 cores and
-// a disk with slow syncs: 87 tables/s with two workers, 572 with eight.
-constexpr int kWorkersForSmallTables = 8;
-constexpr size_t kManyTables = 64;
-constexpr int64_t kSmallTableBytes = 1 << 20;
-
-bool IsManySmallTables(std::span<const std::unique_ptr<TableRun>> tables) {
-  size_t count = 0;
-  int64_t bytes = 0;
-  for (const auto& table : tables) {
-    if (table->record.state >= DatasetState::kPublished) continue;
-    ++count;
-    bytes += table->weight;
-  }
-  return count >= kManyTables && bytes / static_cast<int64_t>(count) < kSmallTableBytes;
-}
-
 // Where staged parts lie, for people and for `clean`; the sink decides, by the same rule.
 std::string WorkspaceOf(const JobSpec& spec, const JobId& job) {
   std::string root = spec.destination_uri;
@@ -93,14 +75,18 @@ Result<std::unique_ptr<JobRun>> JobRun::Begin(const JobSpec& spec, Source& sourc
   }
   const std::string folder = JobFolder(state_folder, options.job_id);
   std::unique_ptr<Ledger> ledger;
+  bool left_nothing = true;
   if (options.resume) {
     ARROW_ASSIGN_OR_RAISE(ledger, Ledger::Open(folder));
+    const auto before = ReadJobEntry(folder);
+    left_nothing = before.ok() && before->left_nothing;
   } else {
     ARROW_ASSIGN_OR_RAISE(ledger, Ledger::Create(folder, options.job_id, spec.ToJson(true)));
   }
   JobEntry entry = MakeEntry(spec, options, folder);
   entry.created_at = ledger->created_at();
   ARROW_RETURN_NOT_OK(WriteJobEntry(entry));
+  entry.left_nothing = left_nothing;  // only once the run has ended
   return std::unique_ptr<JobRun>(
       new JobRun(spec, source, sink, options, std::move(ledger), std::move(entry)));
 }
@@ -239,10 +225,14 @@ Status JobRun::PlanCapacity() {
                                  run_.source_traits.workers_default,
                                  run_.source_traits.workers_max};
   Options options = spec_.options;
-  if (!options.Has("workers") && IsManySmallTables(tables_)) {
-    const int64_t workers = std::max(kWorkersForSmallTables, AvailableCores());
-    ARROW_RETURN_NOT_OK(options.Set("workers", workers));
+  size_t count = 0;
+  int64_t weight = 0;
+  for (const auto& table : tables_) {
+    if (table->record.state >= DatasetState::kPublished) continue;
+    ++count;
+    weight += table->weight;
   }
+  WishWorkersForSmallTables(count, weight, &options);
   ARROW_ASSIGN_OR_RAISE(run_.parallelism, PlanParallelism(options, limits));
   MemoryWishes wishes;
   wishes.budget_bytes = memory_limit_bytes_;

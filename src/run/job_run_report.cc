@@ -60,6 +60,7 @@ void JobRun::AddTableReport(JobReport& report, const TableRun& table) {
     entry.after.push_back({earlier->Name(), reason});
   }
   entry.rejected_to = table.rejected_to;
+  entry.error_code = table.error_code;
   if (table.epoch) entry.snapshot = table.epoch->snapshot.description;
   if (table.started_ms >= 0) {
     const int64_t end = table.finished_ms >= 0 ? table.finished_ms.load() : progress_.elapsed_ms();
@@ -121,7 +122,9 @@ JobReport JobRun::Report(const Status& status) {
       report.tables[i].error_kind = (*records)[i].error_kind;
     }
   }
+  std::string first_code;  // of a table's own failure
   for (const auto& table : report.tables) {
+    if (first_code.empty() && table.error_code != kPredecessorFailed) first_code = table.error_code;
     report.tables_published += table.state == "published";
     report.tables_failed += table.state == "failed";
     report.rows += table.rows;
@@ -138,8 +141,14 @@ JobReport JobRun::Report(const Status& status) {
   } else if (report.tables_failed > 0) {
     // With commit: job nothing appears unless everything does.
     report.state = run_.commit_job ? JobState::kFailed : JobState::kPartial;
-    report.error = fmt::format("{} of {} tables failed; go on with 'bulkhaul resume {}'",
-                               report.tables_failed, report.tables.size(), run_.job);
+    report.error =
+        fmt::format("{} of {} tables failed", report.tables_failed, report.tables.size());
+    if (report.TablesFor(Remedy::kOptions) + report.TablesFor(Remedy::kNewJob) == 0 ||
+        report.TablesFor(Remedy::kResume) > 0) {
+      report.error += fmt::format("; go on with 'bulkhaul resume {}'", run_.job);
+    } else {
+      report.error_code = first_code;
+    }
     report.error_kind = ErrorKindName(ErrorKind::kPermanent);
   }
   report.units = units_run_;
@@ -212,6 +221,7 @@ Status JobRun::WriteEntry(const JobReport& report) {
   entry_.state = JobStateName(report.state);
   entry_.updated_at = FormatUtc(std::chrono::system_clock::now());
   entry_.error = report.error;
+  entry_.left_nothing = entry_.left_nothing && !run_.sink.Traits().reached;
   entry_.tables = static_cast<int64_t>(report.tables.size());
   entry_.tables_published = report.tables_published;
   entry_.rows = report.rows;

@@ -131,7 +131,8 @@ bool JobRun::HandleFailure(Task task, const Status& status) {
       return true;
     }
   }
-  if (kind == ErrorKind::kTransient && task.tries < spec_.options.GetInt("retries")) {
+  const bool again = task.kind != TaskKind::kFinish || !table.check_tries_used;
+  if (kind == ErrorKind::kTransient && again && task.tries < spec_.options.GetInt("retries")) {
     ++task.tries;
     if (!task.backoff) {
       task.backoff = MakeBackoff(spec_.options, run_.job + task.unit.unit.id);

@@ -39,7 +39,7 @@ int64_t EstimatedUnits(Source& source, const DatasetRecord& record, const SinkTr
 }
 
 Result<PlannedTable> Describe(Source& source, Sink& sink, const JobId& job, DatasetRecord record,
-                              std::stop_token stop, std::vector<int64_t>* sizes,
+                              std::stop_token stop, std::vector<int64_t>* sizes, int64_t* weight,
                               TableToOrder* to_order) {
   PlannedTable planned;
   to_order->id = record.dataset.id;
@@ -54,6 +54,7 @@ Result<PlannedTable> Describe(Source& source, Sink& sink, const JobId& job, Data
   const auto table = MakeTable(job, std::move(record));
   table->plan.units = planned.units;
   planned.columns = table->plan.schema->num_fields();
+  *weight += table->weight;
   auto place = sink.Prepare(table->plan, true);
   if (place.ok()) {
     planned.location = place->location;
@@ -118,12 +119,13 @@ Result<JobPlan> PlanWithoutRunning(const JobSpec& spec, const JobId& job, Source
   ARROW_ASSIGN_OR_RAISE(auto records, MakeRecords(spec, std::move(datasets)));
   bool holds_rows = false;
   std::vector<int64_t> sizes;
+  int64_t weight = 0;
   std::vector<TableToOrder> to_order;
   for (auto& record : records) {
     if (stop.stop_requested()) return CancelledError();
     holds_rows = holds_rows || HoldsRows(record.dataset);
     ARROW_ASSIGN_OR_RAISE(auto planned, Describe(source, sink, job, std::move(record), stop, &sizes,
-                                                 &to_order.emplace_back()));
+                                                 &weight, &to_order.emplace_back()));
     plan.tables.push_back(std::move(planned));
     const PlannedTable& table = plan.tables.back();
     plan.estimated_rows += std::max<int64_t>(0, table.estimated_rows);
@@ -131,10 +133,13 @@ Result<JobPlan> PlanWithoutRunning(const JobSpec& spec, const JobId& job, Source
     plan.units += table.units;
   }
   ARROW_RETURN_NOT_OK(AddOrder(to_order, &plan.tables));
+  sink_traits = sink.Traits();  // only now does it know how many connections it may have
   const ParallelismLimits limits{AvailableCores(), source_traits.connections_max,
                                  sink_traits.connections_max, source_traits.workers_default,
                                  source_traits.workers_max};
-  ARROW_ASSIGN_OR_RAISE(const Parallelism parallelism, PlanParallelism(spec.options, limits));
+  Options options = spec.options;
+  WishWorkersForSmallTables(plan.tables.size(), weight, &options);
+  ARROW_ASSIGN_OR_RAISE(const Parallelism parallelism, PlanParallelism(options, limits));
   MemoryWishes wishes;
   wishes.budget_bytes = ResolveMemoryBudget(spec.options, AvailableMemoryBytes());
   wishes.fixed_bytes = ResidentBytes();

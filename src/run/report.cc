@@ -57,6 +57,7 @@ json Json(const TableReport& table) {
   if (!table.error.empty()) {
     value["error"] = table.error;
     value["error_kind"] = table.error_kind;
+    value["error_code"] = table.error_code;
   }
   return value;
 }
@@ -69,6 +70,7 @@ TableReport TableFromJson(const json& value) {
   table.location = value.value("location", "");
   table.error = value.value("error", "");
   table.error_kind = value.value("error_kind", "");
+  table.error_code = value.value("error_code", "");
   table.rows = value.value("rows", int64_t{0});
   table.rows_filtered = value.value("rows_filtered", int64_t{0});
   table.rows_rejected = value.value("rows_rejected", int64_t{0});
@@ -181,6 +183,26 @@ const char* JobStateName(JobState state) {
       return "cancelled";
   }
   return "failed";
+}
+
+Remedy RemedyFor(std::string_view error_code) {
+  // Besides kOptionCode: what other options of the job mend.
+  constexpr std::string_view kOptionCodes[] = {
+      kOptionCode,     "bad_query",    "doc_values_differ", "no_columns",
+      "no_time_field", "time_missing", "time_several",      "too_many_slices",
+  };
+  constexpr std::string_view kNewJobCodes[] = {"index_replaced", "schema_changed",
+                                               "target_changed"};
+  if (std::ranges::find(kNewJobCodes, error_code) != std::end(kNewJobCodes)) return Remedy::kNewJob;
+  const bool options = std::ranges::find(kOptionCodes, error_code) != std::end(kOptionCodes);
+  return options ? Remedy::kOptions : Remedy::kResume;
+}
+
+int64_t JobReport::TablesFor(Remedy remedy) const {
+  return std::count_if(tables.begin(), tables.end(), [&](const TableReport& table) {
+    return table.state == "failed" && table.error_code != kPredecessorFailed &&
+           RemedyFor(table.error_code) == remedy;
+  });
 }
 
 int ExitCodeOf(JobState state) {

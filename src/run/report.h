@@ -23,13 +23,23 @@ const char* JobStateName(JobState state);  // "done", "failed", "partial", "canc
 // 0, 1, 3, 130.
 int ExitCodeOf(JobState state);
 
+// What is needed before what failed with an error of this code can succeed.
+enum class Remedy {
+  kResume,   // its cause is mended elsewhere: the job may go on
+  kOptions,  // other options of the job: a resume keeps them
+  kNewJob,   // a new job, because what was read is of no use any more; the message says so
+};
+Remedy RemedyFor(std::string_view error_code);
+// Of a table that is not loaded because one that comes before it failed.
+inline constexpr char kPredecessorFailed[] = "predecessor_failed";
+
 struct TableReport {
   DatasetId dataset;
   std::string output_name;
   std::string state;     // "published", "staged", "failed", "pending"
   std::string location;  // final path, when published
   std::string error;     // when failed
-  std::string error_kind;
+  std::string error_kind, error_code;
   int64_t rows = 0;
   int64_t rows_filtered = 0;
   int64_t rows_rejected = 0;
@@ -107,6 +117,9 @@ struct JobReport {
   std::string configuration;  // JSON of the job's settings, without secrets
 
   int exit_code() const { return ExitCodeOf(state); }
+  // Failed tables for whose own failure this is the remedy; those that only wait for others are
+  // left out.
+  int64_t TablesFor(Remedy remedy) const;
   double RowsPerSecond() const;
   double MegabytesPerSecond() const;  // of source bytes, 1e6
   double TablesPerMinute() const;

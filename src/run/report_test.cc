@@ -67,6 +67,17 @@ TEST(JobReport, RatesAreOfTheWholeRun) {
   EXPECT_DOUBLE_EQ(JobReport().RowsPerSecond(), 0) << "no time, no rate";
 }
 
+TEST(JobReport, TablesThatWaitForOthersHaveNoRemedyOfTheirOwn) {
+  auto report = Example();
+  TableReport waits = report.tables.at(1);
+  waits.error_code = kPredecessorFailed;
+  report.tables.push_back(waits);
+  EXPECT_EQ(report.TablesFor(Remedy::kResume), 1);
+  report.tables.at(1).error_code = "schema_changed";
+  EXPECT_EQ(report.TablesFor(Remedy::kResume), 0);
+  EXPECT_EQ(report.TablesFor(Remedy::kNewJob), 1);
+}
+
 TEST(JobReport, JsonGoesThereAndBack) {
   const std::string text = Example().ToJson();
   const auto back = JobReport::FromJson(text).ValueOrDie();

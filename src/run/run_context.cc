@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/units.h"
+#include "run/report.h"
 
 namespace bulkhaul {
 
@@ -35,7 +36,7 @@ Status NotLoaded(const std::string& reason, const std::string& failed) {
   return PermanentError(
       reason.empty() ? fmt::format("not loaded: it comes after {}, which failed", failed)
                      : fmt::format("not loaded: its {} refers to {}, which failed", reason, failed),
-      "predecessor_failed");
+      kPredecessorFailed);
 }
 
 }  // namespace
@@ -43,6 +44,7 @@ Status NotLoaded(const std::string& reason, const std::string& failed) {
 void FailTable(RunContext& run, TableRun& table, const Status& error) {
   // Once: two tables that this one comes after may fail at the same time.
   if (!table.stop.request_stop()) return;
+  table.error_code = CodeOf(error);
   const Status written = run.ledger.FailDataset(table.record.index, error);
   if (!written.ok()) run.control.Fail(written);
   ProgressEvent event;

@@ -157,6 +157,23 @@ TEST_F(RunnerTest, RowsThatTheSourceMissesFailTheTableAndAreReadAgain) {
   EXPECT_EQ(server_->reads, 2 * reads);
 }
 
+TEST_F(RunnerTest, ACheckWhoseRequestsWereTriedAgainIsNotRepeatedAsAWhole) {
+  Fill("a", 30);
+  settings_.consistent = false;
+  std::atomic<int> checks{0};
+  server_->on_check_rows = [&](const std::map<std::string, int64_t>&, RowFindings*) {
+    ++checks;
+    return TransientError("HTTP 503");
+  };
+  Set("retries", "2");
+  Set("retry_delay", "1ms");
+  EXPECT_EQ(Run()->state, JobState::kFailed);
+  EXPECT_EQ(checks.exchange(0), 3);
+  server_->retries_requests = true;
+  EXPECT_EQ(Run(true)->state, JobState::kFailed);
+  EXPECT_EQ(checks, 1);
+}
+
 TEST_F(RunnerTest, ATableOfOneUnitIsCheckedToo) {
   Fill("a", 5);
   settings_.consistent = false;

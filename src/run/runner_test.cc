@@ -194,6 +194,29 @@ TEST_F(RunnerTest, ContinueFinishesTheOthersAndResumeRerunsOnlyWhatFailed) {
   EXPECT_FALSE(Store()->Find("s_a_v2"));
 }
 
+TEST_F(RunnerTest, AResumeIsAdvisedOnlyForTablesThatItMayHelp) {
+  for (const char* table : {"a", "b", "c"}) Fill(table, 5);
+  Set("on_error", "continue");
+  bool both = false;
+  server_->on_read = [&](const WorkUnit& unit, int) {
+    if (unit.dataset.name == "a") return OptionError("no such field: leave it out");
+    if (both && unit.dataset.name == "b") return PermanentError("cannot decode");
+    return Status::OK();
+  };
+  auto report = Run().ValueOrDie();
+  EXPECT_EQ(report.state, JobState::kPartial);
+  EXPECT_EQ(report.error, "1 of 3 tables failed");
+  EXPECT_EQ(report.error_code, kOptionCode);
+  EXPECT_EQ(report.tables.at(0).error_code, kOptionCode);
+  both = true;
+  job_ += "2";
+  report = Run().ValueOrDie();
+  EXPECT_THAT(report.error, HasSubstr("2 of 3 tables failed; go on with 'bulkhaul resume"));
+  EXPECT_EQ(report.error_code, "");
+  EXPECT_EQ(report.TablesFor(Remedy::kOptions), 1);
+  EXPECT_EQ(report.TablesFor(Remedy::kResume), 1);
+}
+
 TEST_F(RunnerTest, OneForbiddenTableDoesNotStopTheOthers) {
   Fill("a", 5);
   Fill("forbidden", 5);

@@ -128,6 +128,8 @@ Status CheckRows(RunContext& run, TableRun& table) {
   }
   RowFindings found;
   const Status status = run.source.CheckRows(table.epoch->snapshot, record.dataset, rows, &found);
+  // The request that failed has been tried again.
+  table.check_tries_used = !status.ok() && run.source_traits.retries_requests;
   for (const auto& note : found.notes) {
     run.progress.Warn(record.dataset.id.ToString() + ": " + note);
   }

@@ -71,7 +71,11 @@ struct TableRun {
   std::atomic<int64_t> retries{0};
   std::atomic<int64_t> started_ms{-1};  // since the run began
   std::atomic<int64_t> finished_ms{-1};
-  bool published_before = false;          // by an earlier run; constant while workers run
+  bool published_before = false;  // by an earlier run; constant while workers run
+  // The source's last answer in CheckRows() is no more to be had by asking again; of the finishing
+  // task.
+  bool check_tries_used = false;
+  std::string error_code;                 // of its failure; of who requested the stop, as below
   std::string rejected_to;                // where rejected rows were written, as below
   std::vector<std::string> explanations;  // written by the finishing task, read after the workers
 

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "plan/drift.h"
+
 namespace bulkhaul {
 
 Status TransformChain::Bind(const std::shared_ptr<arrow::Schema>& schema) {
@@ -17,7 +19,7 @@ Result<TransformChain> TransformChain::ForReading(const Dataset& dataset,
   TransformChain chain;
   ARROW_ASSIGN_OR_RAISE(chain.transforms_, MakeTransforms(dataset));
   for (auto& transform : chain.transforms_) transform->Use(resources);
-  ARROW_RETURN_NOT_OK(chain.Bind(dataset.schema));
+  ARROW_RETURN_NOT_OK(chain.Bind(WithoutFindings(dataset.schema)));
   return chain;
 }
 
@@ -90,6 +92,14 @@ bool HoldsRows(const Dataset& dataset) {
 
 void TransformChain::Locate(const RowLocator& locator) {
   for (auto& transform : transforms_) transform->Locate(locator);
+}
+
+int64_t TransformChain::RowBefore(int64_t row) const {
+  for (auto transform = transforms_.rbegin(); transform != transforms_.rend() && row >= 0;
+       ++transform) {
+    row = (*transform)->RowBefore(row);
+  }
+  return row;
 }
 
 int64_t TransformChain::rows_rejected() const {

@@ -52,6 +52,9 @@ class TransformChain {
   void Locate(const RowLocator& locator);
   Result<std::map<std::string, std::string>> FinishUnit();
   int64_t rows_rejected() const;
+  // Which of the unit's rows became the one that came out as `row`; both from 0. -1: none by
+  // itself.
+  int64_t RowBefore(int64_t row) const;
   int64_t rows_merged() const;
   std::vector<std::string> Explain() const;
 

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "run/read_ahead.h"
+#include "run/row_place.h"
 #include "run/transforms.h"
 #include "run/unit_cache.h"
 
@@ -293,11 +294,23 @@ Result<StagedResult> UnitWorker::Read(const Task& task, Attempt& attempt) {
                                                      chain.schema(), stage, attempt.context));
   const Status status = ReadRows(task, attempt, reading, chain, *writer, result);
   if (!status.ok()) {
+    const int64_t row = writer->row_at_fault();
     writer->Abort();
-    return status;
+    return row < 1 ? status : Placed(status, chain.RowBefore(row - 1), unit, attempt, reading);
   }
   KeepRows(task, attempt, reading, result);
   return result;
+}
+
+Status UnitWorker::Placed(const Status& status, int64_t row, const WorkUnit& unit, Attempt& attempt,
+                          Reading& reading) {
+  const ErrorKind kind = KindOf(status);
+  const bool final = kind == ErrorKind::kUser || kind == ErrorKind::kPermanent;
+  if (row < 0 || !final || !run_.source_traits.places_rows) return status;
+  reading.keeper.reset();
+  reading.reader.reset();
+  const RowPlace place = FindRow(*session_, unit, row, attempt.context);
+  return place.file.empty() ? status : WithContext(status, place.ToString(row + 1));
 }
 
 Result<UnitContent> UnitWorker::ContentOf(const Task& task, Attempt& attempt) {

@@ -38,6 +38,10 @@ class UnitWorker {
   Status ReadRows(const Task& task, Attempt& attempt, Reading& reading, class TransformChain& chain,
                   UnitWriter& writer, StagedResult& result);
   void KeepRows(const Task& task, Attempt& attempt, Reading& reading, const StagedResult& result);
+  // An error of the writer that no further try mends, with the place of the unit's row that it is
+  // about, from 0. The reading is over.
+  Status Placed(const Status& status, int64_t row, const WorkUnit& unit, Attempt& attempt,
+                Reading& reading);
   Result<StagedResult> Assemble(const Task& task, Attempt& attempt);
   Status Connect(const std::shared_ptr<Epoch>& epoch);
   Status FinishAttempt(const Task& task, Attempt& attempt, StagedResult result);

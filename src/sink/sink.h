@@ -29,6 +29,8 @@ struct SinkTraits {
   // Each unit stays a part that readers of the result meet, so that many small ones cost them.
   bool units_visible = true;
   int64_t connections_max = -1;
+  // False: nobody has answered at the destination since the sink was made, so that it left nothing.
+  bool reached = true;
   // Memory that one open UnitWriter holds beside the batch it was given, for the planner. Bytes.
   int64_t writer_bytes = 0;
 };
@@ -67,6 +69,9 @@ class UnitWriter {
   // Everything durable (fsync). Fills parts, rows_written and stored_bytes; the runner fills the
   // rest. After a failed Finish only Abort is legal.
   virtual Result<StagedResult> Finish() = 0;
+  // After a failed Write or Finish: which of the rows given so far is at fault, from 1; -1 where
+  // that is not known.
+  virtual int64_t row_at_fault() const { return -1; }
   // Removes what was staged.
   virtual void Abort() noexcept = 0;
   // Memory held now beside the caller's batch. Bytes.

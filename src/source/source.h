@@ -31,6 +31,7 @@ struct SourceTraits {
   // this pay; it lowers them on failures that Overloaded() names.
   int workers_max = 0;
   bool checks_rows = false;        // CheckRows() has something to say
+  bool places_rows = false;        // UnitReader::PlaceOf() has something to say
   bool describes_content = false;  // Session::Content() has something to say
   bool states_tell_rows = false;   // datasets with the same source_state have the same rows
   bool retries_requests = false;   // by what RetryBy() gave it

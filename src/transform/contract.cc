@@ -6,14 +6,12 @@
 
 #include <arrow/array/array_base.h>
 #include <arrow/array/builder_primitive.h>
-#include <arrow/compute/api_vector.h>
-#include <arrow/compute/exec.h>
-#include <arrow/datum.h>
 #include <arrow/scalar.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "base/units.h"
+#include "transform/take_rows.h"
 
 namespace bulkhaul {
 namespace {
@@ -180,7 +178,7 @@ Status ContractTransform::Mark(const arrow::RecordBatch& batch, arrow::MemoryPoo
   marks_.Reset(batch.num_rows());
   const auto check = [&](int64_t first, int64_t count) -> Status {
     rows_checked_ += count;
-    for (const auto& rules : rules_) {
+    for (auto& rules : rules_) {
       auto column = batch.column(rules.index());
       if (count < batch.num_rows()) column = column->Slice(first, count);
       ARROW_RETURN_NOT_OK(rules.Check(column, first, pool, &marks_));
@@ -236,15 +234,12 @@ Reject ContractTransform::Describe(const arrow::RecordBatch& batch, int64_t row)
 }
 
 Status ContractTransform::Refusal(const Reject& reject) const {
-  std::string place;
-  if (!reject.place.file.empty()) place = reject.place.file + ", ";
-  place += reject.place.line >= 0 ? fmt::format("line {}", reject.place.line)
-                                  : fmt::format("row {} of the unit", reject.unit_row);
-  return UserError(fmt::format("contract: {}: column '{}' holds {}, which breaks the rule {}. Mend "
-                               "the data or the contract, or set reject: quarantine to put such "
-                               "rows aside",
-                               place, reject.column, reject.value, reject.rule),
-                   "contract_rows");
+  return UserError(
+      fmt::format("contract: {}: column '{}' holds {}, which breaks the rule {}. Mend "
+                  "the data or the contract, or set reject: quarantine to put such "
+                  "rows aside",
+                  reject.place.ToString(reject.unit_row), reject.column, reject.value, reject.rule),
+      "contract_rows");
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> ContractTransform::Apply(
@@ -274,17 +269,18 @@ Result<std::shared_ptr<arrow::RecordBatch>> ContractTransform::PutAside(
     ++breaches_[fmt::format("{}, {}", reject.column, reject.rule)];
     rejects.push_back(std::move(reject));
     ARROW_RETURN_NOT_OK(bad.Append(row));
+    put_aside_.push_back(rows_seen_ + row);
     ++rejected_count_;
     ARROW_RETURN_NOT_OK(CheckCount(rejected_count_));
   }
-  arrow::compute::ExecContext context(pool);
-  context.set_use_threads(false);
-  const auto options = arrow::compute::TakeOptions::NoBoundsCheck();
   const auto take = [&](arrow::Int64Builder& rows) -> Result<std::shared_ptr<arrow::RecordBatch>> {
-    ARROW_ASSIGN_OR_RAISE(const auto indices, rows.Finish());
-    ARROW_ASSIGN_OR_RAISE(const auto taken,
-                          arrow::compute::Take(batch, indices, options, &context));
-    return taken.record_batch();
+    ARROW_ASSIGN_OR_RAISE(const auto finished, rows.Finish());
+    const auto places = std::static_pointer_cast<arrow::Int64Array>(finished);
+    arrow::ArrayVector columns;
+    for (const auto& column : batch->columns()) {
+      ARROW_ASSIGN_OR_RAISE(columns.emplace_back(), TakeRows(column, places, pool));
+    }
+    return arrow::RecordBatch::Make(batch->schema(), places->length(), std::move(columns));
   };
   ARROW_ASSIGN_OR_RAISE(const auto refused, take(bad));
   ARROW_RETURN_NOT_OK(rejected_->Add(rejects, *refused, pool));
@@ -295,6 +291,14 @@ Result<std::shared_ptr<arrow::RecordBatch>> ContractTransform::PutAside(
                      "contract_rows");
   }
   return take(good);
+}
+
+int64_t ContractTransform::RowBefore(int64_t row) const {
+  for (const int64_t aside : put_aside_) {
+    if (aside > row) break;
+    ++row;
+  }
+  return row;
 }
 
 Status ContractTransform::CheckCount(int64_t rows) const {

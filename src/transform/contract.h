@@ -36,6 +36,7 @@ class ContractTransform : public Transform {
   Result<std::shared_ptr<arrow::RecordBatch>> Apply(
       const std::shared_ptr<arrow::RecordBatch>& batch, arrow::MemoryPool* pool) override;
   int64_t rows_rejected() const override { return rejected_count_; }
+  int64_t RowBefore(int64_t row) const override;
   Result<std::string> FinishUnit() override;
   // Row counts, unique columns, freshness, and max_rejects over all units.
   Result<std::vector<std::string>> Conclude(std::span<const StagedResult> units) override;
@@ -73,6 +74,7 @@ class ContractTransform : public Transform {
 
   RowMarks marks_;
   int64_t rows_seen_ = 0, rows_checked_ = 0, rejected_count_ = 0;
+  std::vector<int64_t> put_aside_;           // of the unit's rows, from 0, ascending
   std::map<std::string, int64_t> breaches_;  // rows by rule
   std::optional<int64_t> youngest_;          // as the column holds it
   std::unique_ptr<RejectedRows> rejected_;

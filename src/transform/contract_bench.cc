@@ -1,6 +1,9 @@
 // What a contract costs a row: the rules of a table like TPC-H's lineitem, together and one by one.
 #include <random>
 #include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 #include <arrow/api.h>
 #include <benchmark/benchmark.h>
@@ -12,38 +15,80 @@ namespace {
 
 constexpr int64_t kRows = 65'536;
 
-std::shared_ptr<arrow::Array> Texts(int64_t length) {
+// Texts that are drawn from `choices`.
+template <typename Builder>
+std::shared_ptr<arrow::Array> Drawn(const std::vector<std::string>& choices) {
   std::mt19937_64 random(1);
-  arrow::StringBuilder builder;
+  Builder builder;
+  for (int64_t i = 0; i < kRows; ++i) (void)builder.Append(choices[random() % choices.size()]);
+  return builder.Finish().ValueOrDie();
+}
+
+// As many different texts as rows.
+template <typename Builder>
+std::shared_ptr<arrow::Array> Comments() {
+  std::mt19937_64 random(1);
+  Builder builder;
   for (int64_t i = 0; i < kRows; ++i) {
-    (void)builder.Append(std::string(1 + random() % static_cast<uint64_t>(length), 'x'));
+    std::string text(10 + random() % 34, ' ');
+    for (auto& c : text) c = static_cast<char>('a' + random() % 26);
+    (void)builder.Append(text);
   }
   return builder.Finish().ValueOrDie();
 }
 
-std::shared_ptr<arrow::RecordBatch> Rows() {
+template <typename Builder>
+std::shared_ptr<arrow::Array> Numbers(const std::shared_ptr<arrow::DataType>& type, int64_t low,
+                                      int64_t high) {
   std::mt19937_64 random(1);
-  arrow::Int64Builder key;
-  arrow::Decimal128Builder price(arrow::decimal128(15, 2));
-  arrow::DoubleBuilder tax;
-  arrow::Date32Builder day;
+  Builder builder(type, arrow::default_memory_pool());
   for (int64_t i = 0; i < kRows; ++i) {
-    (void)key.Append(i);
-    (void)price.Append(arrow::Decimal128(static_cast<int64_t>(random() % 10'000'000)));
-    (void)tax.Append(static_cast<double>(random() % 100) / 100);
-    (void)day.Append(static_cast<int32_t>(8000 + random() % 2000));
+    const auto value = low + static_cast<int64_t>(random() % static_cast<uint64_t>(high - low + 1));
+    if constexpr (std::is_same_v<Builder, arrow::Decimal128Builder>) {
+      (void)builder.Append(arrow::Decimal128(value));
+    } else {
+      (void)builder.Append(static_cast<typename Builder::value_type>(value));
+    }
   }
-  return arrow::RecordBatch::Make(
-      arrow::schema({arrow::field("key", arrow::int64()), arrow::field("price", price.type()),
-                     arrow::field("tax", arrow::float64()), arrow::field("day", arrow::date32()),
-                     arrow::field("flag", arrow::utf8()), arrow::field("comment", arrow::utf8())}),
-      kRows,
-      {key.Finish().ValueOrDie(), price.Finish().ValueOrDie(), tax.Finish().ValueOrDie(),
-       day.Finish().ValueOrDie(), Texts(1), Texts(44)});
+  return builder.Finish().ValueOrDie();
 }
 
-void Check(benchmark::State& state, const char* columns) {
-  const auto batch = Rows();
+template <typename Builder>
+std::shared_ptr<arrow::RecordBatch> Rows() {
+  const auto decimal = arrow::decimal128(15, 2);
+  const auto days = [](int64_t low, int64_t high) {
+    return Numbers<arrow::Date32Builder>(arrow::date32(), low, high);
+  };
+  const std::vector<std::pair<const char*, std::shared_ptr<arrow::Array>>> columns = {
+      {"l_orderkey", Numbers<arrow::Int64Builder>(arrow::int64(), 1, 6'000'000)},
+      {"l_partkey", Numbers<arrow::Int64Builder>(arrow::int64(), 1, 200'000)},
+      {"l_suppkey", Numbers<arrow::Int64Builder>(arrow::int64(), 1, 10'000)},
+      {"l_linenumber", Numbers<arrow::Int32Builder>(arrow::int32(), 1, 7)},
+      {"l_quantity", Numbers<arrow::Decimal128Builder>(decimal, 100, 5000)},
+      {"l_extendedprice", Numbers<arrow::Decimal128Builder>(decimal, 90'000, 10'000'000)},
+      {"l_discount", Numbers<arrow::DoubleBuilder>(arrow::float64(), 0, 1)},
+      {"l_tax", Numbers<arrow::Decimal128Builder>(decimal, 0, 8)},
+      {"l_returnflag", Drawn<Builder>({"A", "N", "R"})},
+      {"l_linestatus", Drawn<Builder>({"O", "F"})},
+      {"l_shipdate", days(8036, 10'500)},
+      {"l_commitdate", days(8036, 10'500)},
+      {"l_receiptdate", days(8036, 10'500)},
+      {"l_shipinstruct",
+       Drawn<Builder>({"DELIVER IN PERSON", "COLLECT COD", "NONE", "TAKE BACK RETURN"})},
+      {"l_shipmode", Drawn<Builder>({"AIR", "FOB", "MAIL", "RAIL", "REG AIR", "SHIP", "TRUCK"})},
+      {"l_comment", Comments<Builder>()}};
+  arrow::FieldVector fields;
+  arrow::ArrayVector arrays;
+  for (const auto& [name, array] : columns) {
+    fields.push_back(arrow::field(name, array->type()));
+    arrays.push_back(array);
+  }
+  return arrow::RecordBatch::Make(arrow::schema(fields), kRows, arrays);
+}
+
+void Check(benchmark::State& state, std::shared_ptr<arrow::RecordBatch> (*rows)(),
+           const char* columns) {
+  const auto batch = rows();
   Dataset dataset;
   dataset.contract = std::string("columns: {") + columns + "}";
   auto contract = ContractTransform::Make(dataset).ValueOrDie();
@@ -55,22 +100,51 @@ void Check(benchmark::State& state, const char* columns) {
   }
   state.SetItemsProcessed(state.iterations() * kRows);
 }
-BENCHMARK_CAPTURE(Check, all_columns,
-                  "key: {nullable: false, min: 0, max: 9999999},"
-                  "price: {nullable: false, min: 0, max: 999999},"
-                  "tax: {nullable: false, min: 0, max: 1},"
-                  "day: {nullable: false, min: 1970-01-01, max: 2030-01-01},"
-                  "flag: {nullable: false, min_length: 1, max_length: 1},"
-                  "comment: {nullable: false, min_length: 1, max_length: 44}");
-BENCHMARK_CAPTURE(Check, integer_range, "key: {min: 0, max: 9999999}");
-BENCHMARK_CAPTURE(Check, decimal_range, "price: {min: 0, max: 999999}");
-BENCHMARK_CAPTURE(Check, double_range, "tax: {min: 0, max: 1}");
-BENCHMARK_CAPTURE(Check, length, "comment: {min_length: 1, max_length: 44}");
-BENCHMARK_CAPTURE(Check, allowed, "flag: {allowed: [x, y, z]}");
-BENCHMARK_CAPTURE(Check, pattern, "comment: {pattern: 'x+'}");
+using Utf8 = arrow::StringBuilder;
+using Views = arrow::StringViewBuilder;
+using Dictionary = arrow::StringDictionaryBuilder;
+
+constexpr char kNumbers[] =
+    "l_orderkey: {nullable: false, min: 1}, l_partkey: {nullable: false, min: 1, max: 200000},"
+    "l_suppkey: {nullable: false, min: 1, max: 10000},"
+    "l_linenumber: {nullable: false, min: 1, max: 7},"
+    "l_quantity: {nullable: false, min: 1, max: 50}, l_extendedprice: {nullable: false, min: 0},"
+    "l_discount: {nullable: false, min: 0, max: 1}, l_tax: {nullable: false, min: 0, max: 0.08},"
+    "l_shipdate: {nullable: false, min: 1992-01-01, max: 1998-12-31},"
+    "l_commitdate: {nullable: false, min: 1992-01-01, max: 1998-12-31},"
+    "l_receiptdate: {nullable: false, min: 1992-01-01, max: 1998-12-31}";
+constexpr char kTexts[] =
+    "l_returnflag: {nullable: false, allowed: [A, N, R]},"
+    "l_linestatus: {nullable: false, allowed: [O, F]},"
+    "l_shipinstruct: {nullable: false, max_length: 25},"
+    "l_shipmode: {nullable: false, pattern: '[A-Z ]+'},"
+    "l_comment: {nullable: false, min_length: 1, max_length: 44}";
+const std::string kAll = std::string(kNumbers) + "," + kTexts;
+
+BENCHMARK_CAPTURE(Check, all_columns_utf8, Rows<Utf8>, kAll.c_str());
+BENCHMARK_CAPTURE(Check, all_columns_views, Rows<Views>, kAll.c_str());
+BENCHMARK_CAPTURE(Check, all_columns_dictionary, Rows<Dictionary>, kAll.c_str());
+BENCHMARK_CAPTURE(Check, integer_range, Rows<Utf8>, "l_partkey: {min: 0, max: 9999999}");
+BENCHMARK_CAPTURE(Check, decimal_range, Rows<Utf8>, "l_quantity: {min: 0, max: 999999}");
+BENCHMARK_CAPTURE(Check, double_range, Rows<Utf8>, "l_discount: {min: 0, max: 1}");
+BENCHMARK_CAPTURE(Check, date_range, Rows<Utf8>, "l_shipdate: {max: 2030-01-01}");
+BENCHMARK_CAPTURE(Check, length_utf8, Rows<Utf8>, "l_comment: {min_length: 1, max_length: 44}");
+BENCHMARK_CAPTURE(Check, length_views, Rows<Views>, "l_comment: {min_length: 1, max_length: 44}");
+BENCHMARK_CAPTURE(Check, allowed_utf8, Rows<Utf8>, "l_returnflag: {allowed: [A, N, R]}");
+BENCHMARK_CAPTURE(Check, allowed_views, Rows<Views>, "l_returnflag: {allowed: [A, N, R]}");
+constexpr char kInstructions[] =
+    "l_shipinstruct: {allowed: [DELIVER IN PERSON, COLLECT COD, NONE, TAKE BACK RETURN]}";
+BENCHMARK_CAPTURE(Check, allowed_long_utf8, Rows<Utf8>, kInstructions);
+BENCHMARK_CAPTURE(Check, allowed_long_views, Rows<Views>, kInstructions);
+BENCHMARK_CAPTURE(Check, allowed_long_dictionary, Rows<Dictionary>, kInstructions);
+BENCHMARK_CAPTURE(Check, pattern_utf8, Rows<Utf8>, "l_shipmode: {pattern: '[A-Z ]+'}");
+BENCHMARK_CAPTURE(Check, pattern_views, Rows<Views>, "l_shipmode: {pattern: '[A-Z ]+'}");
+BENCHMARK_CAPTURE(Check, pattern_all_different_utf8, Rows<Utf8>, "l_comment: {pattern: '[a-z]+'}");
+BENCHMARK_CAPTURE(Check, pattern_all_different_views, Rows<Views>,
+                  "l_comment: {pattern: '[a-z]+'}");
 
 void Unique(benchmark::State& state) {
-  const auto batch = Rows();
+  const auto batch = Rows<Utf8>();
   RowMarks marks;
   marks.Reset(kRows);
   for ([[maybe_unused]] auto _ : state) {

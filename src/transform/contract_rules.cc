@@ -7,11 +7,11 @@
 #include <type_traits>
 
 #include <arrow/array/array_binary.h>
+#include <arrow/array/array_dict.h>
 #include <arrow/array/array_primitive.h>
 #include <arrow/array/concatenate.h>
 #include <arrow/array/util.h>
 #include <arrow/compute/api_scalar.h>
-#include <arrow/compute/cast.h>
 #include <arrow/compute/exec.h>
 #include <arrow/compute/initialize.h>
 #include <arrow/datum.h>
@@ -20,6 +20,7 @@
 #include <fmt/format.h>
 
 #include "plan/type_name.h"
+#include "transform/take_rows.h"
 
 namespace bulkhaul {
 namespace {
@@ -186,6 +187,23 @@ void CheckLengthsOf(const ArrayType& array, const LengthRules& rules, int64_t fi
   CheckLengthsBy(array, bytes_of, rules, first_row, marks);
 }
 
+void MarkNulls(const arrow::Array& array, int rule, int64_t first_row, RowMarks* marks) {
+  if (array.null_count() > 0) {
+    for (int64_t i = 0; i < array.length(); ++i) {
+      if (array.IsNull(i)) marks->Mark(first_row + i, rule);
+    }
+  }
+  if (array.type_id() != arrow::Type::DICTIONARY) return;
+  const auto& encoded = static_cast<const arrow::DictionaryArray&>(array);
+  const auto& entries = *encoded.dictionary();
+  if (entries.null_count() == 0) return;
+  for (int64_t i = 0; i < array.length(); ++i) {
+    if (array.IsValid(i) && entries.IsNull(encoded.GetValueIndex(i))) {
+      marks->Mark(first_row + i, rule);
+    }
+  }
+}
+
 Result<std::shared_ptr<arrow::Array>> ArrayOf(const std::vector<std::string>& texts,
                                               const std::shared_ptr<arrow::DataType>& type) {
   arrow::ArrayVector values;
@@ -200,7 +218,7 @@ Result<std::shared_ptr<arrow::Array>> ArrayOf(const std::vector<std::string>& te
 // Rules are about values, however they are stored.
 std::shared_ptr<arrow::DataType> ValueType(const std::shared_ptr<arrow::DataType>& type) {
   if (type->id() == arrow::Type::DICTIONARY) {
-    return static_cast<const arrow::DictionaryType&>(*type).value_type();
+    return ValueType(static_cast<const arrow::DictionaryType&>(*type).value_type());
   }
   if (type->id() == arrow::Type::STRING_VIEW) return arrow::utf8();
   if (type->id() == arrow::Type::BINARY_VIEW) return arrow::binary();
@@ -273,7 +291,7 @@ Result<ColumnRules> ColumnRules::Make(const ContractColumn& column, int index,
   }
   if (!column.pattern.empty()) {
     if (!arrow::is_string(type->id())) return misfit("a pattern");
-    rules.pattern_ = fmt::format("\\A(?:{})\\z", column.pattern);
+    rules.pattern_ = std::make_unique<TextPattern>(fmt::format("\\A(?:{})\\z", column.pattern));
     rules.pattern_rule_ = add("pattern", "pattern: " + column.pattern);
   }
   if (!column.allowed.empty()) {
@@ -281,43 +299,63 @@ Result<ColumnRules> ColumnRules::Make(const ContractColumn& column, int index,
     if (!allowed.ok()) {
       return WithContext(allowed.status(), fmt::format("contract: column '{}'", column.name));
     }
-    rules.allowed_ = *std::move(allowed);
+    if (IsText(*type)) {
+      rules.allowed_texts_ = std::make_unique<TextSet>(column.allowed);
+    } else {
+      rules.allowed_ = *std::move(allowed);
+    }
     rules.allowed_rule_ =
         add("allowed", fmt::format("allowed: [{}]", fmt::join(column.allowed, ", ")));
   }
   return rules;
 }
 
-bool ColumnRules::empty() const {
-  return null_rule_ < 0 && min_ == nullptr && max_ == nullptr && min_length_rule_ < 0 &&
-         max_length_rule_ < 0 && pattern_rule_ < 0 && allowed_rule_ < 0;
+bool ColumnRules::empty() const { return null_rule_ < 0 && !JudgesValues(); }
+
+bool ColumnRules::JudgesValues() const {
+  return min_ != nullptr || max_ != nullptr || min_length_rule_ >= 0 || max_length_rule_ >= 0 ||
+         pattern_rule_ >= 0 || allowed_rule_ >= 0;
 }
 
-Status ColumnRules::Check(const std::shared_ptr<arrow::Array>& stored, int64_t first_row,
-                          arrow::MemoryPool* pool, RowMarks* marks) const {
-  if (null_rule_ >= 0 && stored->null_count() > 0) {
-    for (int64_t i = 0; i < stored->length(); ++i) {
-      if (stored->IsNull(i)) marks->Mark(first_row + i, null_rule_);
-    }
+Status ColumnRules::Check(const std::shared_ptr<arrow::Array>& array, int64_t first_row,
+                          arrow::MemoryPool* pool, RowMarks* marks) {
+  if (null_rule_ >= 0) MarkNulls(*array, null_rule_, first_row, marks);
+  if (!JudgesValues()) return Status::OK();
+  if (array->type_id() != arrow::Type::DICTIONARY) {
+    return CheckValues(array, first_row, pool, marks);
   }
-  const bool by_value = pattern_rule_ >= 0 || allowed_rule_ >= 0;
-  const bool by_length = min_length_rule_ >= 0 || max_length_rule_ >= 0;
-  if (!by_value && !by_length && min_ == nullptr && max_ == nullptr) return Status::OK();
-  std::shared_ptr<arrow::Array> array = stored;
-  // The length of a text that is a view is in the view.
-  const bool as_stored = !by_value && arrow::is_binary_view_like(*stored->type());
-  if (const auto type = ValueType(stored->type()); !as_stored && type != stored->type()) {
-    auto context = OneThread(pool);
-    ARROW_ASSIGN_OR_RAISE(
-        array,
-        arrow::compute::Cast(*stored, type, arrow::compute::CastOptions::Safe(type), &context));
-  }
+  return CheckDictionary(static_cast<const arrow::DictionaryArray&>(*array), first_row, pool,
+                         marks);
+}
+
+Status ColumnRules::CheckValues(const std::shared_ptr<arrow::Array>& array, int64_t first_row,
+                                arrow::MemoryPool* pool, RowMarks* marks) {
   if (min_ != nullptr || max_ != nullptr) {
     CheckRange(*array, {min_.get(), max_.get(), min_rule_, max_rule_}, first_row, marks);
   }
-  if (by_length) CheckLengths(*array, first_row, marks);
+  if (min_length_rule_ >= 0 || max_length_rule_ >= 0) CheckLengths(*array, first_row, marks);
   if (pattern_rule_ >= 0) ARROW_RETURN_NOT_OK(CheckPattern(*array, first_row, pool, marks));
   if (allowed_rule_ >= 0) ARROW_RETURN_NOT_OK(CheckAllowed(*array, first_row, pool, marks));
+  return Status::OK();
+}
+
+Status ColumnRules::CheckDictionary(const arrow::DictionaryArray& array, int64_t first_row,
+                                    arrow::MemoryPool* pool, RowMarks* marks) {
+  const auto& dictionary = array.dictionary();
+  // A slice of a few rows may have the dictionary of the whole.
+  if (dictionary->length() > array.length()) {
+    ARROW_ASSIGN_OR_RAISE(const auto values, Decoded(array, pool));
+    return CheckValues(values, first_row, pool, marks);
+  }
+  RowMarks entries;
+  entries.Reset(dictionary->length());
+  ARROW_RETURN_NOT_OK(CheckValues(dictionary, 0, pool, &entries));
+  if (entries.count() == 0) return Status::OK();
+  for (int64_t i = 0; i < array.length(); ++i) {
+    if (array.IsNull(i)) continue;
+    const int rule = entries.RuleOf(array.GetValueIndex(i));
+    if (rule >= 0) marks->Mark(first_row + i, rule);
+  }
   return Status::OK();
 }
 
@@ -340,22 +378,21 @@ void ColumnRules::CheckLengths(const arrow::Array& array, int64_t first_row,
 }
 
 Status ColumnRules::CheckPattern(const arrow::Array& array, int64_t first_row,
-                                 arrow::MemoryPool* pool, RowMarks* marks) const {
-  const arrow::compute::MatchSubstringOptions options(pattern_);
-  auto context = OneThread(pool);
-  ARROW_ASSIGN_OR_RAISE(
-      const auto matches,
-      arrow::compute::CallFunction("match_substring_regex", {array}, &options, &context));
-  const auto flags = std::static_pointer_cast<arrow::BooleanArray>(matches.make_array());
-  if (flags->true_count() + array.null_count() == array.length()) return Status::OK();
-  for (int64_t i = 0; i < array.length(); ++i) {
-    if (array.IsValid(i) && !flags->Value(i)) marks->Mark(first_row + i, pattern_rule_);
-  }
+                                 arrow::MemoryPool* pool, RowMarks* marks) {
+  rows_.clear();
+  ARROW_RETURN_NOT_OK(pattern_->Others(array, pool, &rows_));
+  for (const int64_t row : rows_) marks->Mark(first_row + row, pattern_rule_);
   return Status::OK();
 }
 
 Status ColumnRules::CheckAllowed(const arrow::Array& array, int64_t first_row,
-                                 arrow::MemoryPool* pool, RowMarks* marks) const {
+                                 arrow::MemoryPool* pool, RowMarks* marks) {
+  if (allowed_texts_ != nullptr) {
+    rows_.clear();
+    allowed_texts_->Others(array, &rows_);
+    for (const int64_t row : rows_) marks->Mark(first_row + row, allowed_rule_);
+    return Status::OK();
+  }
   const arrow::compute::SetLookupOptions options(allowed_);
   auto context = OneThread(pool);
   ARROW_ASSIGN_OR_RAISE(const auto found,

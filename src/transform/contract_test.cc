@@ -161,7 +161,7 @@ TEST_F(ContractTest, RangesOfEveryOrderedType) {
     column.min = min;
     column.max = max;
     std::vector<RuleName> names;
-    const auto rules = ColumnRules::Make(column, 0, type, &names).ValueOrDie();
+    auto rules = ColumnRules::Make(column, 0, type, &names).ValueOrDie();
     RowMarks marks;
     marks.Reset(array->length());
     EXPECT_TRUE(rules.Check(array, 0, arrow::default_memory_pool(), &marks).ok());
@@ -192,6 +192,18 @@ TEST_F(ContractTest, RangesOfEveryOrderedType) {
               expected);
   EXPECT_THAT(check(arrow::float64(), "2", "5", {"9", "2", "5", "nan", "6"}),
               ElementsAre(-1, -1, 1, 1, -1));
+}
+
+TEST_F(ContractTest, ARowThatPassedIsFoundAmongTheOnesThatCame) {
+  Set("reject", "quarantine");
+  const auto batch = Rows({9, 1, 9, 9, 2, 3}, {"a", "b", "c", "d", "e", "f"});
+  const auto transform = Make("columns: {id: {type: int64, max: 5}}", batch->schema());
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(transform->Apply(batch, arrow::default_memory_pool()).ok());
+  }
+  std::vector<int64_t> before;
+  for (int64_t row = 0; row < 6; ++row) before.push_back(transform->RowBefore(row));
+  EXPECT_THAT(before, ElementsAre(1, 4, 5, 7, 10, 11));
 }
 
 TEST_F(ContractTest, RejectedRowsKeepTheirPlaceAndAllColumns) {
@@ -320,6 +332,43 @@ TEST_F(ContractTest, ViewsAreTextsLikeOthers) {
   EXPECT_EQ(Refusal(values, {rows({"a", std::nullopt, "b"})}), "accepted");
   EXPECT_THAT(Refusal(values, {rows({"a", "long"})}), HasSubstr("max_length: 3"));
   EXPECT_THAT(Refusal(values, {rows({"a", "c"})}), HasSubstr("allowed"));
+}
+
+// Take() has no kernel for views.
+TEST_F(ContractTest, ViewsGoToQuarantineAndPass) {
+  Set("reject", "quarantine");
+  const std::string far = "too long to lie in its view";
+  const auto rows = [](const Texts& texts) {
+    const auto views = ArrayOf(arrow::StringViewBuilder(), texts);
+    return arrow::RecordBatch::Make(arrow::schema({arrow::field("v", arrow::utf8_view())}),
+                                    views->length(), {views});
+  };
+  std::vector<std::shared_ptr<arrow::RecordBatch>> passed;
+  const auto unit =
+      Unit("columns: {v: {allowed: [" + far + "x, b]}}",
+           {rows({"skipped", far, std::nullopt, "b", far + "x", "c"})->Slice(1)}, &passed);
+  ASSERT_TRUE(unit.ok()) << unit.status();
+  EXPECT_EQ(unit->rows_rejected, 2);
+  EXPECT_TRUE(passed[0]->Equals(*rows({std::nullopt, "b", far + "x"}))) << passed[0]->ToString();
+  const std::string path = (folder_ / "t.parquet").string();
+  EXPECT_EQ(WriteQuarantine(std::vector<StagedResult>{*unit}, path).ValueOrDie(), 2);
+  const auto file = arrow::io::ReadableFile::Open(path).ValueOrDie();
+  auto reader = parquet::arrow::OpenFile(file, arrow::default_memory_pool()).ValueOrDie();
+  const auto table = reader->ReadTable().ValueOrDie();
+  EXPECT_EQ(table->GetColumnByName("v")->GetScalar(0).ValueOrDie()->ToString(), far);
+  EXPECT_EQ(table->GetColumnByName("v")->GetScalar(1).ValueOrDie()->ToString(), "c");
+}
+
+TEST_F(ContractTest, UniqueLooksAtTheTextsOfViews) {
+  const auto rows = [](const Texts& texts) {
+    const auto views = ArrayOf(arrow::StringViewBuilder(), texts);
+    return arrow::RecordBatch::Make(arrow::schema({arrow::field("v", arrow::utf8_view())}),
+                                    views->length(), {views});
+  };
+  const std::string contract = "columns: {v: {unique: true}}";
+  EXPECT_EQ(Refusal(contract, {rows({"a", "b", std::nullopt}), rows({"c", std::nullopt})}),
+            "accepted");
+  EXPECT_THAT(Refusal(contract, {rows({"a", "b"}), rows({"c", "b"})}), HasSubstr("more than once"));
 }
 
 TEST_F(ContractTest, LostKeysAreAnErrorAndNoPass) {

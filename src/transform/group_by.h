@@ -30,6 +30,7 @@ class GroupByTransform : public Transform {
       const std::shared_ptr<arrow::RecordBatch>& batch, arrow::MemoryPool* pool) override;
   Status End(arrow::MemoryPool* pool) override;
   Result<std::shared_ptr<arrow::RecordBatch>> Next(arrow::MemoryPool* pool) override;
+  int64_t RowBefore(int64_t) const override { return -1; }
   int64_t rows_merged() const override { return rows_in_ - rows_out_; }
   Status Decide(const std::string& decision) override;
 

@@ -72,6 +72,9 @@ class Transform {
   virtual int64_t rows_merged() const { return 0; }
   // Rows that went in and were put aside, so far.
   virtual int64_t rows_rejected() const { return 0; }
+  // Which of the rows that went in became the one that came out as `row`; both from 0. -1: none by
+  // itself.
+  virtual int64_t RowBefore(int64_t row) const { return row; }
   // JSON; "" when there is none.
   virtual Result<std::string> FinishUnit() { return std::string(); }
   // The decision for the dataset from all units' states, as JSON. Pure.

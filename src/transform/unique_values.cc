@@ -12,9 +12,9 @@
 
 #include <arrow/array/array_base.h>
 #include <arrow/array/array_binary.h>
+#include <arrow/array/array_dict.h>
 #include <arrow/array/data.h>
 #include <arrow/buffer.h>
-#include <arrow/compute/cast.h>
 #include <arrow/type_traits.h>
 #include <arrow/util/bit_util.h>
 #include <fcntl.h>
@@ -22,6 +22,8 @@
 #include <unistd.h>
 
 #include "plan/type_name.h"
+#include "transform/take_rows.h"
+#include "transform/text_rules.h"
 
 namespace bulkhaul {
 namespace {
@@ -154,8 +156,8 @@ Status UniqueKeys::CheckType(const std::shared_ptr<arrow::DataType>& stored,
                              const std::string& column) {
   const arrow::DataType& type = *DictionaryValueType(stored);
   const int bytes = ByteWidth(type);
-  if (arrow::is_base_binary_like(type.id()) || type.id() == arrow::Type::DECIMAL256 || bytes == 1 ||
-      bytes == 2 || bytes == 4 || bytes == 8 || bytes == 16) {
+  if (IsText(type) || type.id() == arrow::Type::DECIMAL256 || bytes == 1 || bytes == 2 ||
+      bytes == 4 || bytes == 8 || bytes == 16) {
     return Status::OK();
   }
   return UserError(fmt::format("contract: column '{}' is {}, whose values cannot be told to be "
@@ -166,8 +168,9 @@ Status UniqueKeys::CheckType(const std::shared_ptr<arrow::DataType>& stored,
 
 Status UniqueKeys::Add(const arrow::Array& array, const RowMarks& marks, int64_t first_row,
                        int64_t unit_row) {
-  if (const auto& type = DictionaryValueType(array.type()); type != array.type()) {
-    ARROW_ASSIGN_OR_RAISE(const auto plain, arrow::compute::Cast(array, type));
+  if (array.type_id() == arrow::Type::DICTIONARY) {
+    const auto& encoded = static_cast<const arrow::DictionaryArray&>(array);
+    ARROW_ASSIGN_OR_RAISE(const auto plain, Decoded(encoded, arrow::default_memory_pool()));
     return Add(*plain, marks, first_row, unit_row);
   }
   const auto add = [&](auto key_of) {
@@ -182,6 +185,9 @@ Status UniqueKeys::Add(const arrow::Array& array, const RowMarks& marks, int64_t
     case arrow::Type::LARGE_STRING:
     case arrow::Type::LARGE_BINARY:
       return add([&](int64_t i) { return TextKey<arrow::LargeBinaryArray>(array, i); });
+    case arrow::Type::STRING_VIEW:
+    case arrow::Type::BINARY_VIEW:
+      return add([&](int64_t i) { return TextKey<arrow::BinaryViewArray>(array, i); });
     case arrow::Type::FLOAT:
       return add([values = data.GetValues<float>(1)](int64_t i) { return PlainKey(values[i]); });
     case arrow::Type::DOUBLE:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from support import faults
@@ -60,27 +58,6 @@ def words_of(database, mode):
     return ["copy", database, database, "--table", "source", "--target-table", "target",
             "--unit-bytes", "256KiB", "--workers", "2", "--retry-delay", "50ms", "--job-id", "job",
             *MODES[mode]]
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_killed_at_random_instants(bulkhaul, sql, database, mode):
-    words = words_of(database, mode)
-    before = make_target(sql, mode)
-    kills = faults.RandomKills(bulkhaul, words, mode)
-    kills.run_whole()
-    wanted = expected(sql, mode)
-    assert sql(CHECKSUM.format("target"))[0] == wanted
-    for turn in kills.turns(max(3, faults.rounds() // 6)):
-        shutil.rmtree(bulkhaul.state, ignore_errors=True)
-        before = make_target(sql, mode)
-        kills.strike()
-        now = sql("SELECT to_regclass('target')")[0][0]
-        found = sql(CHECKSUM.format("target"))[0] if now else None
-        if mode != "unit":
-            assert found in (before, wanted), f"turn {turn}"
-        faults.finish_job(bulkhaul, words, "job")
-        assert sql(CHECKSUM.format("target"))[0] == wanted, f"turn {turn}"
-    assert sql("SELECT relname FROM pg_class WHERE relname LIKE '\\_bulkhaul%'") == []
 
 
 @pytest.mark.parametrize("point", [

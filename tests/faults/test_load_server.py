@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from support import faults
 from support.loading import leftovers
+from support.proxy import FaultProxy
 
 ROWS = 40_000
 CHECKSUM = "SELECT count(*), sum(hashtext((id, name)::text)::bigint) FROM {}"
@@ -86,6 +88,37 @@ def test_a_crash_between_the_units_and_their_publication_is_seen(bulkhaul, targe
         assert "emptied the unlogged table" in said or "connect" in said, said
         assert target.sql("SELECT count(*) FROM target") == [(0,)]
         bulkhaul("resume", "job")
+    whole(target)
+
+
+HELD_BYTES = 300_000  # of about 1 MB: the workers are in the middle of their units
+
+
+@pytest.mark.parametrize("retries", [0, 500])
+@pytest.mark.parametrize("mode", ["new", "unit"])
+def test_a_restart_in_the_middle_of_a_copy(bulkhaul, postgres, target, words, mode, retries):
+    """The source holds the rest back while the server goes down and comes up."""
+    more = []
+    if mode == "unit":
+        target.sql("CREATE TABLE target (id int, name text)")
+        more = ["--if-exists", "append", "--commit", "unit"]
+    with FaultProxy(postgres.port) as between:
+        between.hold_after(HELD_BYTES)
+        held = words("--batch-rows", "100", "--retries", retries, "--retry-delay-max", "100ms", *more)
+        held[1] = between.uri("load_server_source") + "?sslmode=disable"
+        process = bulkhaul.start(*held)
+        assert between.held.wait(60 * faults.slowness()), process.poll()
+        faults.wait_until(lambda: target.sql(
+            "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'bulkhaul:%:load' "
+            "AND query LIKE 'COPY%' AND state = 'active'"), what="a COPY")
+        target.restart()
+        between.release()
+        outcome = bulkhaul.finish(process)
+        if retries == 0:
+            outcome.check(1)
+            bulkhaul("resume", "job")
+        else:
+            outcome.check(0)
     whole(target)
 
 
@@ -190,12 +223,20 @@ def test_a_full_tablespace_is_said_and_leaves_the_target_alone(bulkhaul, target,
 PATIENT = ("--retries", "500", "--retry-delay-max", "100ms")
 
 
-def test_a_role_with_few_connections(bulkhaul, target, words):
+def test_a_role_with_few_connections(bulkhaul, target, words, tmp_path):
     target.sql("""
       DO $$ BEGIN CREATE ROLE narrow LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
       ALTER ROLE narrow CONNECTION LIMIT 2; GRANT CREATE, USAGE ON SCHEMA public TO narrow""")
-    bulkhaul(*words("--workers", "6", *PATIENT, user="narrow"))
-    whole(target)
+    for limit in (2, 4):
+        target.sql(f"DROP TABLE IF EXISTS target; ALTER ROLE narrow CONNECTION LIMIT {limit}")
+        planned = words("--workers", "6", "--output", "json", *PATIENT, user="narrow")
+        planned = json.loads(bulkhaul("plan", *planned[1:]).out)
+        report = tmp_path / f"{limit}.json"
+        bulkhaul(*words("--workers", "6", "--job-id", f"job{limit}", "--report", report, *PATIENT,
+                        user="narrow"))
+        whole(target)
+        assert planned["workers"] == json.loads(report.read_text())["workers"] < limit
+        assert any("workers lowered from 6" in note for note in planned["notes"])
     target.sql("ALTER ROLE narrow CONNECTION LIMIT 0; DROP TABLE target")
     refused = bulkhaul(*words("--retries", "1", "--job-id", "none", user="narrow"), code=1)
     assert "too many connections for role" in refused.err, refused.err

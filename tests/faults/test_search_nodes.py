@@ -638,6 +638,13 @@ def test_the_last_count_is_asked_again(bulkhaul, proxy, tmp_path):
     assert sum(FIRST_PAGE in line for line in proxy.requests) == 1
 
 
+def test_the_last_count_has_the_tries_of_retries(bulkhaul, proxy, tmp_path):
+    proxy.inject(503, "/logs/_count", times=100)
+    done = bulkhaul(*words(proxy.uri("logs"), tmp_path / "out", "--retries", "2"), code=1)
+    assert "HTTP 503" in done.err
+    assert sum("_count" in line for line in proxy.requests) == 3
+
+
 def test_node_killed_and_restarted(bulkhaul, tmp_path):
     """Mid-run; what was not read yet is read after a resume."""
     node = SearchNode()

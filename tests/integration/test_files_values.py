@@ -178,3 +178,25 @@ def test_a_separator_line_is_no_row(load, refuse, tmp_path):
 def test_short_rows_behind_a_header_are_no_long_row(load, tmp_path):
     file = write(tmp_path / "a.csv", "a\n" + "x" * 50 + "\n" + ("y" * 70 + "\n") * 30_000)
     assert len(load(file, "--row-bytes-max", "1KiB")) == 30_001
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.string_view(), pa.large_string(), pa.binary_view()])
+@pytest.mark.parametrize("row_group", [1000, 50_000])
+def test_parquet_texts_in_dictionaries_and_views(load, tmp_path, kind, row_group):
+    """Texts that all stand in dictionaries, that only begin there, that never do; with NULLs."""
+    rows = 20_000
+    few = [None if i % 7 == 0 else "" if i % 11 == 0 else f"value {i % 13}" for i in range(rows)]
+    many = [f"{i:08} " + "x" * (i % 90) for i in range(rows)]
+    texts = [values if "binary" not in str(kind) else [v and v.encode() for v in values]
+             for values in (few, many)]
+    # pyarrow writes no views inside others.
+    inner = {"string_view": pa.string(), "binary_view": pa.binary()}.get(str(kind), kind)
+    table = pa.table({
+        "few": pa.array(texts[0], kind), "many": pa.array(texts[1], kind),
+        "plain": pa.array(texts[0], kind), "none": pa.array([None] * rows, kind),
+        "listed": pa.array([[v, v] for v in texts[0]], pa.list_(inner)),
+        "inside": pa.StructArray.from_arrays([pa.array(texts[0], inner)], ["text"])})
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=row_group, data_page_size=4096,
+                   use_dictionary=["few", "many", "none", "listed.list.element", "inside.text"],
+                   dictionary_pagesize_limit=32 << 10)
+    assert load(tmp_path / "t.parquet") == table.to_pylist()

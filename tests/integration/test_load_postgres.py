@@ -267,3 +267,19 @@ def test_nul_bytes_within_nested_values_are_stripped(bulkhaul, database, sql, tm
     assert 'column "s": a text in it holds a NUL byte' in said.err and "nul_bytes: strip" in said.err
     bulkhaul("copy", path, database, "--table", "public.orders", "--nul-bytes", "strip")
     assert sql("SELECT s FROM public.orders") == [({"x": "ab", "y": ["\\u0000", ""]},)]
+
+
+def test_escaped_nul_in_a_text_into_jsonb(bulkhaul, database, sql, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("""id,j
+1,"{""a"": ""b""}"
+2,"{""a"": ""x\\u0000y"", ""b"": ""\\\\u0000""}"
+""")
+    sql("CREATE TABLE public.orders (id int, j jsonb)")
+    words = ("copy", path, database, "--target-table", "public.orders", "--if-exists", "append")
+    said = bulkhaul(*words, code=1).err
+    assert f"{path}, line 3: load into public.orders: unsupported Unicode escape sequence" in said, said
+    assert "COPY was at line 2, column j" in said and "nul_bytes: strip" in said
+    bulkhaul(*words, "--nul-bytes", "strip")
+    assert sql("SELECT j FROM public.orders ORDER BY id") == [
+        ({"a": "b"},), ({"a": "xy", "b": "\\u0000"},)]

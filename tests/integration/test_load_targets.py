@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 
 import pytest
 
@@ -209,7 +210,57 @@ def test_where_copy_was_when_it_failed(bulkhaul, database, sql, tmp_path):
     path.write_text("id,short\n1,abc\n2,abcd\n")
     refused = bulkhaul("copy", path, database, "--target-table", "public.target", "--if-exists",
                        "append", code=1)
-    assert "value too long for type character varying(3); at line 2, column short" in refused.err
+    assert (f"{path}, line 3: load into public.target: value too long for type character varying(3); "
+            "COPY was at line 2, column short") in refused.err
+
+
+# A row that the server refuses long after its batch: the reader is at another file by then.
+def test_the_refused_row_is_named_by_its_file_and_line(bulkhaul, database, sql, tmp_path):
+    sql("CREATE TABLE target (id int PRIMARY KEY, n int NOT NULL CHECK (n < 1000), s varchar(9))")
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    for file in range(4):
+        lines = [f"{file * 1000 + i},{i},text {i % 10}" for i in range(1000)]
+        (folder / f"{file}.csv").write_text("\n".join(["id,n,s", *lines, ""]))
+    middle = (folder / "2.csv").read_text()
+
+    def refused(bad, *words):
+        (folder / "2.csv").write_text(middle.replace("\n2500,500,text 0\n", f"\n{bad}\n"))
+        answer = bulkhaul("copy", folder, database, "--target-table", "public.target", "--if-exists",
+                          "append", "--commit", "unit", *words, code=1)
+        assert f"{folder}/2.csv, line 502: load into public.target: " in answer.err, answer.err
+        assert "COPY was at line " in answer.err
+        return answer.err
+
+    assert 'violates check constraint "target_n_check"' in refused("2500,1000,text 0")
+    assert 'violates not-null constraint (Failing row contains' in refused("2500,,text 0")
+    assert 'violates unique constraint "target_pkey"' in refused("2400,500,text 0")
+    assert "value too long" in refused("2500,500,text that is long")
+    # Rows that a contract puts aside are not sent.
+    contract = tmp_path / "contract.yaml"
+    contract.write_text("columns:\n  id: {type: int64}\n  n: {type: int64}\n"
+                        "  s: {type: string, pattern: 'text [0-35-9].*'}\n")
+    assert "value too long" in refused("2500,500,text 0 that is long", "--contract", contract,
+                                       "--reject", "quarantine", "--max-rejects", "1000",
+                                       "--quarantine", tmp_path / "aside")
+    # And a text that the type cannot hold, which is found before it is sent.
+    (folder / "2.csv").write_text(middle.replace("\n2500,500,text 0\n", "\n2500,500,te\0xt\n"))
+    answer = bulkhaul("copy", folder, database, "--target-table", "public.target", "--if-exists",
+                      "append", code=1)
+    assert f"{folder}/2.csv, line 502: column \"s\", row " in answer.err
+    assert "holds a NUL byte" in answer.err
+
+
+def test_a_refused_row_of_parquet_is_named_by_its_file(bulkhaul, database, sql, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sql("CREATE TABLE target (id int, s varchar(3))")
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"id": [1, 2, 3], "s": ["a", "long text", "c"]}), path)
+    refused = bulkhaul("copy", path, database, "--target-table", "public.target", "--if-exists",
+                       "append", code=1)
+    assert f"{path}, row 2 of the unit: load into public.target: value too long" in refused.err
 
 
 def test_row_security_is_refused_before_a_row_is_sent(load, server, sql):
@@ -265,6 +316,37 @@ def test_clean_drops_what_a_job_that_is_given_up_left(bulkhaul, load, sql, serve
     assert leftovers(sql) == []
     assert sql("SELECT id FROM target") == [(ROWS,)]
     assert "no jobs" in bulkhaul("jobs").out
+
+
+def test_groups_are_refused_when_planned(bulkhaul, database, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("id\n1\n")
+    job = tmp_path / "job.yaml"
+    job.write_text(f"source: {path}\ndestination: {database}\n"
+                   "tables: [{pattern: '*', aggregates: [count]}]\n")
+    for verb in (("plan", path, database, "--group-by", "id", "--aggregates", "count"),
+                 ("copy", path, database, "--group-by", "id", "--aggregates", "count"),
+                 ("plan", job), ("run", job)):
+        refused = bulkhaul(*verb, code=2)
+        assert "sink postgres cannot write staged rows again, as " in refused.err
+        assert "write the groups into files and load those" in refused.err
+    assert "no jobs" in bulkhaul("jobs").out
+
+
+def test_clean_removes_a_job_that_never_reached_its_destination(bulkhaul, server, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("id\n1\n")
+    nobody = server.uri_of("load_targets", "nobody")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # and never listens
+        refusing = f"postgres://somebody@127.0.0.1:{silent.getsockname()[1]}/away"
+        for uri in (refusing, nobody):
+            refused = bulkhaul("copy", path, uri, "--job-id", "nowhere", "--retries", "1",
+                               "--retry-delay", "1ms", code=1)
+            assert "resume nowhere" in refused.err, refused.err
+            bulkhaul("resume", "nowhere", code=1)
+            assert "removed job nowhere" in bulkhaul("clean", "--older-than", "0s").out
+            assert "no jobs" in bulkhaul("jobs").out
 
 
 def test_a_destination_as_libpq_writes_it(bulkhaul, database, load, sql):

@@ -55,8 +55,9 @@ class RandomKills:
         kills.strike()
         …  # what must hold now
 
-    There are at least `rounds` turns, and as many more as it takes for half of them to be kills:
-    how long a run takes is measured, and learnt again from each that ended before its instant.
+    There are at least `rounds` turns, and as many more as it takes for `kills` of them (half, unless
+    said) to be kills: how long a run takes is measured, and learnt again from each that ended before
+    its instant.
     """
 
     def __init__(self, bulkhaul, words, seed):
@@ -74,9 +75,10 @@ class RandomKills:
         self._bulkhaul(*self._words)
         self._run_seconds = time.monotonic() - begun
 
-    def turns(self, rounds: int):
+    def turns(self, rounds: int, kills: int | None = None):
         self._rounds = rounds
-        while self._turn < rounds or self._kills < (rounds + 1) // 2:
+        wanted = (rounds + 1) // 2 if kills is None else kills
+        while self._turn < rounds or self._kills < wanted:
             assert self._turn < 10 * rounds, f"{self._kills} kills in {self._turn} turns"
             yield self._turn
             self._turn += 1

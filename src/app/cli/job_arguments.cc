@@ -45,6 +45,30 @@ void MakeAbsolute(std::string* uri, bool must_exist) {
   if (!error) *uri = path.string();
 }
 
+// A table is a folder, and one that is called like a file is what nobody meant. One that is there,
+// or is written with a slash at its end, was meant.
+Status CheckNotNamedLikeAFile(std::string destination) {
+  if (destination.starts_with("file://")) destination.erase(0, 7);
+  if (HasScheme(destination) || IsConnectionString(destination) || !IsNamedLikeAFile(destination)) {
+    return Status::OK();
+  }
+  std::error_code error;
+  if (std::filesystem::is_directory(destination, error)) return Status::OK();
+  std::filesystem::path folder = destination;
+  std::string format;
+  while (folder.has_extension() && IsNamedLikeAFile(folder.string())) {
+    format = folder.extension().string().substr(1);
+    folder.replace_extension();
+  }
+  const auto formats = SinkNames();
+  if (std::find(formats.begin(), formats.end(), format) == formats.end()) format = "FORMAT";
+  return UsageError(
+      fmt::format("the destination '{}' is named like a file, and each table is written into a "
+                  "folder. For one file in a folder write '{}' with --format {} --single-file "
+                  "--layout direct; for a folder of that name write '{}/'",
+                  destination, folder.string(), format, destination));
+}
+
 // Rows that are put aside go to the same place wherever the job is resumed.
 Status MakeFoldersAbsolute(JobSpec* job) {
   const auto make = [](Options* options) -> Status {
@@ -162,6 +186,7 @@ Result<JobSpec> AssembleJob(const JobArguments& arguments, const EnvironmentLook
     job.destination_uri = arguments.destination;
     job.destination_reference.clear();
   }
+  ARROW_RETURN_NOT_OK(CheckNotNamedLikeAFile(job.destination_uri));
   SelectTables(arguments, &job);
   ARROW_RETURN_NOT_OK(AddQueries(arguments, &job));
   ARROW_RETURN_NOT_OK(NameTarget(arguments, &job));

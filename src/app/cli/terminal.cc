@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/units.h"
+#include "run/report.h"
 
 namespace bulkhaul {
 namespace {
@@ -42,14 +43,6 @@ constexpr Hint kHints[] = {
     {"no_such_table", "bulkhaul discover URI lists what the source has"},
     {"no_free_connection", "end other sessions, or raise the server's max_connections"},
 };
-
-// Besides kOptionCode: what other options of the job mend.
-constexpr std::string_view kOptionCodes[] = {
-    "bad_query",    "doc_values_differ", "no_columns",      "no_time_field",
-    "time_missing", "time_several",      "too_many_slices",
-};
-// Messages that say that a new job is needed: what was read is of no use any more.
-constexpr std::string_view kNewJobCodes[] = {"index_replaced", "schema_changed", "target_changed"};
 
 size_t DisplayWidth(std::string_view text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
@@ -117,10 +110,13 @@ std::string HintFor(const Status& error) {
 }
 
 std::string WayOn(const Status& error, const std::string& job) {
-  const std::string code = CodeOf(error);
-  if (std::ranges::find(kNewJobCodes, code) != std::end(kNewJobCodes)) return {};
-  if (code == kOptionCode || std::ranges::find(kOptionCodes, code) != std::end(kOptionCodes)) {
-    return "change the job's options and start a new job: a resume keeps them";
+  switch (RemedyFor(CodeOf(error))) {
+    case Remedy::kNewJob:
+      return {};
+    case Remedy::kOptions:
+      return "change the job's options and start a new job: a resume keeps them";
+    case Remedy::kResume:
+      break;
   }
   return "when the cause is mended, go on with: bulkhaul resume " + job;
 }

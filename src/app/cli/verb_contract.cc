@@ -283,10 +283,12 @@ Result<int> DiffContracts(const std::string& before_path, const std::string& now
 }
 
 // A source against a contract, or against its last run.
-Result<int> DiffSource(const ContractRequest& request) {
+Result<int> DiffSource(ContractRequest request) {
   std::optional<ContractFile> file;
   if (!request.files.empty()) {
     ARROW_ASSIGN_OR_RAISE(file, LoadContract(request.files[0]));
+    // It decides the types of sources that find theirs from values.
+    ARROW_RETURN_NOT_OK(request.job.options.Set("contract", request.files[0]));
   }
   ARROW_ASSIGN_OR_RAISE(const auto state_folder, StateFolder());
   ARROW_ASSIGN_OR_RAISE(auto source, MakeSource(request.job, "contract"));
@@ -334,7 +336,7 @@ Result<int> RunContract(ContractRequest request) {
     return DiffContracts(request.job.source_uri, request.files[0],
                          OutputFormOf(request.job.options));
   }
-  return DiffSource(request);
+  return DiffSource(std::move(request));
 }
 
 }  // namespace bulkhaul

@@ -22,6 +22,7 @@
 #include "base/units.h"
 #include "commit/job_index.h"
 #include "commit/job_lock.h"
+#include "commit/ledger.h"
 #include "plan/job_spec.h"
 #include "plan/references.h"
 #include "run/report.h"
@@ -58,8 +59,13 @@ bool IsWorkspaceOf(const JobEntry& entry) {
 // What an unfinished job staged in a database goes with it; its files are its workspace.
 Status GiveUp(const JobEntry& entry) {
   if (entry.state == "done" || fs::path(entry.workspace).is_absolute()) return Status::OK();
+  if (entry.left_nothing) return Status::OK();
   auto spec = LoadJobSpec(entry);
   if (!spec.ok()) return Status::OK();  // it was not a job yet and staged nothing
+  // Before the first view of the source nothing is asked of the sink but what is there.
+  ARROW_ASSIGN_OR_RAISE(auto ledger, Ledger::OpenReadOnly(entry.folder));
+  ARROW_ASSIGN_OR_RAISE(const auto views, ledger->Snapshots());
+  if (views.empty()) return Status::OK();
   ARROW_RETURN_NOT_OK(ResolveJobReferences(&*spec, ProcessEnvironment()));
   ARROW_ASSIGN_OR_RAISE(const auto sink, MakeSink(*spec, entry.id));
   return sink->Discard(entry.id, {});

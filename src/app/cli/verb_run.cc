@@ -41,6 +41,22 @@ Status WriteReport(const JobReport& report, const std::string& path) {
   return Status::OK();
 }
 
+// How the failed tables of a job go on.
+std::string WayOnOf(const JobReport& report, const std::string& resume) {
+  const int64_t options = report.TablesFor(Remedy::kOptions);
+  const int64_t new_job = report.TablesFor(Remedy::kNewJob);
+  if (options + new_job == 0) return "run only those again with: " + resume;
+  if (report.TablesFor(Remedy::kResume) > 0) {
+    return fmt::format(
+        "run only those again with: {} ({} of them will fail again: they need a new "
+        "job, as their messages say)",
+        resume, options + new_job);
+  }
+  return options > 0
+             ? "change the options and start a new job for those tables: a resume keeps them"
+             : "start a new job for those tables: a resume would fail again";
+}
+
 // The report, and for a job that is not done what to do next.
 int Conclude(const JobReport& report, const Options& options, const ProgressView& view) {
   if (OutputFormOf(options) == OutputForm::kJson) {
@@ -56,7 +72,7 @@ int Conclude(const JobReport& report, const Options& options, const ProgressView
   } else if (report.state == JobState::kPartial) {
     view.Say(
         fmt::format("error: {} of {} tables failed", report.tables_failed, report.tables.size()),
-        "run only those again with: " + resume);
+        WayOnOf(report, resume));
   } else {
     const auto kind = ErrorKindFromName(report.error_kind);
     const Status error =

@@ -1,5 +1,8 @@
 #include "client/postgres/classify.h"
 
+#include <algorithm>
+#include <charconv>
+
 #include <fmt/format.h>
 
 #include "base/secret.h"
@@ -35,17 +38,36 @@ ErrorKind ClassifyByCode(std::string_view sqlstate) {
   return ErrorKind::kUser;
 }
 
-// "; at line 3, column a" of what COPY says of where it was: the rest of the line names the table
-// that is loaded beside.
-std::string PlaceInCopy(std::string_view context) {
+// What COPY says of where it was, "line 3, column a": behind the name of the table that is loaded
+// beside, in a line that comes after those of the functions it was in.
+std::string_view PlaceInCopy(std::string_view context) {
   constexpr std::string_view kCopy = "COPY ", kLine = ", line ";
-  const size_t at = context.find(kLine);
-  if (!context.starts_with(kCopy) || at == std::string_view::npos) return {};
-  const std::string_view place = context.substr(at + 2);
-  return fmt::format("; at {}", place.substr(0, place.find('\n')));
+  while (!context.empty()) {
+    const std::string_view line = context.substr(0, context.find('\n'));
+    const size_t at = line.find(kLine);
+    if (line.starts_with(kCopy) && at != std::string_view::npos) return line.substr(at + 2);
+    context.remove_prefix(std::min(context.size(), line.size() + 1));
+  }
+  return {};
 }
 
 }  // namespace
+
+int64_t LineInCopy(std::string_view context, std::string_view table) {
+  const std::string begin = fmt::format("COPY {}, ", table);
+  while (!context.empty()) {
+    const std::string_view line = context.substr(0, context.find('\n'));
+    context.remove_prefix(std::min(context.size(), line.size() + 1));
+    if (!line.starts_with(begin)) continue;
+    // "line" is in the server's language.
+    size_t at = begin.size();
+    while (at < line.size() && (line[at] < '0' || line[at] > '9') && line[at] != ',') ++at;
+    int64_t number = -1;
+    const auto read = std::from_chars(line.data() + at, line.data() + line.size(), number);
+    return read.ec == std::errc() ? number : -1;
+  }
+  return -1;
+}
 
 ErrorKind ClassifySqlState(std::string_view sqlstate, const ErrorSituation& situation) {
   if (sqlstate == kQueryCanceled) {
@@ -80,6 +102,10 @@ std::string AdviceFor(std::string_view sqlstate, const ErrorSituation& situation
   if (sqlstate == "22021") {
     return "the database holds bytes that are not valid in its encoding; see invalid_utf8";
   }
+  if (sqlstate == "22P05") {
+    return "jsonb cannot hold the escape of a NUL byte: set nul_bytes: strip to leave it out, or "
+           "load into a column of type json or text";
+  }
   if (sqlstate == "28P01" || sqlstate == "28000") {
     return "check user, password, PGPASSWORD and ~/.pgpass";
   }
@@ -96,7 +122,9 @@ Status ServerErrorStatus(const ServerError& error, const ErrorSituation& situati
                          std::string_view what) {
   std::string text = fmt::format("{}: {}", what, error.message);
   if (!error.detail.empty()) text += fmt::format(" ({})", error.detail);
-  text += PlaceInCopy(error.context);
+  if (const auto place = PlaceInCopy(error.context); !place.empty()) {
+    text += fmt::format("; COPY was at {}", place);
+  }
   if (!error.hint.empty()) text += fmt::format("; hint: {}", error.hint);
   // pgbouncer refuses transactions there under the code of a protocol violation.
   if (error.message.find("statement pooling") != std::string::npos) {

@@ -1,6 +1,7 @@
 // SQLSTATE to error kind.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -32,6 +33,10 @@ struct ServerError {
   std::string hint = {};
   std::string context = {};
 };
+
+// The number of "COPY <table>, line N…" in an error's context; -1: there is none. Lines of a binary
+// COPY are its rows, from 1.
+int64_t LineInCopy(std::string_view context, std::string_view table);
 
 // "<what>: <message> (<detail>) <advice>" of the right kind, with the SQLSTATE as its code.
 Status ServerErrorStatus(const ServerError& error, const ErrorSituation& situation,

@@ -70,11 +70,26 @@ TEST(ClassifyTest, WhereCopyWasIsSaid) {
                     .message = "value too long",
                     .context = "COPY beside, line 3, column nn: \"abcd\"\nmore"};
   EXPECT_EQ(MessageOf(ServerErrorStatus(error, {}, "x")),
-            "x: value too long; at line 3, column nn: \"abcd\"");
+            "x: value too long; COPY was at line 3, column nn: \"abcd\"");
+  error.context = "JSON data, line 1: {...\nCOPY beside, line 4, column j";
+  EXPECT_EQ(MessageOf(ServerErrorStatus(error, {}, "x")),
+            "x: value too long; COPY was at line 4, column j");
   for (const char* other : {"SQL function f, line 3", "COPY beside", ""}) {
     error.context = other;
     EXPECT_EQ(MessageOf(ServerErrorStatus(error, {}, "x")), "x: value too long") << other;
   }
+}
+
+TEST(ClassifyTest, TheRowOfACopyIsFoundInAnyLanguage) {
+  EXPECT_EQ(LineInCopy("COPY t, line 3", "t"), 3);
+  EXPECT_EQ(LineInCopy("COPY t, line 31, column a: \"4\"", "t"), 31);
+  EXPECT_EQ(LineInCopy("COPY a, line 9, Zeile 12, Spalte b", "a, line 9"), 12);
+  EXPECT_EQ(LineInCopy("PL/pgSQL function f() line 2 at RAISE\nCOPY t, line 5", "t"), 5);
+  EXPECT_EQ(LineInCopy("COPY t, column 7", "other"), -1);
+  EXPECT_EQ(LineInCopy("COPY t", "t"), -1);
+  EXPECT_EQ(LineInCopy("COPY t, line", "t"), -1);
+  EXPECT_EQ(LineInCopy("COPY t, line 99999999999999999999", "t"), -1);
+  EXPECT_EQ(LineInCopy("", "t"), -1);
 }
 
 TEST(ClassifyTest, PasswordsInMessagesAreMasked) {

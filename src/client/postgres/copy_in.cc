@@ -141,6 +141,7 @@ Result<int64_t> CopyIn::End(const char* failure, const WaitLimit& limit) {
         rows = result.affected();
       } else if (kind == PGRES_FATAL_ERROR && status.ok()) {
         const ServerError error = ErrorOf(next);
+        error_context_ = error.context;
         status = error.sqlstate.empty()
                      ? TransientError("the connection to PostgreSQL was lost", "08006")
                      : ServerErrorStatus(error, connection_->situation, what_);

@@ -33,6 +33,8 @@ class CopyIn {
   void Abandon() noexcept;
   bool active() const { return active_; }
   int64_t bytes_sent() const { return bytes_sent_; }
+  // What the server said when it ended the COPY; "" when it has not.
+  const std::string& error_context() const { return error_context_; }
 
  private:
   Result<int64_t> End(const char* failure, const WaitLimit& limit);
@@ -41,7 +43,7 @@ class CopyIn {
   Connection* const connection_;
   std::unique_ptr<Transport> transport_;  // nullptr: by libpq (GSS encryption)
   pg::ByteBuffer buffer_;                 // begins with room for the message's head
-  std::string what_;
+  std::string what_, error_context_;
   bool active_ = false;
   int64_t bytes_sent_ = 0;
 };

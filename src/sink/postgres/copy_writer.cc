@@ -15,7 +15,6 @@
 namespace bulkhaul::postgres {
 namespace {
 
-constexpr std::string_view kNulEscape = "\\u0000";
 constexpr int kOrderBits = 40;  // rows of one unit; the unit's ordinal stands above them
 
 class CopyWriter final : public UnitWriter {
@@ -40,6 +39,7 @@ class CopyWriter final : public UnitWriter {
 
   Status Write(const arrow::RecordBatch& batch) override;
   Result<StagedResult> Finish() override;
+  int64_t row_at_fault() const override;
   void Abort() noexcept override;
   int64_t buffered_bytes() const override {
     return copy_ ? static_cast<int64_t>(copy_->buffer().capacity()) : 0;
@@ -60,6 +60,7 @@ class CopyWriter final : public UnitWriter {
   std::unique_ptr<Connection> connection_;
   std::unique_ptr<CopyIn> copy_;
   StagedResult result_;
+  int64_t json_row_at_fault_ = -1;
   bool finished_ = false;
 };
 
@@ -77,21 +78,6 @@ Status CopyWriter::Begin() {
   const auto header = pg::CopyEncoder::Header();
   copy_->buffer().Append(header.data(), header.size());
   return Status::OK();
-}
-
-// JSON text without the escapes of NUL.
-std::string WithoutNul(std::string_view json) {
-  std::string kept;
-  for (size_t at = 0; at < json.size();) {
-    if (json.substr(at).starts_with(kNulEscape)) {
-      at += kNulEscape.size();
-      continue;
-    }
-    const size_t bytes = json[at] == '\\' ? 2 : 1;
-    kept.append(json.substr(at, bytes));
-    at += bytes;
-  }
-  return kept;
 }
 
 // Nested values without a type of their own, as JSON text.
@@ -113,13 +99,14 @@ Result<std::shared_ptr<arrow::RecordBatch>> CopyWriter::WithJson(const arrow::Re
       text.Clear();
       json_[i]->Json(row, &text);
       const std::string_view value = text.view();
-      if (value.find(kNulEscape) == std::string_view::npos) {
+      if (value.find(pg::kNulEscape) == std::string_view::npos) {
         ARROW_RETURN_NOT_OK(builder.Append(value));
         continue;
       }
-      const std::string kept = WithoutNul(value);
+      const std::string kept = pg::WithoutNulEscapes(value);
       if (!load_->options.strip_nul && kept.size() < value.size() &&
           load_->columns[i].target_type == "jsonb") {
+        json_row_at_fault_ = encoder_.rows() + row + 1;
         return UserError(
             fmt::format("column \"{}\": a text in it holds a NUL byte, which PostgreSQL's jsonb "
                         "cannot; set nul_bytes: strip to leave it out",
@@ -191,6 +178,12 @@ Result<StagedResult> CopyWriter::Finish() {
   copy_.reset();
   host_.release(std::move(connection_), true);
   return result_;
+}
+
+int64_t CopyWriter::row_at_fault() const {
+  if (json_row_at_fault_ > 0) return json_row_at_fault_;
+  if (encoder_.row_at_fault() > 0) return encoder_.row_at_fault();
+  return copy_ ? LineInCopy(copy_->error_context(), load_->copied_into().name) : -1;
 }
 
 void CopyWriter::GiveUp() noexcept {

@@ -86,6 +86,7 @@ class PostgresSink final : public Sink {
   std::set<PlanKey> ready_;
   std::map<TableName, DatasetId> taken_;
   int64_t connections_free_ = -1;
+  bool reached_ = false;   // a connection was open once
   std::string wal_begin_;  // when the first table was prepared
   OpenLoads open_loads_;
 };
@@ -100,6 +101,7 @@ SinkTraits PostgresSink::Traits() const {
   traits.units_visible = false;
   traits.writer_bytes = kWriterBytes;
   std::lock_guard lock(mutex_);
+  traits.reached = reached_;
   // One is left for publishing.
   if (connections_free_ >= 0) traits.connections_max = std::max<int64_t>(1, connections_free_ - 1);
   return traits;
@@ -119,6 +121,10 @@ Result<std::unique_ptr<Connection>> PostgresSink::Acquire(std::stop_token stop) 
                                     .connect_timeout_ms = options_.GetDurationMs("connect_timeout"),
                                     .address = {}};
   ARROW_ASSIGN_OR_RAISE(auto connection, Connection::Open(settings, stop));
+  {
+    std::lock_guard lock(mutex_);
+    reached_ = true;
+  }
   std::string sql = fmt::format(
       "SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; SET IntervalStyle = 'postgres'; SET "
       "lock_timeout = {}; "

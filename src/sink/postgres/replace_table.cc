@@ -39,6 +39,9 @@ constexpr const char* kAfterDrop[] = {
     "SELECT format('ALTER TABLE %s %s TRIGGER %I', {2}, CASE tgenabled WHEN 'D' THEN 'DISABLE'"
     " WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END, tgname) FROM pg_trigger"
     " WHERE tgrelid = {0} AND NOT tgisinternal AND tgenabled <> 'O'",
+    "SELECT format('COMMENT ON TRIGGER %I ON %s IS %L', tgname, {2},"
+    " obj_description(oid, 'pg_trigger')) FROM pg_trigger WHERE tgrelid = {0}"
+    " AND NOT tgisinternal AND obj_description(oid, 'pg_trigger') IS NOT NULL",
     "SELECT format('COMMENT ON TABLE %s IS %L', {2}, obj_description({0}, 'pg_class'))"
     " WHERE obj_description({0}, 'pg_class') IS NOT NULL",
     "SELECT pg_get_statisticsobjdef(oid) FROM pg_statistic_ext WHERE stxrelid = {0}",
@@ -54,6 +57,9 @@ constexpr const char* kAfterDrop[] = {
     "SELECT format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s', {2}, attname, attstattarget)"
     " FROM pg_attribute WHERE attrelid = {0} AND attnum > 0 AND NOT attisdropped"
     " AND attstattarget >= 0",
+    "SELECT format('ALTER TABLE %s ALTER COLUMN %I SET (%s)', {2}, attname,"
+    " array_to_string(attoptions, ', ')) FROM pg_attribute WHERE attrelid = {0} AND attnum > 0"
+    " AND NOT attisdropped AND attoptions IS NOT NULL",
     // Grants last, the owner behind them: who is no owner any more may not grant.
     // The new table also has what ALTER DEFAULT PRIVILEGES gave it.
     "SELECT DISTINCT format('REVOKE ALL ON TABLE %s FROM %s', {2},"
@@ -69,8 +75,27 @@ constexpr const char* kAfterDrop[] = {
     " CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END,"
     " CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)"
     " FROM pg_attribute t, aclexplode(t.attacl) a WHERE t.attrelid = {0}",
+    // The sequences of identity columns, which have their old names by now.
+    "SELECT DISTINCT format('REVOKE ALL ON SEQUENCE %s FROM %s',"
+    " pg_get_serial_sequence({2}, t.attname),"
+    " CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END)"
+    " FROM pg_attribute t, pg_depend d, pg_class s,"
+    " aclexplode(coalesce(s.relacl, acldefault('s', s.relowner))) a"
+    " WHERE t.attrelid = {3} AND t.attidentity <> '' AND d.refobjid = t.attrelid"
+    " AND d.refobjsubid = t.attnum AND d.deptype = 'i' AND s.oid = d.objid AND s.relkind = 'S'",
+    "SELECT format('GRANT %s ON SEQUENCE %s TO %s%s', a.privilege_type, s.oid::regclass,"
+    " CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END,"
+    " CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)"
+    " FROM pg_depend d, pg_class s,"
+    " aclexplode(coalesce(s.relacl, acldefault('s', s.relowner))) a"
+    " WHERE d.refobjid = {0} AND d.deptype = 'i' AND s.oid = d.objid AND s.relkind = 'S'",
     "SELECT format('ALTER TABLE %s OWNER TO %s', {2}, relowner::regrole) FROM pg_class"
     " WHERE oid = {0} AND pg_get_userbyid(relowner) <> current_user",
+    // Behind the owner: a sequence is owned by a table of the same owner.
+    "SELECT format('ALTER SEQUENCE %s OWNED BY %s.%I', s.oid::regclass, {2}, a.attname)"
+    " FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
+    " JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid"
+    " WHERE d.classid = 'pg_class'::regclass AND d.refobjid = {0} AND d.deptype = 'a'",
 };
 
 // Statements that let others go over to the new table before the old one is dropped.
@@ -80,9 +105,8 @@ constexpr const char* kBeforeDrop[] = {
     " pg_get_viewdef(v.oid)) FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid"
     " JOIN pg_class v ON v.oid = r.ev_class WHERE d.classid = 'pg_rewrite'::regclass"
     " AND d.refclassid = 'pg_class'::regclass AND d.refobjid = {0} AND v.relkind = 'v'",
-    "SELECT format('ALTER SEQUENCE %s OWNED BY %s.%I', s.oid::regclass, {2}, a.attname)"
+    "SELECT format('ALTER SEQUENCE %s OWNED BY NONE', s.oid::regclass)"
     " FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
-    " JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid"
     " WHERE d.classid = 'pg_class'::regclass AND d.refobjid = {0} AND d.deptype = 'a'",
 };
 
@@ -189,6 +213,14 @@ Status CheckReplaceable(Connection& connection, const TargetTable& table, const 
               " UNION ALL SELECT DISTINCT 'the function ' || d.objid::regprocedure FROM pg_depend"
               " d WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = {0}"
               " AND d.classid = 'pg_proc'::regclass"
+              // What other relations do with it.
+              " UNION ALL SELECT DISTINCT pg_describe_object(d.classid, d.objid, 0) FROM pg_depend "
+              "d"
+              " LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid"
+              " LEFT JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid"
+              " WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = {0} AND (p.polrelid <> "
+              "{0}"
+              " OR (r.ev_class <> {0} AND r.rulename <> '_RETURN'))"
               // Its row type and the array of it, which the table's name in SQL also means.
               " UNION ALL SELECT DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid)"
               " FROM pg_type t JOIN pg_depend d ON d.refobjid IN (t.oid, t.typarray)"

@@ -34,20 +34,22 @@ class TextFile {
 // Byte after byte, by the rules of csv_scanner.h; `line` counts every line feed.
 std::vector<TextCut> RowsOneByOne(const std::string& text, const csv::CsvDialect& dialect) {
   std::vector<TextCut> rows;
-  bool quoted = false, may_open = true, escaped = false;
+  bool quoted = false, may_open = true, escaped = false, at_begin = true;
   int64_t line = 1;
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     line += c == '\n';
     if (escaped) {
-      escaped = may_open = false;
+      escaped = may_open = at_begin = false;
     } else if (dialect.escape != '\0' && c == dialect.escape) {
       escaped = true;
     } else if (c == '"' && (quoted || may_open)) {
       may_open = quoted;
       quoted = !quoted;
+      at_begin = false;
     } else if (!quoted) {
-      may_open = c == ',' || c == '\n';
+      at_begin = c == ',' || c == '\n' || (dialect.trim && at_begin && c == ' ');
+      may_open = at_begin;
       if (c == '\n' && i + 1 < text.size()) rows.push_back({static_cast<int64_t>(i) + 1, line});
     }
   }
@@ -73,11 +75,12 @@ bool Same(const std::vector<TextCut>& left, const std::vector<TextCut>& right) {
 
 TEST(FindCsvCuts, AreThoseOfOneReadHoweverManyThreadsLook) {
   EXPECT_TRUE(rc::check("as byte after byte", [] {
-    const auto text = *rc::gen::container<std::string>(
-        rc::gen::weightedElement<char>({{12, 'a'}, {2, '"'}, {3, ','}, {3, '\n'}, {1, '\\'}}));
+    const auto text = *rc::gen::container<std::string>(rc::gen::weightedElement<char>(
+        {{12, 'a'}, {2, '"'}, {2, ' '}, {3, ','}, {3, '\n'}, {1, '\\'}}));
     RC_PRE(!text.empty());
     CsvLayout layout;
     layout.dialect.escape = *rc::gen::element('\0', '\\');
+    layout.dialect.trim = *rc::gen::arbitrary<bool>();
     auto offsets = *rc::gen::nonEmpty(rc::gen::container<std::vector<int64_t>>(
         rc::gen::inRange<int64_t>(1, static_cast<int64_t>(text.size()) + 3)));
     std::ranges::sort(offsets);

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "plan/drift.h"
 #include "plan/type_name.h"
 #include "source/files/csv_layout.h"
 #include "source/files/describe.h"
@@ -103,6 +104,7 @@ class CsvPartReader : public PartReader {
         column.type.date_format = own->second.date_format;
         column.type.nulls = own->second.nulls;
         column.type.given = own->second.given;
+        column.type.contract = own->second.contract;
       }
       columns.push_back(std::move(column));
     }
@@ -180,7 +182,8 @@ class CsvPartReader : public PartReader {
 // A file's columns and what their values have in common.
 class Sampler {
  public:
-  Sampler(const Options& options, const CsvWishes& wishes) : options_(options), wishes_(wishes) {}
+  Sampler(const Options& options, const CsvWishes& wishes, const ContractTypes& contract)
+      : options_(options), wishes_(wishes), contract_(contract) {}
 
   // The first file decides how all are written.
   Status Add(const DataFile& file) {
@@ -201,15 +204,19 @@ class Sampler {
                        "duplicate_column");
     }
     files_.emplace_back(&file, std::move(names));
-    return AddRows(*chunks, files_.back().second);
+    return AddRows(file.path, *chunks, files_.back().second);
   }
 
   Result<TextFacts> Finish() {
     TextFacts facts;
     std::map<std::string, std::shared_ptr<arrow::DataType>> types;
     for (const auto& [name, inference] : inferences_) {
-      ARROW_ASSIGN_OR_RAISE(auto type, wishes_.TypeOf(name, *inference));
+      const TypeTrial& trial = trials_[name];
+      const bool holds = wishes_.ContractHolds(name, *inference, trial, contract_.lenient());
+      ARROW_ASSIGN_OR_RAISE(auto type,
+                            wishes_.TypeOf(name, *inference, holds ? trial.type() : nullptr));
       types[name] = type.type;
+      if (!type.given) facts.found[name] = inference->seen() ? trial.misfit() : kNothingSeen;
       layout_.columns[name] = std::move(type);
     }
     std::vector<std::pair<const DataFile*, std::shared_ptr<arrow::Schema>>> schemas;
@@ -234,18 +241,26 @@ class Sampler {
   }
 
  private:
-  Status AddRows(TextChunks& chunks, const std::vector<std::string>& names) {
+  Status AddRows(const std::string& path, TextChunks& chunks,
+                 const std::vector<std::string>& names) {
     std::vector<csv::ColumnInference*> columns;
+    std::vector<TypeTrial*> trials;
     for (const auto& name : names) {
       auto& inference = inferences_[name];
       if (inference == nullptr) {
         inference = std::make_unique<csv::ColumnInference>(wishes_.InferenceOf(name));
       }
       columns.push_back(inference.get());
+      const auto [trial, fresh] = trials_.try_emplace(name);
+      if (const auto type = contract_.Of(name); fresh && type != nullptr && csv::IsCsvType(*type)) {
+        trial->second = TypeTrial(type);
+      }
+      trials.push_back(&trial->second);
     }
     std::vector<std::string> fields;
     for (int64_t row = 0; wishes_.sample_rows == 0 || row < wishes_.sample_rows; ++row) {
       const size_t before = chunks.text().size();
+      const int64_t line = chunks.line();
       auto found = TakeRow(chunks, layout_.dialect, &fields);
       // What is broken is said when the rows are read, with its place.
       if (!found.ok() || !*found) break;
@@ -256,9 +271,11 @@ class Sampler {
       const size_t count = std::min(fields.size(), columns.size());
       if (fields.size() == 1 && fields[0].empty() && columns.size() > 1) continue;
       for (size_t i = 0; i < count; ++i) {
-        const std::string_view value = wishes_.Trimmed(fields[i]);
+        const std::string_view value = fields[i];
         text_bytes_[names[i]] += static_cast<int64_t>(value.size());
-        if (!value.empty() && !wishes_.IsNull(value)) columns[i]->Add(value);
+        if (value.empty() || wishes_.IsNull(value)) continue;
+        columns[i]->Add(value);
+        if (!csv::MayMeanNull(value)) trials[i]->Add(value, path, line);
       }
     }
     return Status::OK();
@@ -266,18 +283,21 @@ class Sampler {
 
   const Options& options_;
   const CsvWishes& wishes_;
+  const ContractTypes& contract_;
   CsvLayout layout_;
   std::vector<std::pair<const DataFile*, std::vector<std::string>>> files_;
   std::map<std::string, std::unique_ptr<csv::ColumnInference>> inferences_;
+  std::map<std::string, TypeTrial> trials_;
   std::map<std::string, int64_t> text_bytes_;  // of each column, in the sample
   int64_t rows_ = 0, bytes_ = 0;
 };
 
 }  // namespace
 
-Result<TextFacts> DescribeCsv(const std::vector<const DataFile*>& sample, const Options& options) {
+Result<TextFacts> DescribeCsv(const std::vector<const DataFile*>& sample, const Options& options,
+                              const ContractTypes& contract) {
   ARROW_ASSIGN_OR_RAISE(const auto wishes, CsvWishes::Make(options));
-  Sampler sampler(options, wishes);
+  Sampler sampler(options, wishes, contract);
   for (const DataFile* file : sample) {
     const Status added = sampler.Add(*file);
     if (added.ok()) continue;

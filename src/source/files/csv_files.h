@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "source/files/contract_types.h"
 #include "source/files/file_reader.h"
 
 namespace bulkhaul::files {
@@ -15,9 +16,12 @@ struct TextFacts {
   std::string layout;                                 // for TableState
   double row_bytes = 0;                               // of text, on average; 0: not known
   std::map<std::string, double> column_memory_bytes;  // of a row as Arrow, on average
+  // Of columns whose types were found from values: what drift is to know of it (kFoundKey).
+  std::map<std::string, std::string> found;
 };
 
-Result<TextFacts> DescribeCsv(const std::vector<const DataFile*>& sample, const Options& options);
+Result<TextFacts> DescribeCsv(const std::vector<const DataFile*>& sample, const Options& options,
+                              const ContractTypes& contract);
 Result<std::unique_ptr<PartReader>> OpenCsv(std::shared_ptr<const ReadPlan> plan,
                                             const FilePart& part, UnitContext& context);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include <arrow/type_traits.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -46,12 +47,16 @@ std::string CsvLayout::ToJson() const {
   Json own = Json::object();
   for (const auto& [name, type] : columns) {
     if (type.date_format.empty() && type.nulls.empty() && !type.given) continue;
-    own[name] = {{"date_format", type.date_format}, {"nulls", type.nulls}, {"given", type.given}};
+    own[name] = {{"date_format", type.date_format},
+                 {"nulls", type.nulls},
+                 {"given", type.given},
+                 {"contract", type.contract}};
   }
   return Json{{"delimiter", int{dialect.delimiter}},
               {"quote", int{dialect.quote}},
               {"escape", int{dialect.escape}},
               {"row_end", int{dialect.row_end}},
+              {"trim", dialect.trim},
               {"header", header},
               {"encoding", encoding},
               {"columns", std::move(own)}}
@@ -67,6 +72,7 @@ Result<CsvLayout> CsvLayout::FromJson(std::string_view text) {
     layout.dialect.quote = static_cast<char>(value.at("quote").get<int>());
     layout.dialect.escape = static_cast<char>(value.at("escape").get<int>());
     layout.dialect.row_end = static_cast<char>(value.at("row_end").get<int>());
+    layout.dialect.trim = value.value("trim", false);
     layout.header = value.at("header").get<bool>();
     layout.encoding = value.at("encoding").get<std::string>();
     for (const auto& [name, own] : value.at("columns").items()) {
@@ -74,6 +80,7 @@ Result<CsvLayout> CsvLayout::FromJson(std::string_view text) {
       type.date_format = own.at("date_format").get<std::string>();
       type.nulls = own.at("nulls").get<std::vector<std::string>>();
       type.given = own.value("given", false);
+      type.contract = own.value("contract", false);
       layout.columns[name] = std::move(type);
     }
     return layout;
@@ -114,7 +121,7 @@ Result<CsvWishes> CsvWishes::Make(const Options& options) {
   wishes.nulls = options.GetList("source_null");
   ARROW_RETURN_NOT_OK(ParsePrecision(options.GetString("decimal_precision"), &wishes));
   wishes.sample_rows = options.GetInt("sample_rows");
-  wishes.trim = options.GetBool("trim");
+  wishes.dialect.trim = options.GetBool("trim");
   return wishes;
 }
 
@@ -129,34 +136,48 @@ csv::InferenceWishes CsvWishes::InferenceOf(const std::string& column) const {
   return inference;
 }
 
-Result<csv::CsvType> CsvWishes::TypeOf(const std::string& column,
-                                       const csv::ColumnInference& inference) const {
-  csv::CsvType type;
-  const auto own = date_formats.find(column);
-  // `cast` speaks of columns by the names that they get.
+std::shared_ptr<arrow::DataType> CsvWishes::CastOf(const std::string& column) const {
   const auto renamed = new_names.find(column);
   const auto wished =
       types.find(renamed != new_names.end() ? renamed->second : NameInStyle(column, column_naming));
-  if (wished != types.end()) {
-    type.type = wished->second;
+  return wished == types.end() ? nullptr : wished->second;
+}
+
+bool CsvWishes::ContractHolds(const std::string& column, const csv::ColumnInference& inference,
+                              const TypeTrial& trial, bool lenient) const {
+  if (trial.type() == nullptr || CastOf(column) != nullptr) return false;
+  const auto id = trial.type()->id();
+  if (!arrow::is_date(id) && id != arrow::Type::TIMESTAMP) return trial.Holds(lenient);
+  // Dates may be written by a pattern, which the trial does not know.
+  if (trial.Holds(lenient) || date_formats.contains(column)) return true;
+  const auto seen = inference.Decide(column);
+  if (!seen.ok()) return true;  // which says what is to be asked
+  return !seen->date_format.empty() &&
+         (seen->type->id() == id || csv::IsDatePattern(seen->date_format));
+}
+
+Result<csv::CsvType> CsvWishes::TypeOf(const std::string& column,
+                                       const csv::ColumnInference& inference,
+                                       const std::shared_ptr<arrow::DataType>& contract) const {
+  csv::CsvType type;
+  const auto own = date_formats.find(column);
+  const auto cast = CastOf(column);
+  if (const auto wished = cast != nullptr ? cast : contract; wished != nullptr) {
+    type.type = wished;
     type.given = true;
+    type.contract = cast == nullptr;
     // A pattern that was given, or the one that the sample shows.
     const auto id = type.type->id();
+    if (id != arrow::Type::STRING) type.nulls = inference.nulls();
     if (id == arrow::Type::DATE32 || id == arrow::Type::TIMESTAMP) {
       if (own != date_formats.end()) {
         type.date_format = own->second;
-        type.nulls = inference.nulls();
       } else if (inference.FitsWishedPattern()) {
         type.date_format = date_format;
-        type.nulls = inference.nulls();
       } else {
         ARROW_ASSIGN_OR_RAISE(const auto seen, inference.Decide(column));
         type.date_format = seen.date_format;
-        type.nulls = seen.nulls;
       }
-    } else if (id != arrow::Type::STRING) {
-      auto seen = inference.Decide(column);
-      if (seen.ok()) type.nulls = seen->nulls;
     }
   } else if (own != date_formats.end()) {
     // What does not match is an error when it is read.
@@ -172,13 +193,6 @@ Result<csv::CsvType> CsvWishes::TypeOf(const std::string& column,
   return type;
 }
 
-std::string_view CsvWishes::Trimmed(std::string_view value) const {
-  if (!trim) return value;
-  while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) value.remove_prefix(1);
-  while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);
-  return value;
-}
-
 bool CsvWishes::IsNull(std::string_view value) const {
   return std::find(nulls.begin(), nulls.end(), value) != nulls.end();
 }
@@ -192,7 +206,6 @@ csv::CsvReading ReadingOf(const Options& options) {
   const std::string& text = options.GetString("invalid_utf8");
   if (text == "replace") reading.invalid_utf8 = csv::OnInvalidUtf8::kReplace;
   if (text == "null") reading.invalid_utf8 = csv::OnInvalidUtf8::kNull;
-  reading.trim = options.GetBool("trim");
   reading.whole_sample = options.GetInt("sample_rows") == 0;
   return reading;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "plan/options.h"
+#include "source/files/contract_types.h"
 #include "source/files/data_file.h"
 #include "wire/csv/csv_decoder.h"
 
@@ -36,13 +37,17 @@ struct CsvWishes {
   std::vector<std::string> nulls;
   int decimal_precision = 0, decimal_scale = 0;
   int64_t sample_rows = 0;
-  bool trim = false;
 
   static Result<CsvWishes> Make(const Options& options);
   csv::InferenceWishes InferenceOf(const std::string& column) const;
-  Result<csv::CsvType> TypeOf(const std::string& column,
-                              const csv::ColumnInference& inference) const;
-  std::string_view Trimmed(std::string_view value) const;
+  // Of `cast`, which speaks of columns by the names that they get; nullptr: none.
+  std::shared_ptr<arrow::DataType> CastOf(const std::string& column) const;
+  // Whether the column has the type that the contract has for it.
+  bool ContractHolds(const std::string& column, const csv::ColumnInference& inference,
+                     const TypeTrial& trial, bool lenient) const;
+  // `contract`: the type that it gives the column, or nullptr.
+  Result<csv::CsvType> TypeOf(const std::string& column, const csv::ColumnInference& inference,
+                              const std::shared_ptr<arrow::DataType>& contract) const;
   bool IsNull(std::string_view value) const;
 };
 

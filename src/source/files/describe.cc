@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "plan/drift.h"
 #include "plan/splitting.h"
 #include "plan/type_name.h"
 #include "source/files/csv_files.h"
@@ -104,6 +105,7 @@ struct Description {
   std::shared_ptr<arrow::Schema> schema;
   std::string layout;
   int64_t rows = -1;
+  std::map<std::string, std::string> found;  // TextFacts::found
   // Arrow memory for a byte of the files: of each column, and of what comes with any column.
   std::map<std::string, double> column_memory;
   double common_memory = 0;
@@ -168,15 +170,17 @@ Result<Description> DescribeBinary(const FileList& list, const Options& options)
   return description;
 }
 
-Result<Description> Describe(const FileList& list, const Options& options) {
+Result<Description> Describe(const FileList& list, const Options& options,
+                             const ContractTypes& contract) {
   if (list.format == FileFormat::kParquet || list.format == FileFormat::kArrow) {
     return DescribeBinary(list, options);
   }
   const auto sample = SampleOf(list.files, options.GetInt("sample_files"));
   ARROW_ASSIGN_OR_RAISE(const auto text, list.format == FileFormat::kCsv
-                                             ? DescribeCsv(sample, options)
-                                             : DescribeJson(sample, options));
+                                             ? DescribeCsv(sample, options, contract)
+                                             : DescribeJson(sample, options, contract));
   Description description;
+  description.found = text.found;
   arrow::FieldVector fields;
   const char* source_type = list.format == FileFormat::kCsv ? "text" : nullptr;
   for (const auto& field : text.schema->fields()) fields.push_back(CleanField(*field, source_type));
@@ -208,6 +212,28 @@ int64_t MemoryBytes(const Description& description, const ReadPlan& plan, const 
              static_cast<double>(std::max<int64_t>(0, dataset.estimated_rows));
   }
   return static_cast<int64_t>(bytes);
+}
+
+// The folders' column as the type that the contract has for it, where every value is one of it.
+bool GiveType(const std::vector<DataFile>& files, const std::shared_ptr<arrow::DataType>& type,
+              std::shared_ptr<arrow::Field>* folder) {
+  if (type == nullptr) return false;
+  const auto given = (*folder)->WithType(type);
+  for (const auto& file : files) {
+    if (!PartitionValue(file, *given).ok()) return false;
+  }
+  *folder = given;
+  return true;
+}
+
+std::shared_ptr<arrow::Schema> WithFound(const arrow::Schema& schema,
+                                         const std::map<std::string, std::string>& found) {
+  arrow::FieldVector fields;
+  for (const auto& field : schema.fields()) {
+    const auto own = found.find(field->name());
+    fields.push_back(own == found.end() ? field : WithFinding(*field, own->second));
+  }
+  return arrow::schema(std::move(fields));
 }
 
 }  // namespace
@@ -304,19 +330,25 @@ Result<std::shared_ptr<arrow::Schema>> CommonSchema(
 }
 
 Result<Dataset> DescribeDataset(const DatasetId& id, const std::string& pattern,
-                                const Options& options) {
+                                const Options& options, Contracts* contracts) {
   ARROW_ASSIGN_OR_RAISE(auto list, ListFiles(pattern, options.GetString("source_format"),
                                              options.GetBool("hive_partitions")));
-  ARROW_ASSIGN_OR_RAISE(auto description, Describe(list, options));
+  ARROW_ASSIGN_OR_RAISE(const auto contract, ContractTypes::Make(options, id, contracts));
+  ARROW_ASSIGN_OR_RAISE(auto description, Describe(list, options, contract));
   TableState state;
   state.format = list.format;
   state.layout = std::move(description.layout);
   arrow::FieldVector fields = description.schema->fields();
-  ARROW_ASSIGN_OR_RAISE(const auto folders, PartitionFields(list.files));
-  for (const auto& folder : folders) {
+  ARROW_ASSIGN_OR_RAISE(auto folders, PartitionFields(list.files));
+  for (auto& folder : folders) {
     if (description.schema->GetFieldIndex(folder->name()) >= 0) {
       return ColumnOfFolder(pattern, folder->name());
     }
+    if (GiveType(list.files, contract.Of(folder->name()), &folder)) continue;
+    const bool seen = std::any_of(list.files.begin(), list.files.end(), [&](const auto& file) {
+      return PartitionText(file, folder->name()) != nullptr;
+    });
+    description.found[folder->name()] = seen ? "" : kNothingSeen;
   }
   state.file_columns = static_cast<int>(fields.size());
   fields.insert(fields.end(), folders.begin(), folders.end());
@@ -339,7 +371,7 @@ Result<Dataset> DescribeDataset(const DatasetId& id, const std::string& pattern,
       options);
   state.files = std::move(list.files);
   dataset.source_state = state.ToJson();
-  dataset.schema = plan->schema;
+  dataset.schema = WithFound(*plan->schema, description.found);
   dataset.options = options;
   return dataset;
 }

@@ -1,12 +1,17 @@
 #include "source/files/file_reader.h"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
+#include <arrow/array.h>
 #include <arrow/array/util.h>
 #include <arrow/compute/api.h>
 #include <arrow/compute/initialize.h>
+#include <arrow/util/bitmap_ops.h>
 #include <fmt/format.h>
+
+#include "base/copy_text.h"
 
 namespace bulkhaul::files {
 
@@ -73,6 +78,52 @@ Status CheckColumns(const ReadPlan& plan, const DataFile& file, const arrow::Sch
   return Status::OK();
 }
 
+namespace {
+
+// Texts of a dictionary, one for each row: a copy of bytes, without a call for each.
+Result<std::shared_ptr<arrow::Array>> UnfoldTexts(const arrow::DictionaryArray& array,
+                                                  arrow::MemoryPool* pool) {
+  const auto& texts = static_cast<const arrow::StringArray&>(*array.dictionary());
+  const auto& indices = static_cast<const arrow::Int32Array&>(*array.indices());
+  const int64_t rows = array.length();
+  const bool nulls = indices.null_count() > 0;
+  ARROW_ASSIGN_OR_RAISE(
+      std::shared_ptr<arrow::Buffer> offsets,
+      arrow::AllocateBuffer((rows + 1) * static_cast<int64_t>(sizeof(int32_t)), pool));
+  auto* const ends = reinterpret_cast<int32_t*>(offsets->mutable_data());
+  int64_t bytes = 0;
+  for (int64_t row = 0; row < rows; ++row) {
+    ends[row] = static_cast<int32_t>(bytes);
+    if (!nulls || indices.IsValid(row)) bytes += texts.value_length(indices.Value(row));
+    if (bytes > std::numeric_limits<int32_t>::max()) {
+      return Status::CapacityError("a batch has more than 2 GiB of text");
+    }
+  }
+  ends[rows] = static_cast<int32_t>(bytes);
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> values, arrow::AllocateBuffer(bytes, pool));
+  for (int64_t row = 0; row < rows; ++row) {
+    if (ends[row] == ends[row + 1]) continue;
+    CopyText(texts.GetView(indices.Value(row)), values->mutable_data() + ends[row]);
+  }
+  std::shared_ptr<arrow::Buffer> validity;
+  if (nulls) {
+    ARROW_ASSIGN_OR_RAISE(validity, arrow::internal::CopyBitmap(pool, indices.null_bitmap_data(),
+                                                                indices.offset(), rows));
+  }
+  return std::make_shared<arrow::StringArray>(rows, std::move(offsets), std::move(values),
+                                              std::move(validity),
+                                              nulls ? indices.null_count() : 0);
+}
+
+bool IsTextsByInt32(const arrow::DataType& type) {
+  if (type.id() != arrow::Type::DICTIONARY) return false;
+  const auto& dictionary = static_cast<const arrow::DictionaryType&>(type);
+  return dictionary.index_type()->id() == arrow::Type::INT32 &&
+         dictionary.value_type()->id() == arrow::Type::STRING;
+}
+
+}  // namespace
+
 Result<std::shared_ptr<arrow::RecordBatch>> Conform(const ReadPlan& plan, const DataFile& file,
                                                     const arrow::RecordBatch& batch,
                                                     arrow::MemoryPool* pool) {
@@ -88,7 +139,11 @@ Result<std::shared_ptr<arrow::RecordBatch>> Conform(const ReadPlan& plan, const 
       continue;
     }
     auto column = batch.column(index);
-    if (!column->type()->Equals(field->type())) {
+    if (IsTextsByInt32(*column->type()) && field->type()->id() == arrow::Type::STRING &&
+        static_cast<const arrow::DictionaryArray&>(*column).dictionary()->null_count() == 0) {
+      ARROW_ASSIGN_OR_RAISE(column,
+                            UnfoldTexts(static_cast<const arrow::DictionaryArray&>(*column), pool));
+    } else if (!column->type()->Equals(field->type())) {
       arrow::compute::ExecContext context(pool);
       context.set_use_threads(false);
       auto cast = arrow::compute::Cast(*column, field->type(), arrow::compute::CastOptions::Safe(),

@@ -52,7 +52,7 @@ class FilesSource : public Source {
   FilesSource(const JobSpec& spec, std::string path) : spec_(spec), path_(std::move(path)) {}
 
   SourceTraits Traits() const override {
-    return {.name = "files", .checks_rows = true, .describes_content = true};
+    return {.name = "files", .checks_rows = true, .places_rows = true, .describes_content = true};
   }
   void StopOn(std::stop_token stop) override { stop_ = std::move(stop); }
 
@@ -67,13 +67,14 @@ class FilesSource : public Source {
     }
     ARROW_RETURN_NOT_OK(selector.CheckNamed(available));
     std::vector<Dataset> datasets;
+    Contracts contracts;
     for (const auto& request : requests) {
       const DatasetId written{"", request.written};
       if (!selector.Selects(request.id) && !selector.Selects(written)) continue;
       if (stop_.stop_requested()) return CancelledError();
       Options options = selector.OptionsFor(request.id);
       if (request.own != nullptr) options = options.With(*request.own);
-      auto dataset = DescribeDataset(request.id, request.pattern, options);
+      auto dataset = DescribeDataset(request.id, request.pattern, options, &contracts);
       if (!dataset.ok()) return dataset.status();
       datasets.push_back(*std::move(dataset));
     }

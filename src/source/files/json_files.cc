@@ -14,7 +14,9 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "plan/drift.h"
 #include "source/files/describe.h"
+#include "source/files/json_contract.h"
 #include "source/files/json_times.h"
 #include "source/files/json_utf8.h"
 #include "source/files/json_values.h"
@@ -171,13 +173,14 @@ class JsonPartReader : public PartReader {
         schema_(FileSchema(*plan_)),
         text_schema_(TimesAsText(*schema_)),
         digits_(*schema_),
-        casts_(plan_->options),
+        layout_(JsonLayout::From(plan_->state.layout)),
+        casts_(layout_.CastsOf(plan_->options)),
         misfit_null_(plan_->options.GetString("type_mismatch") == "null"),
         bad_text_(BadJsonTextFrom(plan_->options.GetString("invalid_utf8"))) {}
 
   Status Start() {
     const int64_t chunk_bytes = TextChunkBytes(context_.batch_bytes_max);
-    return TextChunks::Open(part_, plan_->state.layout, chunk_bytes, plan_->row_bytes_max)
+    return TextChunks::Open(part_, layout_.encoding, chunk_bytes, plan_->row_bytes_max)
         .Value(&chunks_);
   }
 
@@ -264,7 +267,8 @@ class JsonPartReader : public PartReader {
     std::string as_text;
     if (values_.Textify(text, casts_, &as_text)) text = as_text;
     ARROW_ASSIGN_OR_RAISE(const auto parsed, Fitting(text));
-    return TextAsTimes(*parsed, schema_, misfit_null_ ? &misfits_ : nullptr, context_.pool);
+    const TextReading reading{misfit_null_ ? &misfits_ : nullptr, layout_.contract};
+    return TextAsTimes(*parsed, schema_, reading, context_.pool);
   }
 
   // The rows, each value as its field holds it, or NULL by type_mismatch.
@@ -274,10 +278,11 @@ class JsonPartReader : public PartReader {
       auto parsed = Parse(text, text_schema_);
       if (parsed.ok()) return parsed;
     }
-    const auto misfits = values_.Misfits(text, *text_schema_, misfit_null_ ? text.size() : 1);
-    for (const auto& misfit : misfits) {
+    auto misfits = values_.Misfits(text, *text_schema_, misfit_null_ ? text.size() : 1);
+    for (auto& misfit : misfits) {
       if (misfit_null_ && !misfit.unknown_field) continue;
       const bool whole_sample = plan_->options.GetInt("sample_rows") == 0;
+      misfit.contract = layout_.contract.contains(misfit.path);
       return PermanentError(MisfitText(misfit, whole_sample), "bad_value");
     }
     misfits_ += static_cast<int64_t>(misfits.size());
@@ -332,6 +337,7 @@ class JsonPartReader : public PartReader {
   const std::shared_ptr<arrow::Schema> schema_;       // what is given out
   const std::shared_ptr<arrow::Schema> text_schema_;  // as Arrow's reader is to see it
   DigitCheck digits_;
+  const JsonLayout layout_;
   const JsonCasts casts_;
   mutable JsonValues values_;
   const bool misfit_null_;
@@ -366,8 +372,8 @@ Status BrokenSample(const DataFile& file, int64_t line, std::string_view text,
 Status Sample(const DataFile& file, const std::string& encoding, const Options& options,
               SampleReading* reading,
               std::vector<std::pair<const DataFile*, std::shared_ptr<arrow::Schema>>>* schemas,
-              std::map<std::string, double>* memory, JsonTimes* times, int64_t* rows,
-              int64_t* bytes) {
+              std::map<std::string, double>* memory, JsonTimes* times, JsonTrials* trials,
+              int64_t* rows, int64_t* bytes) {
   ARROW_ASSIGN_OR_RAISE(auto chunks,
                         TextChunks::Open({&file, 0, -1, 1}, encoding, kTextChunkBytesMax,
                                          options.GetBytes("row_bytes_max")));
@@ -392,6 +398,7 @@ Status Sample(const DataFile& file, const std::string& encoding, const Options& 
       arrow::FieldVector fields = (*parsed)->schema()->fields();
       *rows += (*parsed)->num_rows();
       times->Add(**parsed);
+      trials->Add(**parsed, file, text.substr(0, end), chunks->line(), &reading->values);
       for (int i = 0; i < (*parsed)->num_columns(); ++i) {
         ARROW_ASSIGN_OR_RAISE(const int64_t held,
                               arrow::util::ReferencedBufferSize(*(*parsed)->column(i)));
@@ -414,26 +421,30 @@ Status Sample(const DataFile& file, const std::string& encoding, const Options& 
 
 }  // namespace
 
-Result<TextFacts> DescribeJson(const std::vector<const DataFile*>& sample, const Options& options) {
+Result<TextFacts> DescribeJson(const std::vector<const DataFile*>& sample, const Options& options,
+                               const ContractTypes& contract) {
   TextFacts facts;
-  facts.layout = options.GetString("source_encoding");
-  std::transform(facts.layout.begin(), facts.layout.end(), facts.layout.begin(),
+  JsonLayout layout;
+  layout.encoding = options.GetString("source_encoding");
+  std::transform(layout.encoding.begin(), layout.encoding.end(), layout.encoding.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  if (facts.layout == "utf8") facts.layout = "utf-8";
-  if (facts.layout == "auto") {
+  if (layout.encoding == "utf8") layout.encoding = "utf-8";
+  if (layout.encoding == "auto") {
     auto encoding = EncodingOf(*sample[0]);
     if (!encoding.ok()) return FileError(encoding.status(), sample[0]->path);
-    facts.layout = *std::move(encoding);
+    layout.encoding = *std::move(encoding);
   }
-  SampleReading reading{JsonCasts(options), BadJsonTextFrom(options.GetString("invalid_utf8")),
+  SampleReading reading{JsonCasts(options, &contract),
+                        BadJsonTextFrom(options.GetString("invalid_utf8")),
                         options.GetString("type_mismatch") == "null",
                         options.GetInt("sample_rows") == 0, JsonValues()};
   JsonTimes times;
+  JsonTrials trials(contract);
   std::vector<std::pair<const DataFile*, std::shared_ptr<arrow::Schema>>> schemas;
   int64_t rows = 0, bytes = 0;
   for (const DataFile* file : sample) {
-    const Status status = Sample(*file, facts.layout, options, &reading, &schemas,
-                                 &facts.column_memory_bytes, &times, &rows, &bytes);
+    const Status status = Sample(*file, layout.encoding, options, &reading, &schemas,
+                                 &facts.column_memory_bytes, &times, &trials, &rows, &bytes);
     if (status.ok()) continue;
     return MessageOf(status).starts_with(file->path) ? status : FileError(status, file->path);
   }
@@ -444,31 +455,39 @@ Result<TextFacts> DescribeJson(const std::vector<const DataFile*>& sample, const
   // A row may leave any field out, and so may a file.
   ARROW_ASSIGN_OR_RAISE(const auto common, CommonSchema(schemas, true));
   arrow::FieldVector fields;
+  std::set<std::string> kept;  // as they are: a transform or the contract has a type for them
   for (const auto& field : common->fields()) {
-    fields.push_back(arrow::field(field->name(), Settled(field->type())));
+    const std::string& name = field->name();
+    const bool cast = reading.casts.Has(name);
+    const bool holds = !cast && trials.Holds(name, *field->type());
+    fields.push_back(arrow::field(name, holds ? trials.TypeFor(name) : Settled(field->type())));
+    if (holds) layout.contract.insert(name);
+    if (holds || cast) kept.insert(name);
+    if (reading.casts.ScalarsAsText(name)) layout.as_text.insert(name);
+    if (!holds && !cast) {
+      facts.found[name] = HasUnknown(*field->type()) ? kNothingSeen : trials.MisfitOf(name);
+    }
   }
-  std::set<std::string> kept;  // the transform takes them from text
-  for (const auto& field : common->fields()) {
-    if (reading.casts.Has(field->name())) kept.insert(field->name());
-  }
+  facts.layout = layout.ToJson();
   facts.schema = times.Decide(*arrow::schema(std::move(fields)), kept);
   if (rows > 0) facts.row_bytes = static_cast<double>(bytes) / static_cast<double>(rows);
   for (auto& [name, held] : facts.column_memory_bytes) {
     held /= static_cast<double>(std::max<int64_t>(1, rows));
   }
   for (const auto& field : facts.schema->fields()) {  // what was text in the sample
-    if (arrow::is_temporal(field->type()->id())) {
+    const bool given = layout.contract.contains(field->name()) && field->type()->bit_width() > 0;
+    if (given || arrow::is_temporal(field->type()->id())) {
       facts.column_memory_bytes[field->name()] = RowMemoryBytes(*field->type(), 0);
     }
   }
   return facts;
 }
 
-Result<std::vector<TextCut>> FindJsonCuts(const std::string& encoding, const DataFile& file,
+Result<std::vector<TextCut>> FindJsonCuts(const std::string& layout, const DataFile& file,
                                           const std::vector<int64_t>& offsets,
                                           const std::stop_token& stop) {
   std::vector<TextCut> cuts;
-  if (encoding != "utf-8") return cuts;
+  if (JsonLayout::From(layout).encoding != "utf-8") return cuts;
   ARROW_ASSIGN_OR_RAISE(auto plain, arrow::io::ReadableFile::Open(file.path));
   ARROW_ASSIGN_OR_RAISE(const int64_t size, plain->GetSize());
   std::string buffer(kTextChunkBytesMin, '\0');

@@ -9,7 +9,8 @@
 
 namespace bulkhaul::files {
 
-Result<TextFacts> DescribeJson(const std::vector<const DataFile*>& sample, const Options& options);
+Result<TextFacts> DescribeJson(const std::vector<const DataFile*>& sample, const Options& options,
+                               const ContractTypes& contract);
 // The first row that begins at or after each offset, which ascend. Rows end with lines.
 Result<std::vector<TextCut>> FindJsonCuts(const std::string& layout, const DataFile& file,
                                           const std::vector<int64_t>& offsets,

@@ -3,9 +3,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include <arrow/array.h>
+#include <arrow/array/builder_decimal.h>
 #include <arrow/array/builder_primitive.h>
 #include <arrow/array/builder_time.h>
 #include <fmt/format.h>
@@ -15,8 +17,10 @@
 namespace bulkhaul::files {
 namespace {
 
-bool IsTime(const arrow::DataType& type) {
-  return type.id() == arrow::Type::TIMESTAMP || type.id() == arrow::Type::DATE32;
+// Types whose values Arrow's reader takes as text, and this program from there.
+bool IsFromText(const arrow::DataType& type) {
+  return type.id() == arrow::Type::TIMESTAMP || type.id() == arrow::Type::DATE32 ||
+         type.id() == arrow::Type::TIME64 || type.id() == arrow::Type::DECIMAL128;
 }
 
 // The type with other children.
@@ -27,13 +31,18 @@ std::shared_ptr<arrow::DataType> WithChildren(const std::shared_ptr<arrow::DataT
 }
 
 std::shared_ptr<arrow::DataType> AsText(const std::shared_ptr<arrow::DataType>& type) {
-  if (IsTime(*type)) return arrow::utf8();
+  if (IsFromText(*type)) return arrow::utf8();
   arrow::FieldVector fields;
   for (const auto& field : type->fields()) fields.push_back(field->WithType(AsText(field->type())));
   return fields.empty() ? type : WithChildren(type, fields);
 }
 
 // Seconds of a source are written with at most six digits, or else with nine.
+bool ParseAs(const arrow::DataType& type, std::string_view text, arrow::Decimal128* value) {
+  const auto& decimal = static_cast<const arrow::Decimal128Type&>(type);
+  return csv::ParseDecimal(text, decimal.precision(), decimal.scale(), value);
+}
+
 bool ParseAs(const arrow::DataType& type, std::string_view text, int64_t* value) {
   if (type.id() == arrow::Type::DATE32) {
     int32_t days = 0;
@@ -41,14 +50,30 @@ bool ParseAs(const arrow::DataType& type, std::string_view text, int64_t* value)
     *value = days;
     return parsed;
   }
+  if (type.id() == arrow::Type::TIME64) return csv::ParseTime(text, value);
   const auto& timestamp = static_cast<const arrow::TimestampType&>(type);
   return csv::ParseTimestamp(text, timestamp.unit(), !timestamp.timezone().empty(), value);
 }
 
-template <typename Builder>
+Status NoValue(std::string_view text, const arrow::DataType& type, const std::string& path,
+               const std::set<std::string>& contract) {
+  const std::string column = path.substr(0, path.find_first_of(".["));
+  const bool given = contract.contains(path);
+  return PermanentError(
+      fmt::format("column '{}': '{}' is no {}{}. {}cast: {}: string keeps the column as text, "
+                  "type_mismatch: null takes NULL",
+                  path, text, type.ToString(), given ? ", as the contract wants it" : "",
+                  given ? ""
+                        : "Types are those of a sample: a larger sample_rows (0: all) finds those "
+                          "that fit every row; ",
+                  column),
+      "bad_value");
+}
+
+template <typename Builder, typename Value>
 Result<std::shared_ptr<arrow::Array>> Converted(const arrow::StringArray& texts,
                                                 const std::shared_ptr<arrow::DataType>& type,
-                                                const std::string& path, int64_t* misfits,
+                                                const std::string& path, const TextReading& reading,
                                                 arrow::MemoryPool* pool) {
   Builder builder(type, pool);
   ARROW_RETURN_NOT_OK(builder.Reserve(texts.length()));
@@ -57,36 +82,42 @@ Result<std::shared_ptr<arrow::Array>> Converted(const arrow::StringArray& texts,
       builder.UnsafeAppendNull();
       continue;
     }
-    int64_t value = 0;
+    Value value{};
     if (!ParseAs(*type, texts.GetView(i), &value)) {
-      if (misfits == nullptr) {
-        return PermanentError(
-            fmt::format("column '{}': '{}' is no {}. Types are those of a sample: a larger "
-                        "sample_rows (0: all) finds those that fit every row; cast: {}: string "
-                        "keeps the column as text, type_mismatch: null takes NULL",
-                        path, texts.GetView(i), type->ToString(),
-                        path.substr(0, path.find_first_of(".["))),
-            "bad_value");
+      if (reading.misfits == nullptr) {
+        return NoValue(texts.GetView(i), *type, path, reading.contract);
       }
-      ++*misfits;
+      ++*reading.misfits;
       builder.UnsafeAppendNull();
       continue;
     }
-    builder.UnsafeAppend(static_cast<typename Builder::value_type>(value));
+    if constexpr (std::is_same_v<Value, int64_t>) {
+      builder.UnsafeAppend(static_cast<typename Builder::value_type>(value));
+    } else {
+      builder.UnsafeAppend(value);
+    }
   }
   return builder.Finish();
 }
 
 Result<std::shared_ptr<arrow::Array>> AsTimes(const std::shared_ptr<arrow::Array>& array,
                                               const std::shared_ptr<arrow::DataType>& type,
-                                              const std::string& path, int64_t* misfits,
+                                              const std::string& path, const TextReading& reading,
                                               arrow::MemoryPool* pool) {
   if (array->type()->Equals(*type)) return array;
-  if (IsTime(*type)) {
+  if (IsFromText(*type)) {
     const auto& texts = static_cast<const arrow::StringArray&>(*array);
-    return type->id() == arrow::Type::DATE32
-               ? Converted<arrow::Date32Builder>(texts, type, path, misfits, pool)
-               : Converted<arrow::TimestampBuilder>(texts, type, path, misfits, pool);
+    switch (type->id()) {
+      case arrow::Type::DATE32:
+        return Converted<arrow::Date32Builder, int64_t>(texts, type, path, reading, pool);
+      case arrow::Type::TIME64:
+        return Converted<arrow::Time64Builder, int64_t>(texts, type, path, reading, pool);
+      case arrow::Type::DECIMAL128:
+        return Converted<arrow::Decimal128Builder, arrow::Decimal128>(texts, type, path, reading,
+                                                                      pool);
+      default:
+        return Converted<arrow::TimestampBuilder, int64_t>(texts, type, path, reading, pool);
+    }
   }
   auto data = array->data()->Copy();
   data->type = type;
@@ -96,7 +127,7 @@ Result<std::shared_ptr<arrow::Array>> AsTimes(const std::shared_ptr<arrow::Array
     ARROW_ASSIGN_OR_RAISE(
         const auto converted,
         AsTimes(arrow::MakeArray(child), type->field(i)->type(),
-                list ? path : path + "." + type->field(i)->name(), misfits, pool));
+                list ? path : path + "." + type->field(i)->name(), reading, pool));
     child = converted->data();
   }
   return arrow::MakeArray(data);
@@ -176,13 +207,13 @@ std::shared_ptr<arrow::DataType> JsonTimes::Decide(
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> TextAsTimes(
-    const arrow::RecordBatch& batch, const std::shared_ptr<arrow::Schema>& schema, int64_t* misfits,
-    arrow::MemoryPool* pool) {
+    const arrow::RecordBatch& batch, const std::shared_ptr<arrow::Schema>& schema,
+    const TextReading& reading, arrow::MemoryPool* pool) {
   arrow::ArrayVector columns;
   for (int i = 0; i < batch.num_columns(); ++i) {
     const auto& field = schema->field(i);
     ARROW_ASSIGN_OR_RAISE(auto column,
-                          AsTimes(batch.column(i), field->type(), field->name(), misfits, pool));
+                          AsTimes(batch.column(i), field->type(), field->name(), reading, pool));
     columns.push_back(std::move(column));
   }
   return arrow::RecordBatch::Make(schema, batch.num_rows(), std::move(columns));

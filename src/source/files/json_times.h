@@ -1,4 +1,5 @@
-// Dates and times in JSON, which has no type for them: texts that say themselves what they are.
+// Dates and times in JSON, which has no type for them: texts that say themselves what they are; and
+// decimals, where a contract wants them.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,7 @@
 
 namespace bulkhaul::files {
 
-// The schema with text for every date and time, nested ones too.
+// The schema with text for every date, time and decimal, nested ones too.
 std::shared_ptr<arrow::Schema> TimesAsText(const arrow::Schema& schema);
 
 // What the texts of a sample have in common: all dates (yyyy-MM-dd), all times without a zone, or
@@ -39,11 +40,14 @@ class JsonTimes {
   std::map<std::string, Texts> texts_;  // by the path of the field
 };
 
-// A batch of TimesAsText(`schema`) as one of `schema`. Texts that are not what the column has
-// become NULL and are counted in `misfits`; without it they are kPermanent, naming column and
-// value.
+struct TextReading {
+  int64_t* misfits = nullptr;             // counts texts that become NULL; nullptr: they are errors
+  const std::set<std::string>& contract;  // columns that have their type by a contract
+};
+// A batch of TimesAsText(`schema`) as one of `schema`. A text that is not what the column has is
+// NULL or kPermanent, naming column and value.
 Result<std::shared_ptr<arrow::RecordBatch>> TextAsTimes(
-    const arrow::RecordBatch& batch, const std::shared_ptr<arrow::Schema>& schema, int64_t* misfits,
-    arrow::MemoryPool* pool);
+    const arrow::RecordBatch& batch, const std::shared_ptr<arrow::Schema>& schema,
+    const TextReading& reading, arrow::MemoryPool* pool);
 
 }  // namespace bulkhaul::files

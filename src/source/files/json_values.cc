@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "plan/column_naming.h"
 #include "plan/type_name.h"
+#include "wire/csv/csv_inference.h"
 #include "wire/csv/csv_value.h"
 
 namespace bulkhaul::files {
@@ -53,7 +54,7 @@ char KindOfType(const arrow::DataType& type) {
       return '"';
     case arrow::Type::BOOL:
       return 't';
-    case arrow::Type::INT64:
+    case arrow::Type::FLOAT:
     case arrow::Type::DOUBLE:
       return '0';
     case arrow::Type::LIST:
@@ -61,7 +62,7 @@ char KindOfType(const arrow::DataType& type) {
     case arrow::Type::STRUCT:
       return '{';
     default:
-      return '\0';
+      return arrow::is_integer(type.id()) ? '0' : '\0';
   }
 }
 
@@ -97,7 +98,8 @@ void AppendQuoted(std::string_view raw, std::string* out) {
 
 }  // namespace
 
-JsonCasts::JsonCasts(const Options& options) : column_naming_(options.GetString("column_naming")) {
+JsonCasts::JsonCasts(const Options& options, const ContractTypes* contract)
+    : column_naming_(options.GetString("column_naming")), contract_(contract) {
   for (const auto& [old_name, new_name] : options.GetPairs("rename")) {
     new_names_[old_name] = new_name;
   }
@@ -117,8 +119,14 @@ bool JsonCasts::AsText(const std::string& column) const {
   return found != types_.end() && TakesText(found->second);
 }
 
+bool JsonCasts::ScalarsAsText(const std::string& column) const {
+  return scalars_as_text_.contains(column) ||
+         (contract_ != nullptr && TakesText(contract_->Of(column)));
+}
+
 bool JsonCasts::any_as_text() const {
-  return std::any_of(types_.begin(), types_.end(),
+  return !scalars_as_text_.empty() || (contract_ != nullptr && !contract_->empty()) ||
+         std::any_of(types_.begin(), types_.end(),
                      [](const auto& cast) { return TakesText(cast.second); });
 }
 
@@ -128,8 +136,9 @@ std::string MisfitText(const JsonMisfit& misfit, bool whole_sample) {
         "{}. Fields are those of a sample: a larger sample_rows (0: all) finds every one",
         misfit.what);
   }
-  std::string text = fmt::format("column '{}': {}. ", misfit.path, misfit.what);
-  if (misfit.wider_fits && !whole_sample) {
+  std::string text = fmt::format("column '{}': {}{}. ", misfit.path, misfit.what,
+                                 misfit.contract ? ", as the contract wants it" : "");
+  if (misfit.wider_fits && !whole_sample && !misfit.contract) {
     text += "A larger sample_rows (0: all) finds a type that fits every row, ";
   }
   text += fmt::format(
@@ -206,11 +215,11 @@ class JsonValues::Walk {
   Status Number(const arrow::DataType& type, const std::string& path) {
     std::string_view raw;
     ARROW_RETURN_NOT_OK(cursor_.TakeScalar(&raw));
-    int64_t integer;
     double real;
-    if (type.id() == arrow::Type::INT64) {
-      if (csv::ParseInteger(raw, &integer)) return Status::OK();
-      Add(raw, path, fmt::format("'{}' is no int64", Shown(raw)), csv::ParseDouble(raw, &real));
+    if (arrow::is_integer(type.id())) {
+      if (csv::IsValueOf(type, raw)) return Status::OK();
+      Add(raw, path, fmt::format("'{}' is no {}", Shown(raw), type.ToString()),
+          csv::ParseDouble(raw, &real));
       return Full();
     }
     if (csv::ParseDouble(raw, &real)) return Status::OK();
@@ -268,16 +277,24 @@ bool JsonValues::Textify(std::string_view text, const JsonCasts& casts, std::str
   out->clear();
   if (!casts.any_as_text() || !index_.Build(text).ok()) return false;
   search::TokenCursor cursor(text, index_);
-  std::map<std::string, bool, std::less<>> as_text;
+  enum class Taken { kAsItIs, kScalars, kAll };
+  std::map<std::string, Taken, std::less<>> as_text;
   size_t at = 0;
   while (!cursor.at_end()) {
     const Status row = cursor.ForEachMember([&](std::string_view key) -> Status {
       auto known = as_text.find(key);
       if (known == as_text.end()) {
-        known = as_text.emplace(key, casts.AsText(KeyText(key))).first;
+        const std::string column = KeyText(key);
+        known = as_text
+                    .emplace(key, casts.AsText(column)          ? Taken::kAll
+                                  : casts.ScalarsAsText(column) ? Taken::kScalars
+                                                                : Taken::kAsItIs)
+                    .first;
       }
       const char kind = KindOfValue(cursor.peek());
-      if (!known->second || kind == '"' || kind == '\0') return cursor.Skip();
+      const bool scalar = kind == '0' || kind == 't';
+      if (known->second == Taken::kAsItIs || kind == '"' || kind == '\0') return cursor.Skip();
+      if (known->second == Taken::kScalars && !scalar) return cursor.Skip();
       std::string_view raw;
       ARROW_RETURN_NOT_OK(cursor.TakeRaw(&raw));
       const auto offset = static_cast<size_t>(raw.data() - text.data());

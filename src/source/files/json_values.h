@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,19 +14,24 @@
 #include <arrow/type.h>
 
 #include "plan/options.h"
+#include "source/files/contract_types.h"
 #include "wire/json/json_tokens.h"
 
 namespace bulkhaul::files {
 
 // What `cast` says about the columns of files, which it calls by the names that they get.
-// Immutable.
 class JsonCasts {
  public:
-  explicit JsonCasts(const Options& options);
+  // `contract`: of which it takes what is to be text; outlives it.
+  explicit JsonCasts(const Options& options, const ContractTypes* contract = nullptr);
   bool Has(const std::string& column) const { return types_.contains(NewName(column)); }
   // Whether the column's values are taken as they are written: as text, or as decimals, whose
   // digits a double would lose.
   bool AsText(const std::string& column) const;
+  // Also columns, by their names in the file, that a contract wants as text or decimals: their
+  // numbers and truth values are taken so.
+  void AddScalarsAsText(const std::string& column) { scalars_as_text_.insert(column); }
+  bool ScalarsAsText(const std::string& column) const;
   bool any_as_text() const;
 
  private:
@@ -34,6 +40,8 @@ class JsonCasts {
   std::map<std::string, std::shared_ptr<arrow::DataType>> types_;  // null: the cast says why not
   std::map<std::string, std::string> new_names_;
   std::string column_naming_;
+  const ContractTypes* contract_;
+  std::set<std::string> scalars_as_text_;
 };
 
 struct JsonMisfit {
@@ -43,6 +51,7 @@ struct JsonMisfit {
   std::string what;              // is wrong: "'1.5' is no int64"
   bool unknown_field = false;
   bool wider_fits = false;  // a sample that has the value gives a type that holds it
+  bool contract = false;    // which gave the type
 };
 
 // What is wrong, and what to do about it.

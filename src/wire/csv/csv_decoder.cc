@@ -20,6 +20,7 @@ bool IsCsvType(const arrow::DataType& type) {
     case arrow::Type::BOOL:
     case arrow::Type::DATE32:
     case arrow::Type::TIMESTAMP:
+    case arrow::Type::FLOAT:
     case arrow::Type::DOUBLE:
       return true;
     default:

@@ -27,7 +27,6 @@ struct CsvReading {
   OnRagged ragged = OnRagged::kError;
   OnMisfit misfit = OnMisfit::kError;
   OnInvalidUtf8 invalid_utf8 = OnInvalidUtf8::kError;
-  bool trim = false;
   bool whole_sample = false;  // types come from all rows; for messages
   int fields = 0;             // in a row
 };

@@ -146,13 +146,16 @@ TEST(CsvValue, DoublesAreTheNearest) {
 // One byte after the other, as RFC 4180 and this program's rule about stray quotes have it.
 std::vector<size_t> RowBeginsOneByOne(std::string_view text, const CsvDialect& dialect) {
   std::vector<size_t> begins = {0};
-  bool quoted = false, may_open = true;
+  bool quoted = false, may_open = true, at_begin = true;
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == dialect.quote && (quoted || may_open)) {
       may_open = quoted;
       quoted = !quoted;
+      at_begin = false;
     } else if (!quoted) {
-      may_open = text[i] == dialect.delimiter || text[i] == dialect.row_end;
+      at_begin = text[i] == dialect.delimiter || text[i] == dialect.row_end ||
+                 (dialect.trim && at_begin && text[i] == ' ');
+      may_open = at_begin;
       if (text[i] == dialect.row_end) begins.push_back(i + 1);
     }
   }
@@ -161,14 +164,15 @@ std::vector<size_t> RowBeginsOneByOne(std::string_view text, const CsvDialect& d
 
 std::string AnyCsv() {
   return *rc::gen::container<std::string>(rc::gen::weightedElement<char>(
-      {{6, 'a'}, {3, '"'}, {3, ','}, {2, '\n'}, {1, '\r'}, {1, '5'}}));
+      {{6, 'a'}, {3, '"'}, {3, ','}, {2, ' '}, {2, '\n'}, {1, '\r'}, {1, '5'}}));
 }
 
 TEST(CsvScanner, AnyCutPointBeginsARowOfTheSequentialRead) {
   EXPECT_TRUE(rc::check("cuts are row begins, and the next one at or after the wish", [] {
     std::string text;
     for (int i = 0; i < 8; ++i) text += AnyCsv();
-    const CsvDialect dialect;
+    CsvDialect dialect;
+    dialect.trim = *rc::gen::arbitrary<bool>();
     const auto begins = RowBeginsOneByOne(text, dialect);
     const auto wish = *rc::gen::inRange<size_t>(1, text.size() + 2);
     // In pieces, as a file is read.
@@ -193,6 +197,7 @@ TEST(CsvScanner, RowsAreTheSameHoweverTheTextIsCut) {
     for (int i = 0; i < 8; ++i) text += AnyCsv();
     CsvReading reading;
     reading.ragged = OnRagged::kSkip;
+    reading.dialect.trim = *rc::gen::arbitrary<bool>();
     const auto decoder = Texts(2, reading);
     const auto whole = RowsOf(*decoder, text);
     // Units: at row begins; pieces of a unit: anywhere.

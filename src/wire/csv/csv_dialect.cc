@@ -55,13 +55,16 @@ bool EscapesQuotes(std::string_view sample, const CsvDialect& dialect) {
 }
 
 // Whether single quotes open as many fields as they close.
-bool QuotesSingly(std::string_view sample) {
+bool QuotesSingly(std::string_view sample, bool trim) {
   constexpr std::string_view kAround = ",;\t|\r\n";
   size_t opened = 0, closed = 0;
   for (size_t i = 0; i < sample.size(); ++i) {
     if (sample[i] != '\'') continue;
-    opened += i == 0 || kAround.find(sample[i - 1]) != std::string_view::npos;
-    closed += i + 1 == sample.size() || kAround.find(sample[i + 1]) != std::string_view::npos;
+    size_t begin = i, end = i + 1;
+    while (trim && begin > 0 && IsBlank(sample[begin - 1])) --begin;
+    while (trim && end < sample.size() && IsBlank(sample[end])) ++end;
+    opened += begin == 0 || kAround.find(sample[begin - 1]) != std::string_view::npos;
+    closed += end == sample.size() || kAround.find(sample[end]) != std::string_view::npos;
   }
   return opened > 0 && opened == closed;
 }
@@ -70,13 +73,14 @@ bool QuotesSingly(std::string_view sample) {
 
 CsvDialect DetectDialect(std::string_view sample, const DialectWishes& wishes, bool prefer_tab) {
   CsvDialect dialect;
+  dialect.trim = wishes.trim;
   if (sample.find('\n') == std::string_view::npos && sample.find('\r') != std::string_view::npos) {
     dialect.row_end = '\r';
   }
   if (wishes.quote) {
     dialect.quote = *wishes.quote;
   } else if (sample.find('"') == std::string_view::npos) {
-    if (QuotesSingly(sample)) dialect.quote = '\'';
+    if (QuotesSingly(sample, wishes.trim)) dialect.quote = '\'';
   }
   if (wishes.delimiter) {
     dialect.delimiter = *wishes.delimiter;

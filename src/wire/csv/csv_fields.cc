@@ -1,6 +1,7 @@
 #include "wire/csv/csv_fields.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <type_traits>
 
@@ -41,6 +42,14 @@ bool ParseIntegerAs(std::string_view text, Integer* value) {
   }
 }
 
+// The nearest one. False beyond the largest.
+bool ParseFloat(std::string_view text, float* value) {
+  double wide;
+  if (!ParseDouble(text, &wide)) return false;
+  *value = static_cast<float>(wide);
+  return std::isfinite(*value) || !std::isfinite(wide);
+}
+
 }  // namespace
 
 struct ColumnDecoder::Output {
@@ -73,10 +82,17 @@ int64_t IndexedRows::BytesOf(int64_t row, const CsvReading& reading) const {
   return end - begin;
 }
 
-void IndexedRows::Trim(std::string_view* text) {
-  const auto white = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text->empty() && white(text->front())) text->remove_prefix(1);
-  while (!text->empty() && white(text->back())) text->remove_suffix(1);
+// Before escapes are taken away, so that a blank that is escaped stays.
+void IndexedRows::Trim(char escape, std::string_view* text) {
+  while (!text->empty() && IsBlank(text->front())) text->remove_prefix(1);
+  size_t size = text->size();
+  while (size > 0 && IsBlank((*text)[size - 1])) --size;
+  size_t escapes = 0;
+  if (escape != '\0') {
+    while (escapes < size && (*text)[size - 1 - escapes] == escape) ++escapes;
+  }
+  if (escapes % 2 == 1 && size < text->size()) ++size;
+  *text = text->substr(0, size);
 }
 
 void IndexedRows::Unquote(const CsvDialect& dialect, std::string* scratch, Field* field) {
@@ -158,8 +174,8 @@ Status ColumnDecoder::Misfit(const Output& output, int64_t row, const Field& fie
   const bool inexact = column_.type.type->id() == arrow::Type::DOUBLE && ShapeOf(field.text).number;
   const std::string what =
       inexact ? fmt::format("'{}' cannot be held by a double exactly", Shown(field.text))
-              : fmt::format("'{}' is no {}{}", Shown(field.text), column_.type.type->ToString(),
-                            format);
+              : fmt::format("'{}' is no {}{}{}", Shown(field.text), column_.type.type->ToString(),
+                            format, column_.type.contract ? ", as the contract wants it" : "");
   return Complain(output, row, what + ". " + AdviceOn(output.reading, inexact));
 }
 
@@ -336,6 +352,8 @@ Status ColumnDecoder::DecodeByType(Output* output) {
       return DecodeFixed<uint16_t>(ParseIntegerAs<uint16_t>, output);
     case arrow::Type::UINT8:
       return DecodeFixed<uint8_t>(ParseIntegerAs<uint8_t>, output);
+    case arrow::Type::FLOAT:
+      return DecodeFixed<float>(ParseFloat, output);
     case arrow::Type::DOUBLE:
       return DecodeFixed<double>(ParseDouble, output);
     case arrow::Type::BOOL:

@@ -59,15 +59,15 @@ struct IndexedRows {
     }
     found.text = text.substr(begin, end - begin);
     const CsvDialect& dialect = reading.dialect;
+    if (dialect.trim) Trim(dialect.escape, &found.text);
     const bool quoted =
         !found.text.empty() && dialect.quote != '\0' && found.text.front() == dialect.quote;
     if (quoted || dialect.escape != '\0') Unquote(dialect, scratch, &found);
-    if (reading.trim && !found.quoted) Trim(&found.text);
     return found;
   }
 
   static void Unquote(const CsvDialect& dialect, std::string* scratch, Field* field);
-  static void Trim(std::string_view* text);
+  static void Trim(char escape, std::string_view* text);
 };
 
 struct ColumnCounters {

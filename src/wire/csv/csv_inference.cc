@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <arrow/type_traits.h>
 #include <fmt/format.h>
 
 #include "wire/csv/csv_value.h"
@@ -44,6 +45,51 @@ bool MayMeanNull(std::string_view value) {
   static constexpr std::string_view kNulls[] = {"NULL", "null", "Null", "NA",   "N/A",
                                                 "n/a",  "\\N",  "#N/A", "None", "<NA>"};
   return std::find(std::begin(kNulls), std::end(kNulls), value) != std::end(kNulls);
+}
+
+bool IsValueOf(const arrow::DataType& type, std::string_view text) {
+  int64_t integer = 0;
+  if (arrow::is_integer(type.id())) {
+    const int bits = type.bit_width();
+    if (type.id() == arrow::Type::UINT64) {
+      uint64_t large = 0;
+      return ParseUnsigned(text, &large);
+    }
+    if (!ParseInteger(text, &integer)) return false;
+    if (bits == 64) return true;
+    const bool is_signed = arrow::is_signed_integer(type.id());
+    const int64_t least = is_signed ? -(int64_t{1} << (bits - 1)) : 0;
+    const int64_t most = (int64_t{1} << (is_signed ? bits - 1 : bits)) - 1;
+    return integer >= least && integer <= most;
+  }
+  switch (type.id()) {
+    case arrow::Type::FLOAT:
+    case arrow::Type::DOUBLE: {
+      double real = 0;
+      return ParseDouble(text, &real);
+    }
+    case arrow::Type::BOOL: {
+      bool truth = false;
+      return ParseBoolean(text, /*loose=*/true, &truth);
+    }
+    case arrow::Type::DECIMAL128: {
+      const auto& decimal = static_cast<const arrow::Decimal128Type&>(type);
+      arrow::Decimal128 value;
+      return ParseDecimal(text, decimal.precision(), decimal.scale(), &value);
+    }
+    case arrow::Type::DATE32: {
+      int32_t days = 0;
+      return ParseDate(text, &days);
+    }
+    case arrow::Type::TIME64:
+      return ParseTime(text, &integer);
+    case arrow::Type::TIMESTAMP: {
+      const auto& timestamp = static_cast<const arrow::TimestampType&>(type);
+      return ParseTimestamp(text, timestamp.unit(), !timestamp.timezone().empty(), &integer);
+    }
+    default:
+      return true;
+  }
 }
 
 bool IsDatePattern(std::string_view format) {

@@ -21,6 +21,7 @@ struct CsvType {
   std::string date_format;
   std::vector<std::string> nulls;  // texts of NULL beside the empty one
   bool given = false;              // by the user: no sample finds another type
+  bool contract = false;           // given by the contract
 };
 
 struct InferenceWishes {
@@ -37,6 +38,7 @@ class ColumnInference {
   // kUser where dates leave open which part is the day; `column` is for the message.
   Result<CsvType> Decide(const std::string& column) const;
   const std::vector<std::string>& nulls() const { return nulls_; }
+  bool seen() const { return values_ > 0; }  // a value
   // Whether every value is of the pattern that was wished for.
   bool FitsWishedPattern() const;
 
@@ -60,6 +62,9 @@ class ColumnInference {
   std::vector<std::string> nulls_;
   std::vector<Pattern> patterns_;
 };
+
+// Whether the text is a value of a type that CSV is read as (IsCsvType), without a date pattern.
+bool IsValueOf(const arrow::DataType& type, std::string_view text);
 
 // Whether values of a pattern are days, without a time.
 bool IsDatePattern(std::string_view format);

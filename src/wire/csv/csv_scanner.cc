@@ -65,17 +65,20 @@ bool ScanSlowly(std::string_view text, size_t base, const CsvDialect& dialect, C
     if (static_cast<unsigned char>(c) > 0x7F) state->beyond_ascii = true;
     if (state->escaped) {
       state->escaped = false;
-      state->may_open = false;
+      state->may_open = state->at_begin = false;
     } else if (dialect.escape != '\0' && c == dialect.escape) {
       state->escaped = true;
     } else if (dialect.quote != '\0' && c == dialect.quote &&
                (state->in_quotes || state->may_open)) {
       state->may_open = state->in_quotes;
       state->in_quotes = !state->in_quotes;
+      state->at_begin = false;
     } else if (!state->in_quotes) {
       const bool row = c == dialect.row_end;
-      state->may_open = row || c == dialect.delimiter;
-      if (state->may_open && !end(base + i, row)) return false;
+      const bool ends = row || c == dialect.delimiter;
+      state->at_begin = ends || (dialect.trim && state->at_begin && IsBlank(c));
+      state->may_open = state->at_begin;
+      if (ends && !end(base + i, row)) return false;
     }
   }
   return true;
@@ -98,6 +101,14 @@ bool ScanSlowly(std::string_view text, size_t base, const CsvDialect& dialect, C
   state->may_open = before_field >> 63 != 0;
   state->in_quotes = inside >> 63 != 0;
   return true;
+}
+
+// After EndsOf(), for dialects that trim: whether only blanks stand behind the last field's end.
+void LookForBlanks(const char* block, uint64_t ends, CsvScanState* state) {
+  size_t at = kBlockBytes;
+  while (at > 0 && IsBlank(block[at - 1]) && (ends >> (at - 1) & 1) == 0) --at;
+  state->at_begin = !state->in_quotes && (at == 0 ? state->at_begin : (ends >> (at - 1) & 1) != 0);
+  state->may_open |= state->at_begin;
 }
 
 }  // namespace
@@ -123,6 +134,7 @@ void ScanFields(std::string_view text, const CsvDialect& dialect, uint32_t base,
         slowly(begin, kBlockBytes);
         continue;
       }
+      if (dialect.trim) LookForBlanks(text.data() + begin, found, state);
       state->beyond_ascii |= masks.beyond_ascii != 0;
       *rows += std::popcount(row_ends);
       uint32_t* out = ends->data() + count;
@@ -158,6 +170,7 @@ size_t ScanToRowEnd(std::string_view text, const CsvDialect& dialect, size_t fro
       const bool known = EndsOf(masks, state, &found, &row_ends);
       // The block with the row end is looked through byte by byte, for the state behind it.
       if (known && (row_ends == 0 || begin + kBlockBytes <= from)) {
+        if (dialect.trim) LookForBlanks(text.data() + begin, found, state);
         state->beyond_ascii |= masks.beyond_ascii != 0;
         continue;
       }

@@ -1,7 +1,8 @@
 // Where fields and rows of CSV text end: 64 bytes at a time, as masks with a bit a byte.
 //
 // A quote opens only at the begin of a field or directly behind one that closed (a doubled quote);
-// elsewhere outside quotes it is an ordinary character. An escape takes the next byte's meaning.
+// elsewhere outside quotes it is an ordinary character. Where the dialect trims, blanks before it
+// are no part of the field. An escape takes the next byte's meaning.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@ struct CsvScanState {
   bool in_quotes = false;
   bool may_open = true;  // a quote as the next byte opens
   bool escaped = false;
+  bool at_begin = true;       // of a field, but for blanks where the dialect trims
   bool beyond_ascii = false;  // a byte with the high bit was seen
 
   // Behind a byte that ends a row: whether it did end one.

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -12,34 +11,12 @@
 #include <arrow/buffer_builder.h>
 #include <arrow/memory_pool.h>
 
+#include "base/copy_text.h"
 #include "base/error.h"
 #include "wire/json/date_format.h"
 #include "wire/json/page_layout.h"
 
 namespace bulkhaul::search {
-
-// Most texts are short: copying them here costs less than calling memcpy.
-inline void CopyText(std::string_view text, uint8_t* out) {
-  const size_t size = text.size();
-  const char* const in = text.data();
-  const auto both_ends = [&](size_t part) {
-    std::memcpy(out, in, part);
-    std::memcpy(out + size - part, in + size - part, part);
-  };
-  if (size > 32) {
-    std::memcpy(out, in, size);
-  } else if (size >= 16) {
-    both_ends(16);
-  } else if (size >= 8) {
-    both_ends(8);
-  } else if (size >= 4) {
-    both_ends(4);
-  } else if (size > 0) {
-    out[0] = static_cast<uint8_t>(in[0]);
-    out[size / 2] = static_cast<uint8_t>(in[size / 2]);
-    out[size - 1] = static_cast<uint8_t>(in[size - 1]);
-  }
-}
 
 // Values of one type one behind the other. Which of the Append functions is right follows from the
 // kind.

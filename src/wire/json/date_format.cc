@@ -240,7 +240,7 @@ inline bool HasShape(const char* text, const char (&shape)[9]) {
   constexpr uint64_t kUpper = 0xF0F0F0F0F0F0F0F0, kThrees = 0x3030303030303030;
   const uint64_t upper = kUpper & digits, threes = kThrees & digits;
   return (word & ~digits) == bytes && (word & upper) == threes &&
-         ((word & digits) + (0x0606060606060606 & digits) & upper) == threes;
+         (((word & digits) + (0x0606060606060606 & digits)) & upper) == threes;
 }
 
 }  // namespace

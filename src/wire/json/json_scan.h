@@ -4,10 +4,7 @@
 
 #include <bit>
 #include <cstdint>
-
-#ifdef __x86_64__
-#include <emmintrin.h>
-#endif
+#include <cstring>
 
 namespace bulkhaul::search {
 
@@ -36,16 +33,18 @@ inline bool PassEscape(const char** at, const char* end, StringContent* content)
 // or a control character stands in it.
 [[gnu::always_inline]] inline const char* StringEnd(const char* at, const char* end,
                                                     StringContent* content) {
-#ifdef __x86_64__
+#ifdef __SSE2__
+  using Bytes [[gnu::vector_size(16)]] = char;
+  using Unsigned [[gnu::vector_size(16)]] = unsigned char;
   while (end - at >= 16) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-    const auto bits = [](const __m128i& matches) {
-      return static_cast<uint32_t>(_mm_movemask_epi8(matches));
+    Bytes bytes;
+    std::memcpy(&bytes, at, sizeof(bytes));
+    // A bit a byte: its highest, which comparisons set in those that match.
+    const auto bits = [](Bytes matches) {
+      return static_cast<uint32_t>(__builtin_ia32_pmovmskb128(matches));
     };
-    const uint32_t quotes = bits(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')));
-    const uint32_t odd =
-        bits(_mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')),
-                          _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes)));
+    const uint32_t quotes = bits(Bytes(bytes == '"'));
+    const uint32_t odd = bits(Bytes(bytes == '\\') | Bytes(Unsigned(bytes) < 0x20));
     const uint32_t before = (quotes - 1) & ~quotes;  // the bytes in front of the first quote
     if ((bits(bytes) & before) != 0) content->beyond_ascii = true;
     if ((odd & before) == 0) {

@@ -4,6 +4,7 @@
 #include <arrow/util/utf8.h>
 #include <fmt/format.h>
 
+#include "base/copy_text.h"
 #include "wire/pg_copy/bytes.h"
 #include "wire/pg_copy/encode_plan.h"
 
@@ -12,24 +13,6 @@ namespace {
 
 constexpr int64_t kFieldBytesMax = (int64_t{1} << 30) - 1;  // of one value, as the server allows
 constexpr uint32_t kNullLength = 0xffffffff;
-
-// Short copies without a call, which most values are.
-inline void CopyBytes(uint8_t* to, const uint8_t* from, size_t size) {
-  if (size > 32) {
-    std::memcpy(to, from, size);
-  } else if (size >= 16) {
-    std::memcpy(to, from, 16);
-    std::memcpy(to + size - 16, from + size - 16, 16);
-  } else if (size >= 8) {
-    std::memcpy(to, from, 8);
-    std::memcpy(to + size - 8, from + size - 8, 8);
-  } else if (size >= 4) {
-    std::memcpy(to, from, 4);
-    std::memcpy(to + size - 4, from + size - 4, 4);
-  } else {
-    for (size_t byte = 0; byte < size; ++byte) to[byte] = from[byte];
-  }
-}
 
 // The whole block's text at once; only when something is wrong is each value looked at.
 template <typename Offset>
@@ -75,7 +58,7 @@ void WriteBytes(const EncodePlan& plan, const EncodeSlice& slice, uint8_t** curs
     Store32(out, static_cast<uint32_t>(size) + prefix);
     out += 4;
     if (prefix != 0) *out++ = static_cast<uint8_t>(plan.prefix);
-    CopyBytes(out, bytes + offsets[row], size);
+    CopyText({reinterpret_cast<const char*>(bytes + offsets[row]), size}, out);
     cursors[row] = out + size;
   }
 }
@@ -89,12 +72,16 @@ struct CopyEncoder::Column {
   // Shapes kDecimal and kValues: the fields as they go out, length words included.
   ByteBuffer fields;
   std::vector<size_t> ends;
+  std::unique_ptr<NumericMemo> memo;  // kDecimal
 };
 
 CopyEncoder::CopyEncoder(std::vector<EncodeColumn> columns, int64_t order_from)
     : order_next_(order_from), ordered_(order_from >= 0) {
   for (auto& column : columns) {
     columns_.emplace_back();
+    if (column.plan->shape == EncodePlan::Shape::kDecimal) {
+      columns_.back().memo = std::make_unique<NumericMemo>();
+    }
     columns_.back().spec = std::move(column);
   }
 }
@@ -103,7 +90,8 @@ CopyEncoder::~CopyEncoder() = default;
 std::string_view CopyEncoder::Header() { return {"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", 19}; }
 std::string_view CopyEncoder::Trailer() { return {"\xff\xff", 2}; }
 
-Status CopyEncoder::ValueError(const Column& column, int64_t row, std::string_view why) const {
+Status CopyEncoder::ValueError(const Column& column, int64_t row, std::string_view why) {
+  row_at_fault_ = rows_ + row + 1;
   std::string what(why);
   if (why.empty()) what = fmt::format("does not fit into {}", column.spec.plan->type_name);
   const arrow::DataType& type = *column.slice.array->type;
@@ -113,7 +101,7 @@ Status CopyEncoder::ValueError(const Column& column, int64_t row, std::string_vi
                         column.spec.name);
   }
   return UserError(
-      fmt::format("column \"{}\", row {}: the value {}", column.spec.name, rows_ + row + 1, what),
+      fmt::format("column \"{}\", row {}: the value {}", column.spec.name, row_at_fault_, what),
       "value");
 }
 
@@ -160,14 +148,19 @@ Status CopyEncoder::Measure(Column& column, int64_t rows, int64_t* every_row) {
   const bool nulls = array.type->id() == arrow::Type::NA || array.GetNullCount() != 0;
   for (int64_t row = 0; row < rows; ++row) {
     const int64_t place = column.slice.begin + row;
+    int64_t unscaled;
     if (nulls && IsNull(array, place)) {
       column.fields.AppendU32(kNullLength);
+    } else if (column.memo != nullptr && plan.scale >= 0 && SmallDecimal(array, place, &unscaled)) {
+      if (!column.memo->AppendField(plan, unscaled, &column.fields, &why)) {
+        return ValueError(column, row, why);
+      }
+      sizes[row] += static_cast<int64_t>(column.fields.size() - last - 4);
     } else {
       column.fields.Extend(4);
-      const bool fits = plan.shape == EncodePlan::Shape::kDecimal
-                            ? EncodeDecimal(plan, array, place, &column.fields, &why)
-                            : plan.value(plan, array, place, &column.fields, &why);
-      if (!fits) return ValueError(column, row, why);
+      if (!plan.value(plan, array, place, &column.fields, &why)) {
+        return ValueError(column, row, why);
+      }
       const size_t size = column.fields.size() - last - 4;
       if (static_cast<int64_t>(size) > kFieldBytesMax) {
         return ValueError(column, row, "is longer than PostgreSQL's 1 GB");
@@ -201,7 +194,8 @@ Status CopyEncoder::Write(Column& column, int64_t rows) {
   size_t begin = 0;
   for (int64_t row = 0; row < rows; ++row) {
     const size_t end = column.ends[static_cast<size_t>(row)];
-    CopyBytes(cursors_[static_cast<size_t>(row)], from + begin, end - begin);
+    CopyText({reinterpret_cast<const char*>(from + begin), end - begin},
+             cursors_[static_cast<size_t>(row)]);
     cursors_[static_cast<size_t>(row)] += end - begin;
     begin = end;
   }

@@ -32,6 +32,10 @@ Result<std::shared_ptr<const EncodePlan>> PlanEncoding(const arrow::DataType& fr
                                                        const ColumnSpec& target,
                                                        const EncodeOptions& options);
 
+// How JSON writes the NUL character, which jsonb cannot hold.
+inline constexpr std::string_view kNulEscape = "\\u0000";
+std::string WithoutNulEscapes(std::string_view json);
+
 struct EncodeColumn {
   std::string name;  // for messages
   int index = 0;     // of the batch's column
@@ -58,18 +62,20 @@ class CopyEncoder {
   static constexpr int64_t kBlockRows = 1024;
 
   int64_t rows() const { return rows_; }
+  // The row that a failed Encode() names; -1: it named none.
+  int64_t row_at_fault() const { return row_at_fault_; }
 
  private:
   struct Column;
   Status EncodeBlock(const arrow::RecordBatch& batch, int64_t begin, int64_t rows, ByteBuffer* out);
   Status Measure(Column& column, int64_t rows, int64_t* every_row);
   Status Write(Column& column, int64_t rows);
-  Status ValueError(const Column& column, int64_t row, std::string_view why) const;
+  Status ValueError(const Column& column, int64_t row, std::string_view why);
 
   std::vector<Column> columns_;
   int64_t order_next_;
   const bool ordered_;
-  int64_t rows_ = 0;
+  int64_t rows_ = 0, row_at_fault_ = -1;
   std::vector<int64_t> sizes_;
   std::vector<uint8_t*> cursors_;
 };

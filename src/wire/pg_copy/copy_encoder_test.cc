@@ -232,6 +232,15 @@ TEST(CopyEncoder, RefusesTextThatPostgresCannotHold) {
   ASSERT_OK_AND_ASSIGN(const auto stripped, EncodeOne(ArrayWith(arrow::StringBuilder(), nul), text,
                                                       {.strip_nul = true}));
   EXPECT_EQ(stripped, FieldCount(1) + testing::Field("ab"));
+  const std::string json = R"({"a": "x\u0000y", "b": "\\u0000"})";
+  ASSERT_OK_AND_ASSIGN(const auto cleaned, EncodeOne(ArrayWith(arrow::StringBuilder(), json),
+                                                     Column("j", kJsonbOid), {.strip_nul = true}));
+  EXPECT_EQ(cleaned, FieldCount(1) + testing::Field("\x01"
+                                                    R"({"a": "xy", "b": "\\u0000"})"));
+  // json keeps them.
+  EXPECT_EQ(*EncodeOne(ArrayWith(arrow::StringBuilder(), json), Column("j", kJsonOid),
+                       {.strip_nul = true}),
+            FieldCount(1) + testing::Field(json));
   // A bytea may hold anything.
   EXPECT_EQ(ErrorOf(ArrayWith(arrow::BinaryBuilder(), nul), Column("b", kByteaOid)), "no error");
 }

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "wire/pg_copy/binary_format.h"
+#include "wire/pg_copy/bytes.h"
 #include "wire/pg_copy/encode_plan.h"
 
 namespace bulkhaul::pg {
@@ -44,29 +45,6 @@ std::string DigitsOf(const arrow::ArrayData& array, int64_t row) {
     default:
       return arrow::Decimal256(array.GetValues<uint8_t>(1, 0) + (array.offset + row) * 32)
           .ToIntegerString();
-  }
-}
-
-// True when the value fits 64 bits.
-bool SmallDecimal(const arrow::ArrayData& array, int64_t row, int64_t* value) {
-  switch (array.type->id()) {
-    case arrow::Type::DECIMAL32:
-      *value = array.GetValues<int32_t>(1)[row];
-      return true;
-    case arrow::Type::DECIMAL64:
-      *value = array.GetValues<int64_t>(1)[row];
-      return true;
-    case arrow::Type::DECIMAL128: {
-      const int64_t* const words = array.GetValues<int64_t>(1, 0) + (array.offset + row) * 2;
-      *value = words[0];
-      return words[1] == words[0] >> 63;
-    }
-    default: {
-      const int64_t* const words = array.GetValues<int64_t>(1, 0) + (array.offset + row) * 4;
-      *value = words[0];
-      const int64_t fill = words[0] >> 63;
-      return words[1] == fill && words[2] == fill && words[3] == fill;
-    }
   }
 }
 
@@ -176,6 +154,40 @@ bool EncodeDecimal(const EncodePlan& plan, const arrow::ArrayData& array, int64_
   const bool negative = digits.starts_with('-');
   return AppendNumericDigits(plan, negative, std::string_view(digits).substr(negative ? 1 : 0),
                              plan.scale, out, why);
+}
+
+bool NumericMemo::AppendField(const EncodePlan& plan, int64_t unscaled, ByteBuffer* out,
+                              std::string* why) {
+  constexpr int64_t kTrialValues = 1024, kPauseValues = 64 * kTrialValues;
+  constexpr uint64_t kSpread = 0x9E3779B97F4A7C15;  // 2^64 / golden ratio
+  const bool looks = pause_ == 0;
+  Entry& entry = entries_[static_cast<uint64_t>(unscaled) * kSpread >> (64 - kEntryBits)];
+  if (looks) {
+    if (++tried_ == kTrialValues) {
+      if (2 * found_ < tried_) pause_ = kPauseValues;
+      tried_ = found_ = 0;
+    }
+    if (entry.size != 0 && entry.unscaled == unscaled) {
+      ++found_;
+      out->Reserve(out->size() + sizeof(entry.field));
+      std::memcpy(out->data() + out->size(), entry.field, sizeof(entry.field));
+      out->Resize(out->size() + entry.size);
+      return true;
+    }
+  } else {
+    --pause_;
+  }
+  const size_t begin = out->size();
+  out->Extend(4);
+  if (!AppendNumericSmall(plan, unscaled, plan.scale, out, why)) return false;
+  const size_t size = out->size() - begin;
+  Store32(out->data() + begin, static_cast<uint32_t>(size - 4));
+  if (looks && size <= sizeof(entry.field)) {
+    std::memcpy(entry.field, out->data() + begin, size);
+    entry.unscaled = unscaled;
+    entry.size = static_cast<uint32_t>(size);
+  }
+  return true;
 }
 
 bool EncodeIntegerAsNumeric(const EncodePlan& plan, const arrow::ArrayData& array, int64_t row,

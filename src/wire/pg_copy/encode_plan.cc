@@ -55,11 +55,13 @@ bool EncodeBytes(const EncodePlan& plan, const arrow::ArrayData& array, int64_t 
                  ByteBuffer* out, std::string* why) {
   const std::string_view bytes = BytesOf(array, row);
   if (plan.prefix >= 0) out->AppendByte(static_cast<uint8_t>(plan.prefix));
-  if (plan.text && plan.strip_nul && bytes.find('\0') != std::string_view::npos) {
+  const bool escaped = plan.jsonb && bytes.find(kNulEscape) != std::string_view::npos;
+  if (plan.text && plan.strip_nul && (escaped || bytes.find('\0') != std::string_view::npos)) {
     std::string kept;
     for (const char byte : bytes) {
       if (byte != '\0') kept += byte;
     }
+    if (escaped) kept = WithoutNulEscapes(kept);
     if (!CheckText(plan, kept, why)) return false;
     out->Append(kept.data(), kept.size());
     return true;
@@ -390,6 +392,7 @@ EncodePlanPtr Planner::Bytes(const arrow::DataType& from, const TypeInfo& type, 
   auto plan = Make(EncodeBytes, type);
   plan->text = text;
   plan->prefix = prefix;
+  plan->jsonb = type.oid == kJsonbOid;
   const auto id = from.id();
   if (text && options_.strip_nul) return plan;
   if (id == arrow::Type::STRING || id == arrow::Type::BINARY) {
@@ -481,6 +484,20 @@ EncodePlanPtr Planner::Base(const arrow::DataType& from, const TypeInfo& type, i
 }
 
 }  // namespace
+
+std::string WithoutNulEscapes(std::string_view json) {
+  std::string kept;
+  for (size_t at = 0; at < json.size();) {
+    if (json.substr(at).starts_with(kNulEscape)) {
+      at += kNulEscape.size();
+      continue;
+    }
+    const size_t bytes = json[at] == '\\' ? 2 : 1;
+    kept.append(json.substr(at, bytes));
+    at += bytes;
+  }
+  return kept;
+}
 
 std::string_view BytesOf(const arrow::ArrayData& array, int64_t row) {
   const auto& type = StorageType(*array.type);

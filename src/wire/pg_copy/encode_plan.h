@@ -1,6 +1,7 @@
 // How the encoder writes one column, or one value inside another; internal to wire/pg_copy.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -42,6 +43,7 @@ struct EncodePlan {
   int32_t bytes = 0;            // kFixed
   bool text = false;            // must be UTF-8 without NUL bytes
   int32_t prefix = -1;          // kBytes: a first byte: the version of jsonb
+  bool jsonb = false;
   bool strip_nul = false;
   int32_t scale = 0;       // of the Arrow decimal
   int32_t scale_max = -1;  // of numeric(p,s), and of money; -1: any
@@ -66,6 +68,28 @@ bool AppendNumericText(const EncodePlan& plan, std::string_view text, ByteBuffer
 // `unscaled` × 10^-scale; scale not negative.
 bool AppendNumericSmall(const EncodePlan& plan, int64_t unscaled, int32_t scale, ByteBuffer* out,
                         std::string* why);
+// True when the decimal in this row fits 64 bits.
+inline bool SmallDecimal(const arrow::ArrayData& array, int64_t row, int64_t* value) {
+  switch (array.type->id()) {
+    case arrow::Type::DECIMAL32:
+      *value = array.GetValues<int32_t>(1)[row];
+      return true;
+    case arrow::Type::DECIMAL64:
+      *value = array.GetValues<int64_t>(1)[row];
+      return true;
+    case arrow::Type::DECIMAL128: {
+      const int64_t* const words = array.GetValues<int64_t>(1, 0) + (array.offset + row) * 2;
+      *value = words[0];
+      return words[1] == words[0] >> 63;
+    }
+    default: {
+      const int64_t* const words = array.GetValues<int64_t>(1, 0) + (array.offset + row) * 4;
+      *value = words[0];
+      const int64_t fill = words[0] >> 63;
+      return words[1] == fill && words[2] == fill && words[3] == fill;
+    }
+  }
+}
 bool EncodeDecimal(const EncodePlan& plan, const arrow::ArrayData& array, int64_t row,
                    ByteBuffer* out, std::string* why);
 bool EncodeIntegerAsNumeric(const EncodePlan& plan, const arrow::ArrayData& array, int64_t row,
@@ -76,6 +100,25 @@ bool EncodeMoney(const EncodePlan& plan, const arrow::ArrayData& array, int64_t 
                  ByteBuffer* out, std::string* why);
 bool EncodeTextAsNumeric(const EncodePlan& plan, const arrow::ArrayData& array, int64_t row,
                          ByteBuffer* out, std::string* why);
+
+// Fields of numeric that were written before, of one column. Prices, rates and quantities repeat,
+// and copying a field costs a quarter of making it; where they do not, it soon looks no more, and
+// tries again later. Not thread-safe.
+class NumericMemo {
+ public:
+  // AppendNumericSmall with plan.scale, behind its length word.
+  bool AppendField(const EncodePlan& plan, int64_t unscaled, ByteBuffer* out, std::string* why);
+
+ private:
+  static constexpr int kEntryBits = 8;
+  struct Entry {
+    int64_t unscaled = 0;
+    uint32_t size = 0;  // of the field; 0: none
+    uint8_t field[20];  // four groups of digits
+  };
+  std::array<Entry, size_t{1} << kEntryBits> entries_;
+  int64_t tried_ = 0, found_ = 0, pause_ = 0;
+};
 
 // Types that Arrow does not have, from the texts that the decoder makes of them.
 EncodeValue TextFormOf(uint32_t oid);  // nullptr: the type has none here

@@ -1,0 +1,66 @@
+// The types that a table's contract gives columns whose files do not say what they hold: those of
+// CSV and JSON lines, and of folders named "key=value".
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include <arrow/type.h>
+
+#include "plan/contract.h"
+#include "plan/options.h"
+#include "plan/values.h"
+
+namespace bulkhaul::files {
+
+// A contract calls columns by the names that they get (`rename`, `column_naming`); the columns here
+// are those of the files. Immutable.
+class ContractTypes {
+ public:
+  ContractTypes() = default;  // none
+  // kUser when the contract cannot be read or says nothing of the dataset.
+  static Result<ContractTypes> Make(const Options& options, const DatasetId& id,
+                                    Contracts* contracts);
+
+  bool empty() const { return types_.empty(); }
+  // nullptr: the contract has no type for it, `cast` has one, or the column is not taken.
+  std::shared_ptr<arrow::DataType> Of(const std::string& column) const;
+  // Whether `drift` lets a column of another type pass: then one value of another type is enough
+  // for the column to be what its values show.
+  bool lenient() const { return lenient_; }
+
+ private:
+  std::map<std::string, std::shared_ptr<arrow::DataType>> types_;  // by new names
+  std::map<std::string, std::string> new_names_;
+  std::set<std::string> columns_, dropped_;  // names in the files; no columns: all
+  std::string column_naming_;
+  bool lenient_ = false;
+};
+
+// The values of a sample against the type that the contract has for their column.
+class TypeTrial {
+ public:
+  // nullptr: nothing is tried.
+  explicit TypeTrial(std::shared_ptr<arrow::DataType> type = nullptr) : type_(std::move(type)) {}
+
+  // A value that is not NULL.
+  void Add(std::string_view value, const std::string& file, int64_t line);
+  const std::shared_ptr<arrow::DataType>& type() const { return type_; }
+  bool seen() const { return fits_ + misfits_ > 0; }
+  // Whether the column has the type: a value that does not fit is one that is wrong. Not where no
+  // value is of the type, or where any misfit may make another type: then the column has changed.
+  bool Holds(bool lenient) const { return misfits_ == 0 || (fits_ > 0 && !lenient); }
+  // The first that does not fit and where it is; "" when all do.
+  const std::string& misfit() const { return misfit_; }
+
+ private:
+  std::shared_ptr<arrow::DataType> type_;
+  int64_t fits_ = 0, misfits_ = 0;
+  std::string misfit_;
+};
+
+}  // namespace bulkhaul::files

@@ -1,0 +1,55 @@
+// What a contract says of the columns of JSON lines.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+
+#include "plan/options.h"
+#include "source/files/contract_types.h"
+#include "source/files/data_file.h"
+#include "source/files/json_values.h"
+
+namespace bulkhaul::files {
+
+// How the files of a table are written, and which columns have their types by a contract.
+struct JsonLayout {
+  std::string encoding;
+  std::set<std::string> contract;
+  std::set<std::string> as_text;  // columns whose numbers are taken as text for it
+
+  std::string ToJson() const;
+  static JsonLayout From(std::string_view json);
+  JsonCasts CastsOf(const Options& options) const;
+};
+
+// Whether a part of the type is not known, because it was NULL throughout.
+bool HasUnknown(const arrow::DataType& type);
+
+// The values of a sample against the types that a contract has for their columns. Not thread-safe.
+class JsonTrials {
+ public:
+  explicit JsonTrials(const ContractTypes& contract) : contract_(contract) {}
+
+  // `text` and `line`: the rows as they are in the file, and where they begin.
+  void Add(const arrow::RecordBatch& batch, const DataFile& file, std::string_view text,
+           int64_t line, JsonValues* values);
+  // nullptr: the contract has none that JSON is read as.
+  std::shared_ptr<arrow::DataType> TypeFor(const std::string& column) const;
+  // Whether the column has that type, where Arrow finds `shown` in the sample.
+  bool Holds(const std::string& column, const arrow::DataType& shown) const;
+  // TypeTrial::misfit()
+  std::string MisfitOf(const std::string& column) const;
+
+ private:
+  const ContractTypes& contract_;
+  std::map<std::string, TypeTrial> trials_;
+};
+
+}  // namespace bulkhaul::files
