@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 BULKHAUL_BENCH_ROUNDS ?= 5
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test bench lint format fuzz coverage docs install clean
+.PHONY: help deps build demo test test-all bench lint format fuzz coverage docs install clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,12 @@ test: ## Every suite; unit, contract and fault suites again under ASan+UBSan and
 	@scripts/setup-python test
 	@scripts/setup-npm
 	@build/deps/venv/bin/python scripts/run-tests
+
+test-all: ## The same, and the search suites again with OpenSearch 2 and Elasticsearch 8
+	@scripts/install-packages build test lint fuzz
+	@scripts/setup-python test
+	@scripts/setup-npm
+	@build/deps/venv/bin/python scripts/run-tests all search
 
 bench: build ## Measures bulkhaul against what else there is and the raw protocols; draws pictures
 	@scripts/install-packages build bench test

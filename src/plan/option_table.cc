@@ -131,6 +131,11 @@ constexpr OptionSpec kOptions[] = {
     {"time_missing", kEnum, "exclude", kBoth, "OpenSearch",
      "Documents without the time field when a range is given; they are counted in any case.",
      "exclude|include|error"},
+    {"time_several", kEnum, "any", kBoth, "OpenSearch",
+     "Documents with several values in the time field when a range is given: any of them in the "
+     "range does, the earliest decides, the latest decides, or they are refused. They are counted "
+     "in any case.",
+     "any|earliest|latest|error"},
     {"slice", kString, "auto", kBoth, "OpenSearch",
      "How an index is cut along its time: auto (by a histogram, where a unit would be too large or "
      "workers would have none), none, hour, day, or a duration (15m)."},

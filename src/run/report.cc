@@ -189,7 +189,7 @@ Remedy RemedyFor(std::string_view error_code) {
   // Besides kOptionCode: what other options of the job mend.
   constexpr std::string_view kOptionCodes[] = {
       kOptionCode,     "bad_query",    "doc_values_differ", "no_columns",
-      "no_time_field", "time_missing", "too_many_slices",
+      "no_time_field", "time_missing", "time_several",      "too_many_slices",
   };
   constexpr std::string_view kNewJobCodes[] = {"index_replaced", "schema_changed",
                                                "target_changed"};

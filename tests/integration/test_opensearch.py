@@ -211,6 +211,37 @@ def test_documents_with_several_times_or_none(bulkhaul, node, tmp_path):
     assert len(rows(tmp_path / "in", "SELECT seq FROM {rows}")) == 4
     refused = bulkhaul("copy", uri, tmp_path / "no", *words, "--time-missing", "error", code=None)
     assert refused.code != 0 and "time_missing" in refused.err
+    check_which_time_counts(bulkhaul, uri, tmp_path, "1 to 2 documents have several values")
+
+
+def check_which_time_counts(bulkhaul, uri, tmp_path, counted):
+    # By day: whose any, earliest, latest time is in it.
+    wanted = {1: ([1], [1], []), 2: ([4], [4], []), 3: ([1, 3, 4], [3], [1, 3, 4])}
+    for choice, which in {"any": 0, "earliest": 1, "latest": 2}.items():
+        for cut in ("hour", "none"):
+            words = ["--arrays", "list", "--slice", cut, "--time-several", choice]
+            for day, sequences in wanted.items():
+                out = tmp_path / f"{choice}-{cut}-{day}"
+                bulkhaul("copy", uri, out, *words, "--gte", f"2024-03-0{day}", "--lt",
+                         f"2024-03-0{day + 1}")
+                found = rows(out, "SELECT seq[1] FROM {rows} ORDER BY 1")
+                assert [row[0] for row in found] == sequences[which], (choice, cut, day)
+            # Each once, however many ranges and slices have one of its times.
+            ranges = [f"2024-03-0{day}..2024-03-0{day + 1}T00:00" for day in (1, 3)]
+            done = bulkhaul("copy", uri, tmp_path / f"{choice}-{cut}", *words, "--time-ranges",
+                            ",".join(ranges))
+            found = rows(tmp_path / f"{choice}-{cut}", "SELECT seq[1] FROM {rows} ORDER BY 1")
+            assert [row[0] for row in found] == sorted({*wanted[1][which], *wanted[3][which]})
+            assert f"(time_several: {choice})" in done.err and counted in done.err
+    assert "leaves out 0 documents" in done.err
+    done = bulkhaul("copy", uri, tmp_path / "less", "--time-several", "earliest", "--gte",
+                    "2024-03-03", "--arrays", "list")
+    assert counted in done.err and "leaves out 2 documents" in done.err
+    refused = bulkhaul("copy", uri, tmp_path / "no", "--time-several", "error", "--gte",
+                       "2024-03-03", code=2)
+    assert counted in refused.err and "any, earliest or latest" in refused.err
+    # None of them has a time in this range.
+    bulkhaul("copy", uri, tmp_path / "fine", "--time-several", "error", "--gte", "2024-03-04")
 
 
 def test_queries(bulkhaul, node, logs, tmp_path):

@@ -9,16 +9,10 @@ import random
 
 import pytest
 
-from support import exports
 from support.search import SearchNode
-
-DAY = datetime.timedelta(days=1)
-START = datetime.datetime(2024, 3, 1)
-PER_DAY = 300
-DAYS = 5
-PROPERTIES = {"@timestamp": {"type": "date"}, "seq": {"type": "long"},
-              "level": {"type": "keyword"}}
-SLICED = ("--slice", "day")
+from support.search_cache import (
+    DAY, DAYS, PER_DAY, PROPERTIES, SLICED, START, CachedJobs, check_changes_are_seen, document,
+    on_server)
 
 # $BULKHAUL_TEST_SEARCH_KINDS: further kinds, separated by commas.
 KINDS = os.environ.get("BULKHAUL_TEST_SEARCH_KINDS", "opensearch-3").split(",")
@@ -31,12 +25,6 @@ def node(request):
     made.stop()
 
 
-def document(number: int, time: datetime.datetime | None = None) -> dict:
-    time = time or START + number * DAY / PER_DAY
-    return {"_id": str(number), "@timestamp": time.isoformat(timespec="milliseconds") + "Z",
-            "seq": number, "level": ("INFO", "ERROR")[number % 2]}
-
-
 @pytest.fixture
 def days(node, request):
     """An index of five days, of the test's own; gives its name."""
@@ -47,51 +35,14 @@ def days(node, request):
     node.drop(name)
 
 
-class Jobs:
-    """Runs jobs with one cache."""
-
-    def __init__(self, bulkhaul, folder):
-        self.bulkhaul = bulkhaul
-        self.folder = folder
-        self.cache = folder / "cache"
-        self.number = 0
-
-    def words(self, uri, *words) -> list:
-        self.number += 1
-        self.out = self.folder / f"out{self.number}"
-        self.report = self.folder / f"report{self.number}.json"
-        return ["copy", uri, self.out, "--cache", "--cache-dir", self.cache, "--report",
-                self.report, *words]
-
-    def __call__(self, uri, *words) -> dict:
-        """What the report says of the cache."""
-        self.outcome = self.bulkhaul(*self.words(uri, *words))
-        return json.loads(self.report.read_text())["cache"]
-
-    def rows(self, sql="SELECT seq, level FROM {rows} ORDER BY seq, level") -> list:
-        return exports.query(exports.table_folders(self.out)[0], sql)
-
-    def entries(self) -> list[dict]:
-        return self.bulkhaul("cache", "ls", "--cache-dir", self.cache, "--output",
-                             "json").json["entries"]
-
-    def files(self) -> list:
-        return sorted(self.cache.glob("*.rows"))
-
-
 @pytest.fixture
 def jobs(bulkhaul, tmp_path):
-    return Jobs(bulkhaul, tmp_path)
+    return CachedJobs(bulkhaul, tmp_path)
 
 
 def scrolls(node) -> int:
     nodes = node.call("GET", "/_nodes/stats/indices/search")["nodes"]
     return sum(one["indices"]["search"]["scroll_total"] for one in nodes.values())
-
-
-def on_server(node, index) -> list[tuple]:
-    found = node.call("POST", f"/{index}/_search", {"size": 10_000, "sort": ["seq", "level"]})
-    return [(hit["_source"]["seq"], hit["_source"]["level"]) for hit in found["hits"]["hits"]]
 
 
 def test_a_second_run_reads_no_document(jobs, node, days):
@@ -133,41 +84,8 @@ def test_overlapping_ranges_share_their_days(jobs, node, days):
 
 
 @pytest.mark.parametrize("shards", [1, 3])
-def test_changes_are_seen(jobs, node, tmp_path, shards):
-    index = f"changes-{shards}"
-    node.create(index, PROPERTIES, number_of_shards=shards)
-    node.bulk(index, [document(number) for number in range(PER_DAY * DAYS)])
-    jobs(node.uri(index), *SLICED)
-    late = PER_DAY * DAYS
-    moved = PER_DAY // 2
-    changes = {
-        "an update": (lambda: node.bulk(index, [{**document(400), "level": "FATAL"}],
-                                        verb="index"), 1),
-        "a delete": (lambda: node.call("DELETE", f"/{index}/_doc/700?refresh=true"), 1),
-        "a late document": (lambda: node.bulk(index, [document(late, START + DAY / 2)]), 1),
-        "a document that moves": (lambda: node.bulk(
-            index, [document(moved, START + 3 * DAY + DAY / 3)], verb="index"), 2),
-        "one goes and one comes": (lambda: (
-            node.call("DELETE", f"/{index}/_doc/1100"),
-            node.bulk(index, [document(late + 1, START + 3.5 * DAY)])), 1),
-        "a document without a time": (lambda: node.bulk(
-            index, [{"_id": "x", "seq": 7, "level": "NONE"}]), 1),
-        "a new mapping": (lambda: node.call(
-            "PUT", f"/{index}/_mapping", {"properties": {"more": {"type": "long"}}}), DAYS + 1),
-    }
-    for what, (change, concerned) in changes.items():
-        change()
-        seen = jobs(node.uri(index), *SLICED)
-        assert seen["misses"] == concerned, (what, seen)
-        assert jobs.rows() == on_server(node, index), what
-        assert jobs(node.uri(index), *SLICED)["hit_rate"] == 1, what
-    node.call("POST", f"/{index}/_forcemerge?max_num_segments=1")
-    assert jobs(node.uri(index), *SLICED)["hit_rate"] == 1, "a merge changes no document"
-    node.drop(index)
-    node.create(index, PROPERTIES, number_of_shards=shards)
-    node.bulk(index, [document(number) for number in range(PER_DAY * DAYS)])
-    assert jobs(node.uri(index), *SLICED)["hits"] == 0, "another index of the same name"
-    node.drop(index)
+def test_changes_are_seen(jobs, node, shards):
+    check_changes_are_seen(jobs, node, shards)
 
 
 def test_what_may_still_receive_documents_is_not_kept(jobs, node, tmp_path):

@@ -333,3 +333,60 @@ def test_a_time_of_several_types_says_which_index_has_which(bulkhaul, node, inde
 def test_what_would_be_ignored_is_refused(bulkhaul, node, index, tmp_path, path, words, said):
     index("x", {"properties": {"@timestamp": {"type": "date"}}}, [{"@timestamp": 1}])
     assert said in bulkhaul("copy", node.uri(path), tmp_path / "out", *words, code=2).err
+
+
+def test_objects_as_structs(bulkhaul, index, tmp_path):
+    uri = index("st", {"properties": {"a": {"type": "long"}, "http": {"properties": {
+        "path": {"type": "keyword"}, "request": {"properties": {"bytes": {"type": "long"}}}}}}},
+        [{"a": 1, "http": {"path": "/x", "request": {"bytes": 2**53 + 1}}}, {"a": 2},
+         {"a": 3, "http.path": "/y"}])
+    bulkhaul("copy", uri, tmp_path / "out", "--objects", "struct")
+    assert table(tmp_path / "out").sort_by("a").to_pylist() == [
+        {"a": 1, "http": {"path": "/x", "request": {"bytes": 2**53 + 1}}},
+        {"a": 2, "http": {"path": None, "request": {"bytes": None}}},
+        {"a": 3, "http": {"path": "/y", "request": {"bytes": None}}}]
+
+
+@pytest.mark.parametrize("arrays,wanted,said", [
+    ("first", [3, 7, None, 5], "first"), ("json", ["[3,1]", "7", "[]", "[5]"], "")])
+def test_arrays_as_asked_for(bulkhaul, index, tmp_path, arrays, wanted, said):
+    uri = index("ar", {"properties": {"id": {"type": "long"}, "n": {"type": "long"}}},
+                [{"id": 1, "n": [3, 1]}, {"id": 2, "n": 7}, {"id": 3, "n": []},
+                 {"id": 4, "n": [5]}])
+    done = bulkhaul("copy", uri, tmp_path / "out", "--arrays", arrays)
+    assert table(tmp_path / "out").sort_by("id")["n"].to_pylist() == wanted
+    assert said in done.out + done.err
+
+
+def test_sequence_numbers_as_a_column(bulkhaul, node, index, tmp_path):
+    uri = index("sn", {"properties": {"a": {"type": "long"}}}, [{"a": n} for n in range(50)],
+                number_of_shards=2)
+    bulkhaul("copy", uri, tmp_path / "out", "--metadata-columns", "_seq_no,_id")
+    found = {row["_id"]: row["_seq_no"] for row in table(tmp_path / "out").to_pylist()}
+    hits = node.call("POST", "/sn/_search", {"size": 100, "seq_no_primary_term": True})["hits"]
+    assert found == {hit["_id"]: hit["_seq_no"] for hit in hits["hits"]} and len(found) == 50
+
+
+def test_bytes_are_capped(bulkhaul, index, tmp_path):
+    """Three seconds' worth at the least: only the last page's share is not waited for."""
+    uri = index("by", {"properties": {"a": {"type": "long"}}}, [{"a": n} for n in range(1000)])
+    report = tmp_path / "report.json"
+    bulkhaul("copy", uri, tmp_path / "free", "--report", report)
+    size = json.loads(report.read_text())["tables"][0]["source_bytes"]
+    begin = time.monotonic()
+    bulkhaul("copy", uri, tmp_path / "out", "--workers", "1", "--bytes-per-second", size // 3)
+    assert time.monotonic() - begin > 1.2
+    assert table(tmp_path / "out").num_rows == 1000
+
+
+def test_monthly_patterns(bulkhaul, node, index, tmp_path):
+    for month in (1, 2, 4):
+        index(f"mon-2024.{month:02}", {"properties": {"@timestamp": {"type": "date"}}},
+              [{"@timestamp": f"2024-{month:02}-{day:02}T05:00:00Z"} for day in (1, 15, 28)])
+    index("mon-2024.02.01", {"properties": {"@timestamp": {"type": "date"}}},
+          [{"@timestamp": "2024-02-01T06:00:00Z"}])
+    done = bulkhaul("copy", node.uri("mon-%Y.%m"), tmp_path / "out", "--gte", "2024-02-10", "--lt",
+                    "2024-04-10")
+    days = [time.strftime("%m-%d") for time in table(tmp_path / "out")["@timestamp"].to_pylist()]
+    assert sorted(days) == ["02-15", "02-28", "04-01"]
+    assert "no index for 1 of the dates asked for: mon-2024.03" in done.err

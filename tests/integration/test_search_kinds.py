@@ -1,5 +1,5 @@
-"""OpenSearch 2 and Elasticsearch 8: types, silent loss, resume, contexts. test_opensearch.py has the
-whole, against OpenSearch 3."""
+"""OpenSearch 2 and Elasticsearch 8: types, silent loss, resume, contexts, kept rows. The other files
+have the whole, against OpenSearch 3; `make test-all` runs them against these servers too."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from support import exports, faults
 from support.search import SearchNode
+from support.search_cache import CachedJobs, check_changes_are_seen
 from support.search_jobs import NEXT_PAGE, sequence, words
 from support.search_proxy import SearchProxy
 from support.search_types import check_doc_values, check_every_type, check_week_formats
@@ -145,3 +146,8 @@ def test_a_stop_closes_contexts(bulkhaul, node, tmp_path):
     process.send_signal(signal.SIGINT)
     assert bulkhaul.finish(process).code == 130
     assert node.has_no_scroll_soon()
+
+
+def test_kept_rows_are_those_of_the_server(bulkhaul, node, tmp_path):
+    """Counts and highest _seq_no, shard by shard, tell updates and deletes on these servers too."""
+    check_changes_are_seen(CachedJobs(bulkhaul, tmp_path), node, shards=3)

@@ -41,7 +41,8 @@ class SearchProxy(http.server.ThreadingHTTPServer):
     request_queue_size = 256
 
     def __init__(self, address: str, tls: ssl.SSLContext | None = None,
-                 authorization: str | None = None, allows: Callable | None = None):
+                 authorization: str | None = None, allows: Callable | None = None,
+                 prefix: str = ""):
         super().__init__(("127.0.0.1", 0), _Handler)
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_side=True,
@@ -49,6 +50,7 @@ class SearchProxy(http.server.ThreadingHTTPServer):
         self.address = address
         self.authorization = authorization  # the header that every request must have
         self.allows = allows  # or what is asked: (method, path, headers, body) → bool
+        self.prefix = prefix  # that every path must have, and the node does not see
         self.requests: list[str] = []  # "METHOD /path?query"
         self.bodies: list[bytes] = []
         self.headers: list[dict] = []
@@ -133,6 +135,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 allows and not allows(self.command, self.path, self.headers, body or b"")):
             self._error(401, "security_exception", "missing or wrong credentials")
             return
+        if not self.path.startswith(self.server.prefix):
+            self._error(404, "not_found", "there is nothing at this path")
+            return
         fault = self.server.fault_for(line)
         if isinstance(fault, int):
             self._error(fault, "rejected_execution_exception", "the queue is full")
@@ -147,7 +152,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.close()
             return
-        status, kind, text = self._ask(self.command, self.path, body)
+        status, kind, text = self._ask(
+            self.command, self.path.removeprefix(self.server.prefix), body)
         self.server.note_contexts(line, body, status, text)
         if fault is None:
             self._answer(status, kind, text)

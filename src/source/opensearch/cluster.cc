@@ -1,5 +1,6 @@
 #include "source/opensearch/cluster.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -91,7 +92,7 @@ Probe ProbeOf(const Json& answer) {
   if (aggregations.contains("times")) {
     const int64_t with = IntAt(aggregations["with"], "doc_count", 0);
     probe.without_time = probe.documents - with;
-    probe.several_times = IntAt(aggregations["times"], "value", 0) > with;
+    probe.further_times = std::max<int64_t>(0, IntAt(aggregations["times"], "value", 0) - with);
   }
   return probe;
 }

@@ -47,7 +47,9 @@ struct Probe {
   // Of the time field; nullopt where no document has it.
   std::optional<int64_t> min_ms, max_ms;
   int64_t without_time = 0;
-  bool several_times = false;  // some document has more than one
+  // Values of the time field beyond the first of each document: so many documents at most have
+  // several. The servers keep equal values of one document apart.
+  int64_t further_times = 0;
 };
 
 struct ProbeRequest {

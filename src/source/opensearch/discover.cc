@@ -12,6 +12,7 @@
 #include "base/units.h"
 #include "plan/job_spec.h"
 #include "source/opensearch/column_wishes.h"
+#include "source/opensearch/odd_times.h"
 #include "source/opensearch/plan_units.h"
 #include "source/opensearch/query_fields.h"
 #include "source/opensearch/table_state.h"
@@ -37,15 +38,6 @@ std::string AnyOf(const std::vector<std::string>& queries) {
   Json clauses = Json::array();
   for (const auto& query : queries) clauses.push_back(Json::parse(query));
   return Json{{"bool", {{"should", std::move(clauses)}, {"minimum_should_match", 1}}}}.dump();
-}
-
-std::string Shown(const std::vector<std::string>& names) {
-  std::string text;
-  for (size_t i = 0; i < std::min<size_t>(5, names.size()); ++i) {
-    text += (i == 0 ? "" : ", ") + names[i];
-  }
-  if (names.size() > 5) text += fmt::format(" and {} more", names.size() - 5);
-  return text;
 }
 
 // The names that the job excludes, and the indices of those names that others lead to.
@@ -126,6 +118,7 @@ class TableDescriber {
     }
     state_.ranges = std::move(merged.ranges);
     state_.include_missing = options_.GetString("time_missing") == "include";
+    if (!state_.ranges.empty()) state_.time_of = TimeOfOption(options_);
     return Status::OK();
   }
 
@@ -146,7 +139,7 @@ class TableDescriber {
       return UserError(
           fmt::format("all indices that '{}' names are closed, and closed_indices: skip leaves "
                       "nothing to read: {}",
-                      request_.expression, Shown(names.closed)),
+                      request_.expression, ShownNames(names.closed)),
           "index_closed");
     }
     if (!names.closed.empty() && !skip) {
@@ -154,12 +147,12 @@ class TableDescriber {
           fmt::format("{} {} closed and cannot be read: {}; open {}, or leave {} out with "
                       "closed_indices: skip",
                       names.closed.size(), names.closed.size() == 1 ? "index is" : "indices are",
-                      Shown(names.closed), names.closed.size() == 1 ? "it" : "them",
+                      ShownNames(names.closed), names.closed.size() == 1 ? "it" : "them",
                       names.closed.size() == 1 ? "it" : "them"),
           "index_closed");
     }
     if (!names.closed.empty()) {
-      Warn(fmt::format("left out because closed: {}", Shown(names.closed)));
+      Warn(fmt::format("left out because closed: {}", ShownNames(names.closed)));
     }
     for (const auto& span : names.spans) names_.push_back(span.index);
     ARROW_ASSIGN_OR_RAISE(const auto facts, cluster_.Describe(names_));
@@ -297,7 +290,7 @@ class TableDescriber {
     return UserError(
         fmt::format("{} has no date field '{}'{}{}", request_.id.ToString(), name,
                     nearest ? fmt::format("; did you mean '{}'?", *nearest) : "",
-                    !nearest && !dates.empty() ? "; its date fields are " + Shown(dates) : ""),
+                    !nearest && !dates.empty() ? "; its date fields are " + ShownNames(dates) : ""),
         "no_time_field");
   }
 
@@ -322,7 +315,7 @@ class TableDescriber {
         return OptionError(fmt::format(
             "'{}' is finer than a millisecond, but {} is a date in {}: bounds of a date "
             "are exact to the millisecond, those of a date_nanos to the nanosecond",
-            text, state_.time_field, Shown(coarse)));
+            text, state_.time_field, ShownNames(coarse)));
       }
     }
     if (coarse.size() == state_.indices.size()) state_.ranges = ToWholeMs(state_.ranges);
@@ -335,31 +328,54 @@ class TableDescriber {
       requests.push_back({index.index, QueryWithoutTime(state_, index)});
     }
     ARROW_ASSIGN_OR_RAISE(const auto probes, cluster_.ProbeIndices(requests, state_.time_field));
+    std::vector<OddTimes> odd;
     std::vector<size_t> partly;
+    bool several = false;
     for (size_t i = 0; i < probes.size(); ++i) {
       PlannedIndex& index = state_.indices[i];
       index.min_ms = probes[i].min_ms;
       index.max_ms = probes[i].max_ms;
-      index.several_times = probes[i].several_times;
+      index.several_times = probes[i].further_times > 0;
       index.without_time = probes[i].without_time;
       index.documents = probes[i].documents;
       if (state_.ranges.empty()) continue;
+      odd.push_back({index.index, index.without_time, probes[i].further_times});
       if (!state_.include_missing) index.documents -= index.without_time;
       if (!index.min_ms) continue;
       if (AnyContains(RangesIn(state_, index), {*index.min_ms, *index.max_ms + 1})) continue;
       partly.push_back(i);
+      several |= index.several_times;
     }
-    requests.clear();
-    for (const size_t i : partly) {
-      requests.push_back({state_.indices[i].index, IndexQuery(state_, state_.indices[i])});
-    }
-    ARROW_ASSIGN_OR_RAISE(const auto inside, cluster_.ProbeIndices(requests, ""));
+    TableState any = state_;
+    any.time_of = TimeOf::kAny;
+    ARROW_ASSIGN_OR_RAISE(const auto inside,
+                          ProbeSome(any, partly, several ? state_.time_field : ""));
     for (size_t i = 0; i < partly.size(); ++i) {
       state_.indices[partly[i]].documents = inside[i].documents;
+      odd[partly[i]].further_times = inside[i].further_times;
     }
-    ARROW_RETURN_NOT_OK(JudgeMissing());
+    if (state_.time_of != TimeOf::kAny) {
+      std::erase_if(partly, [&](size_t at) { return !state_.indices[at].several_times; });
+      ARROW_ASSIGN_OR_RAISE(const auto counted, ProbeSome(state_, partly, ""));
+      for (size_t i = 0; i < partly.size(); ++i) {
+        PlannedIndex& index = state_.indices[partly[i]];
+        odd[partly[i]].left_out = index.documents - counted[i].documents;
+        index.documents = counted[i].documents;
+      }
+    }
+    ARROW_RETURN_NOT_OK(JudgeOddTimes(odd, state_.time_field, options_, &dataset_.warnings));
     DropEmpty();
     return Status::OK();
+  }
+
+  // What the state takes of these of its indices.
+  Result<std::vector<Probe>> ProbeSome(const TableState& state, const std::vector<size_t>& which,
+                                       const std::string& time_field) {
+    std::vector<ProbeRequest> requests;
+    for (const size_t at : which) {
+      requests.push_back({state.indices[at].index, IndexQuery(state, state.indices[at])});
+    }
+    return cluster_.ProbeIndices(requests, time_field);
   }
 
   // Not more slices with documents than a job may have units.
@@ -387,34 +403,6 @@ class TableDescriber {
             "too_many_slices");
       }
     }
-    return Status::OK();
-  }
-
-  // Documents without a time belong to no range.
-  Status JudgeMissing() {
-    if (state_.ranges.empty()) return Status::OK();
-    int64_t missing = 0, several = 0;
-    std::vector<std::string> where;
-    for (const auto& index : state_.indices) {
-      missing += index.without_time;
-      several += index.several_times ? 1 : 0;
-      if (index.without_time > 0) where.push_back(index.index);
-    }
-    if (several > 0) {
-      Warn(
-          fmt::format("{} {} documents with several values of {}: a document is taken once when "
-                      "any of them is in the range",
-                      several, several == 1 ? "index has" : "indices have", state_.time_field));
-    }
-    if (missing == 0) return Status::OK();
-    const auto sentence = fmt::format("{} documents have no {} (in {})", FormatCount(missing),
-                                      state_.time_field, Shown(where));
-    if (options_.GetString("time_missing") == "error") {
-      return UserError(sentence + "; time_missing: exclude or include says what becomes of them",
-                       "time_missing");
-    }
-    Warn(sentence + (state_.include_missing ? ": they are included (time_missing: include)"
-                                            : ": they are left out (time_missing: exclude)"));
     return Status::OK();
   }
 
@@ -450,7 +438,7 @@ class TableDescriber {
       return UserError(
           fmt::format("no mapping of {} has a field that could be a column{}; extra: true gives "
                       "documents without a mapping",
-                      Shown(names_),
+                      ShownNames(names_),
                       options_.GetList("exclude_fields").empty() ? "" : " after exclude_fields"),
           "no_columns");
     }

@@ -264,6 +264,32 @@ TEST(PartQuery, ADocumentWithSeveralTimesBelongsToTheFirstPart) {
   EXPECT_FALSE(Json::parse(PartQuery(state, index, parts, 0))["bool"].contains("must_not"));
 }
 
+TEST(PartQuery, TheTimeThatCountsIsInThePart) {
+  TableState state;
+  state.time_field = "t";
+  state.ranges = {{0, 30}};
+  PlannedIndex index = Index("a", 5);
+  index.several_times = true;
+  const std::vector<TimePart> parts = {{{{0, 10}}, false, {}}, {{{10, 20}}, false, {}}};
+  state.time_of = TimeOf::kEarliest;
+  Json clause = Json::parse(PartQuery(state, index, parts, 1))["bool"]["filter"][0]["bool"];
+  EXPECT_EQ(clause["filter"][0]["range"]["t"]["gte"], 10);
+  EXPECT_EQ(clause["filter"][0]["range"]["t"]["lt"], 20);
+  ASSERT_EQ(clause["must_not"].size(), 1u);
+  EXPECT_EQ(clause["must_not"][0]["range"]["t"]["lt"], 10);
+  EXPECT_FALSE(clause["must_not"][0]["range"]["t"].contains("gte"));
+  state.time_of = TimeOf::kLatest;
+  clause = Json::parse(IndexQuery(state, index))["bool"]["filter"][0]["bool"];
+  EXPECT_EQ(clause["must_not"][0]["range"]["t"]["gte"], 30);
+  EXPECT_FALSE(clause["must_not"][0]["range"]["t"].contains("lt"));
+  state.ranges = {{0, TimeRange::kOpenEnd}};
+  EXPECT_TRUE(Json::parse(IndexQuery(state, index))["bool"]["filter"][0].contains("range"))
+      << "nothing is later";
+  state.ranges = {{0, 30}};
+  index.several_times = false;
+  EXPECT_TRUE(Json::parse(IndexQuery(state, index))["bool"]["filter"][0].contains("range"));
+}
+
 TEST(TableState, SurvivesJson) {
   TableState state;
   state.layout = R"({"columns":[]})";
@@ -272,6 +298,7 @@ TEST(TableState, SurvivesJson) {
   state.time_field = "@timestamp";
   state.ranges = {{TimeRange::kOpenBegin, 5}, {7, TimeRange::kOpenEnd}};
   state.include_missing = true;
+  state.time_of = TimeOf::kLatest;
   PlannedIndex index = Index("a", 5, 2);
   index.filter = R"({"term":{"b":2}})";
   index.fingerprint = "0:5:0:4;";
@@ -281,6 +308,7 @@ TEST(TableState, SurvivesJson) {
   const auto again = TableState::FromJson(state.ToJson()).ValueOrDie();
   EXPECT_EQ(again.ToJson(), state.ToJson());
   EXPECT_EQ(again.ranges, state.ranges);
+  EXPECT_EQ(again.time_of, state.time_of);
   EXPECT_EQ(again.indices[0].max_ms, 999);
   EXPECT_FALSE(TableState::FromJson("[]").ok());
   EXPECT_FALSE(TableState::FromJson("{}").ok());

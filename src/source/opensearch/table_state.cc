@@ -1,5 +1,7 @@
 #include "source/opensearch/table_state.h"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 namespace bulkhaul::opensearch {
@@ -32,6 +34,30 @@ Json AnyOf(std::vector<Json> clauses) {
 std::vector<Json> RangeQueries(const std::string& field, const std::vector<TimeRange>& ranges) {
   std::vector<Json> queries;
   for (const auto& range : ranges) queries.push_back(RangeQuery(field, range));
+  return queries;
+}
+
+// The server's range query finds a document by any of its values: the earliest one is in a range
+// when some value is and none is before it.
+std::vector<Json> TimeQueries(const TableState& state, const PlannedIndex& index,
+                              const std::vector<TimeRange>& ranges) {
+  auto queries = RangeQueries(state.time_field, ranges);
+  if (!index.several_times || state.time_of == TimeOf::kAny) return queries;
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    TimeRange outside;
+    if (state.time_of == TimeOf::kEarliest) {
+      outside.end_ms = ranges[i].begin_ms;
+      outside.end_nanos = ranges[i].begin_nanos;
+      if (outside.end_ms == TimeRange::kOpenBegin) continue;
+    } else {
+      outside.begin_ms = ranges[i].end_ms;
+      outside.begin_nanos = ranges[i].end_nanos;
+      if (outside.begin_ms == TimeRange::kOpenEnd) continue;
+    }
+    Json inner{{"filter", std::vector<Json>{std::move(queries[i])}},
+               {"must_not", std::vector<Json>{RangeQuery(state.time_field, outside)}}};
+    queries[i] = Json{{"bool", std::move(inner)}};
+  }
   return queries;
 }
 
@@ -96,6 +122,7 @@ std::string TableState::ToJson() const {
               {"time_field", time_field},
               {"ranges", std::move(spans)},
               {"include_missing", include_missing},
+              {"time_of", static_cast<int>(time_of)},
               {"indices", std::move(list)}}
       .dump();
 }
@@ -110,6 +137,7 @@ Result<TableState> TableState::FromJson(std::string_view text) {
     state.query = object.value("query", "");
     state.time_field = object.value("time_field", "");
     state.include_missing = object.value("include_missing", false);
+    state.time_of = static_cast<TimeOf>(std::clamp(object.value("time_of", 0), 0, 2));
     for (const auto& range : object.at("ranges")) {
       state.ranges.push_back({range.at(0).get<int64_t>(), range.at(1).get<int64_t>(),
                               range.at(2).get<int32_t>(), range.at(3).get<int32_t>()});
@@ -132,7 +160,7 @@ std::string QueryWithoutTime(const TableState& state, const PlannedIndex& index)
 std::string IndexQuery(const TableState& state, const PlannedIndex& index) {
   auto filters = Filters(state, index);
   if (!state.ranges.empty()) {
-    auto times = RangeQueries(state.time_field, RangesIn(state, index));
+    auto times = TimeQueries(state, index, RangesIn(state, index));
     if (state.include_missing) times.push_back(MissingQuery(state.time_field));
     filters.push_back(AnyOf(std::move(times)));
   }
@@ -147,9 +175,9 @@ std::string PartQuery(const TableState& state, const PlannedIndex& index,
     filters.push_back(MissingQuery(state.time_field));
     return Text(std::move(filters), {});
   }
-  filters.push_back(AnyOf(RangeQueries(state.time_field, parts[at].ranges)));
+  filters.push_back(AnyOf(TimeQueries(state, index, parts[at].ranges)));
   std::vector<Json> earlier;
-  if (index.several_times) {
+  if (index.several_times && state.time_of == TimeOf::kAny) {
     std::vector<TimeRange> before;
     for (size_t i = 0; i < at; ++i) {
       before.insert(before.end(), parts[i].ranges.begin(), parts[i].ranges.end());

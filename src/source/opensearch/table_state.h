@@ -30,6 +30,9 @@ struct PlannedIndex {
   std::string identity;
 };
 
+// Which value of a document's time field says whether it is in a range.
+enum class TimeOf { kAny, kEarliest, kLatest };
+
 struct TableState {
   std::string layout;  // search::PageLayout
   std::string body;    // members of every search body, see DatasetReading::body
@@ -37,6 +40,7 @@ struct TableState {
   std::string time_field;
   std::vector<TimeRange> ranges;  // empty: all times
   bool include_missing = false;   // documents without a time belong to the ranges too
+  TimeOf time_of = TimeOf::kAny;
   std::vector<PlannedIndex> indices;
 
   std::string ToJson() const;
@@ -58,7 +62,8 @@ std::string IndexQuery(const TableState& state, const PlannedIndex& index);
 // The same without the time.
 std::string QueryWithoutTime(const TableState& state, const PlannedIndex& index);
 // Query DSL of the part `at` of `parts`. The parts of an index are disjoint and add up: where
-// documents have several times, one belongs to the first part that holds any of them. Pure.
+// documents have several times, one belongs to the part that holds the one that counts, or to the
+// first that holds any of them. Pure.
 std::string PartQuery(const TableState& state, const PlannedIndex& index,
                       std::span<const TimePart> parts, size_t at);
 
