@@ -189,6 +189,7 @@ Result<std::optional<pg::ColumnSpec>> TypeChooser::Ask(const std::string& text) 
     return std::nullopt;
   }
   pg::ColumnSpec spec;
+  spec.source_type = text;
   uint32_t oid = 0;
   if (std::regex_match(text, with_modifier)) {
     ARROW_ASSIGN_OR_RAISE(const auto described,
@@ -204,15 +205,20 @@ Result<std::optional<pg::ColumnSpec>> TypeChooser::Ask(const std::string& text) 
     ARROW_ASSIGN_OR_RAISE(
         const auto rows,
         connection_.QueryOne(
-            fmt::format("SELECT t.oid FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n"
+            // `character` alone would mean character(1), and `bit` bit(1).
+            fmt::format("SELECT t.oid, CASE {0} WHEN pg_catalog.format_type(t.oid, NULL)"
+                        " THEN pg_catalog.format_type(t.oid, -1) ELSE {0} END FROM "
+                        "pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n"
                         " ON n.oid = t.typnamespace WHERE t.oid = pg_catalog.to_regtype({0})"
                         " AND t.typtype <> 'p' AND {0} IN (pg_catalog.format_type(t.oid, NULL),"
+                        " pg_catalog.format_type(t.oid, -1),"
                         " pg_catalog.quote_ident(n.nspname) || '.' ||"
                         " pg_catalog.quote_ident(t.typname))",
                         QuoteLiteral(text)),
             limit_, "a type"));
     if (rows.rows() == 0) return std::nullopt;
     oid = static_cast<uint32_t>(rows.integer(0, 0));
+    spec.source_type = rows.text(0, 1);
   }
   ARROW_ASSIGN_OR_RAISE(
       const auto rows,
@@ -223,7 +229,6 @@ Result<std::optional<pg::ColumnSpec>> TypeChooser::Ask(const std::string& text) 
   const auto found = types.find(oid);
   if (found == types.end()) return std::nullopt;
   spec.type = found->second;
-  spec.source_type = text;
   return spec;
 }
 
@@ -237,7 +242,12 @@ Result<ChosenType> TypeChooser::Choose(const arrow::Field& field) {
   if (source) {
     source->name = field.name();
     const bool array = source->type->element != nullptr && source->source_type.ends_with("[]");
-    if (array) source->dimensions = std::max(ListDepth(type), 1);
+    if (array) {
+      const auto& element = *source->type->element;
+      const auto& item = element.base ? *element.base : element;
+      const bool is_list = item.kind == 'm' || item.element != nullptr;  // multirange, vector
+      source->dimensions = std::max(ListDepth(type) - (is_list ? 1 : 0), 1);
+    }
     for (const auto& mapping : MappingsOf(*source, type)) {
       if (!SameValues(*mapping.field->type(), type)) continue;
       if (array) {
