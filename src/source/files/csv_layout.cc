@@ -193,7 +193,6 @@ csv::CsvReading ReadingOf(const Options& options) {
   if (text == "replace") reading.invalid_utf8 = csv::OnInvalidUtf8::kReplace;
   if (text == "null") reading.invalid_utf8 = csv::OnInvalidUtf8::kNull;
   reading.trim = options.GetBool("trim");
-  reading.whole_sample = options.GetInt("sample_rows") == 0;
   return reading;
 }
 

@@ -45,10 +45,18 @@ bool ParseAs(const arrow::DataType& type, std::string_view text, int64_t* value)
   return csv::ParseTimestamp(text, timestamp.unit(), !timestamp.timezone().empty(), value);
 }
 
+std::string AdviceOf(const std::string& larger_sample) {
+  if (larger_sample.empty()) return {};
+  return fmt::format(
+      "Types are those of a sample: a larger {} (0: all) gives those that fit every row; ",
+      larger_sample);
+}
+
 template <typename Builder>
 Result<std::shared_ptr<arrow::Array>> Converted(const arrow::StringArray& texts,
                                                 const std::shared_ptr<arrow::DataType>& type,
                                                 const std::string& path, int64_t* misfits,
+                                                const std::string& larger_sample,
                                                 arrow::MemoryPool* pool) {
   Builder builder(type, pool);
   ARROW_RETURN_NOT_OK(builder.Reserve(texts.length()));
@@ -61,10 +69,9 @@ Result<std::shared_ptr<arrow::Array>> Converted(const arrow::StringArray& texts,
     if (!ParseAs(*type, texts.GetView(i), &value)) {
       if (misfits == nullptr) {
         return PermanentError(
-            fmt::format("column '{}': '{}' is no {}. Types are those of a sample: a larger "
-                        "sample_rows (0: all) finds those that fit every row; cast: {}: string "
-                        "keeps the column as text, type_mismatch: null takes NULL",
-                        path, texts.GetView(i), type->ToString(),
+            fmt::format("column '{}': '{}' is no {}. {}cast: {}: string keeps the column as text, "
+                        "type_mismatch: null takes NULL",
+                        path, texts.GetView(i), type->ToString(), AdviceOf(larger_sample),
                         path.substr(0, path.find_first_of(".["))),
             "bad_value");
       }
@@ -80,13 +87,15 @@ Result<std::shared_ptr<arrow::Array>> Converted(const arrow::StringArray& texts,
 Result<std::shared_ptr<arrow::Array>> AsTimes(const std::shared_ptr<arrow::Array>& array,
                                               const std::shared_ptr<arrow::DataType>& type,
                                               const std::string& path, int64_t* misfits,
+                                              const std::string& larger_sample,
                                               arrow::MemoryPool* pool) {
   if (array->type()->Equals(*type)) return array;
   if (IsTime(*type)) {
     const auto& texts = static_cast<const arrow::StringArray&>(*array);
     return type->id() == arrow::Type::DATE32
-               ? Converted<arrow::Date32Builder>(texts, type, path, misfits, pool)
-               : Converted<arrow::TimestampBuilder>(texts, type, path, misfits, pool);
+               ? Converted<arrow::Date32Builder>(texts, type, path, misfits, larger_sample, pool)
+               : Converted<arrow::TimestampBuilder>(texts, type, path, misfits, larger_sample,
+                                                    pool);
   }
   auto data = array->data()->Copy();
   data->type = type;
@@ -96,7 +105,7 @@ Result<std::shared_ptr<arrow::Array>> AsTimes(const std::shared_ptr<arrow::Array
     ARROW_ASSIGN_OR_RAISE(
         const auto converted,
         AsTimes(arrow::MakeArray(child), type->field(i)->type(),
-                list ? path : path + "." + type->field(i)->name(), misfits, pool));
+                list ? path : path + "." + type->field(i)->name(), misfits, larger_sample, pool));
     child = converted->data();
   }
   return arrow::MakeArray(data);
@@ -177,12 +186,12 @@ std::shared_ptr<arrow::DataType> JsonTimes::Decide(
 
 Result<std::shared_ptr<arrow::RecordBatch>> TextAsTimes(
     const arrow::RecordBatch& batch, const std::shared_ptr<arrow::Schema>& schema, int64_t* misfits,
-    arrow::MemoryPool* pool) {
+    const std::string& larger_sample, arrow::MemoryPool* pool) {
   arrow::ArrayVector columns;
   for (int i = 0; i < batch.num_columns(); ++i) {
     const auto& field = schema->field(i);
-    ARROW_ASSIGN_OR_RAISE(auto column,
-                          AsTimes(batch.column(i), field->type(), field->name(), misfits, pool));
+    ARROW_ASSIGN_OR_RAISE(auto column, AsTimes(batch.column(i), field->type(), field->name(),
+                                               misfits, larger_sample, pool));
     columns.push_back(std::move(column));
   }
   return arrow::RecordBatch::Make(schema, batch.num_rows(), std::move(columns));

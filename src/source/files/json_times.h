@@ -40,10 +40,10 @@ class JsonTimes {
 };
 
 // A batch of TimesAsText(`schema`) as one of `schema`. Texts that are not what the column has
-// become NULL and are counted in `misfits`; without it they are kPermanent, naming column and
-// value.
+// become NULL and are counted in `misfits`; without it they are kPermanent, naming column, value
+// and `larger_sample` (ReadPlan's).
 Result<std::shared_ptr<arrow::RecordBatch>> TextAsTimes(
     const arrow::RecordBatch& batch, const std::shared_ptr<arrow::Schema>& schema, int64_t* misfits,
-    arrow::MemoryPool* pool);
+    const std::string& larger_sample, arrow::MemoryPool* pool);
 
 }  // namespace bulkhaul::files

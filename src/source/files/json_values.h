@@ -45,8 +45,8 @@ struct JsonMisfit {
   bool wider_fits = false;  // a sample that has the value gives a type that holds it
 };
 
-// What is wrong, and what to do about it.
-std::string MisfitText(const JsonMisfit& misfit, bool whole_sample);
+// What is wrong, and what to do about it. `larger_sample`: ReadPlan's.
+std::string MisfitText(const JsonMisfit& misfit, std::string_view larger_sample);
 
 // Walks the values of texts and keeps its buffers. Not thread-safe.
 class JsonValues {
