@@ -26,6 +26,8 @@ Result<std::unique_ptr<PartFormat>> MakePartFormat(std::string_view name);
 
 // Files that are one table, so that a table's name cannot choose among them: a file or a glob.
 bool IsOneTableOfFiles(const std::string& source_uri);
+// Whether MakeSource() makes a source of files.
+bool IsFilesSource(const JobSpec& spec);
 // postgres://… or libpq's host=… form.
 bool IsPostgres(const std::string& uri);
 
