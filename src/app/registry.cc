@@ -171,6 +171,15 @@ Result<std::unique_ptr<Sink>> MakeSink(const JobSpec& spec, const JobId& job) {
   return MakeParquetSink(spec, job);
 }
 
+Result<std::vector<duckdb::FileTable>> FileTablesOf(const JobSpec& spec) {
+  ARROW_ASSIGN_OR_RAISE(auto tables, TablesOfFiles(spec));
+  std::vector<duckdb::FileTable> all;
+  for (auto& table : tables) {
+    all.push_back({table.name, table.format, std::move(table.files), table.hive_partitions});
+  }
+  return all;
+}
+
 bool IsOneTableOfFiles(const std::string& source_uri) {
   std::error_code error;
   return SchemeOf(source_uri).empty() && !IsConnectionString(source_uri) &&

@@ -23,7 +23,6 @@
 #include "base/units.h"
 #include "duckdb/database.h"
 #include "plan/parallelism.h"
-#include "source/files/files_source.h"
 #include "store/folders.h"
 #include "wire/csv/csv_encoder.h"
 
@@ -85,11 +84,7 @@ Result<std::vector<Attachment>> SourceOf(const JobSpec& job) {
       return std::vector{Optional(Kind::kExports, uri)};
     }
     Attachment files = Optional(Kind::kFiles, "");
-    ARROW_ASSIGN_OR_RAISE(auto tables, TablesOfFiles(job));
-    for (auto& table : tables) {
-      files.tables.push_back(
-          {table.name, table.format, std::move(table.files), table.hive_partitions});
-    }
+    ARROW_ASSIGN_OR_RAISE(files.tables, FileTablesOf(job));
     return std::vector{std::move(files)};
   }
   ARROW_ASSIGN_OR_RAISE(const auto parsed, duckdb::ParseAttachment("source=" + uri));
