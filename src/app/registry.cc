@@ -137,10 +137,17 @@ Result<std::unique_ptr<Source>> MakeSource(const JobSpec& spec, const JobId& job
   for (const auto& entry : Sources()) {
     if (HasExtension(spec.source_uri, entry.extensions)) return entry.make(spec, job);
   }
-  if (IsFilesPath(spec.source_uri) || spec.options.GetString("source_format") != "auto") {
-    return MakeFilesSource(spec, job);
-  }
+  if (IsFilesSource(spec)) return MakeFilesSource(spec, job);
   return UnknownSource(spec.source_uri, "");
+}
+
+bool IsFilesSource(const JobSpec& spec) {
+  const std::string& uri = spec.source_uri;
+  if (!SchemeOf(uri).empty() || IsConnectionString(uri)) return false;
+  for (const auto& entry : Sources()) {
+    if (HasExtension(uri, entry.extensions)) return false;
+  }
+  return IsFilesPath(uri) || spec.options.GetString("source_format") != "auto";
 }
 
 Result<std::unique_ptr<Sink>> MakeSink(const JobSpec& spec, const JobId& job) {
@@ -163,6 +170,15 @@ Result<std::unique_ptr<Sink>> MakeSink(const JobSpec& spec, const JobId& job) {
     }
   }
   return MakeParquetSink(spec, job);
+}
+
+Result<std::vector<duckdb::FileTable>> FileTablesOf(const JobSpec& spec) {
+  ARROW_ASSIGN_OR_RAISE(auto tables, TablesOfFiles(spec));
+  std::vector<duckdb::FileTable> all;
+  for (auto& table : tables) {
+    all.push_back({table.name, table.format, std::move(table.files), table.hive_partitions});
+  }
+  return all;
 }
 
 bool IsOneTableOfFiles(const std::string& source_uri) {

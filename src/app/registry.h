@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "duckdb/attachments.h"
 #include "plan/job_spec.h"
 #include "sink/part_format.h"
 #include "sink/sink.h"
@@ -28,6 +29,10 @@ Result<std::unique_ptr<PartFormat>> MakePartFormat(std::string_view name);
 bool IsOneTableOfFiles(const std::string& source_uri);
 // Whether its name ends like that of a file of rows: ".csv", ".parquet.gz", ….
 bool IsNamedLikeAFile(const std::string& path);
+// Whether MakeSource() makes a source of files.
+bool IsFilesSource(const JobSpec& spec);
+// The files that such a job reads, by table. Looks for them, not into them.
+Result<std::vector<duckdb::FileTable>> FileTablesOf(const JobSpec& spec);
 // postgres://… or libpq's host=… form.
 bool IsPostgres(const std::string& uri);
 

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <cstdint>
 #include <random>
+#include <utility>
 
 #include <arrow/util/utf8.h>
 
@@ -64,6 +65,30 @@ ClassMatch MatchClass(std::string_view pattern, size_t at, char c) {
   return result;
 }
 
+// In how many parts of `word` letters are left out behind the first; SIZE_MAX where something else
+// differs, or where two letters are to stand for a word.
+size_t PartsShortened(std::string_view word, std::string_view whole) {
+  constexpr std::string_view kBetween = "_-";
+  size_t shortened = 0;
+  while (true) {
+    const std::string_view part = word.substr(0, word.find_first_of(kBetween));
+    const std::string_view full = whole.substr(0, whole.find_first_of(kBetween));
+    size_t found = 0;
+    for (const char c : full) found += found < part.size() && part[found] == c ? 1 : 0;
+    const bool same_begin = part.empty() ? full.empty() : full.starts_with(part.front());
+    if (found < part.size() || !same_begin) return SIZE_MAX;
+    if (part.size() < full.size()) {
+      if (part.size() < 3) return SIZE_MAX;
+      ++shortened;
+    }
+    if (part.size() == word.size() || full.size() == whole.size()) {
+      return part.size() == word.size() && full.size() == whole.size() ? shortened : SIZE_MAX;
+    }
+    word.remove_prefix(part.size() + 1);
+    whole.remove_prefix(full.size() + 1);
+  }
+}
+
 size_t CharacterBytes(unsigned char lead) {
   return lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
 }
@@ -73,9 +98,12 @@ size_t CharacterBytes(unsigned char lead) {
 std::optional<std::string> NearestName(std::string_view word,
                                        std::span<const std::string> candidates) {
   std::optional<std::string> nearest;
-  size_t best = std::max<size_t>(1, word.size() / 3) + 1;
+  // A part between '_' or '-' that is shortened ("docs" for "documents") counts as one letter; a
+  // slip of the same size is nearer.
+  std::pair<size_t, size_t> best = {std::max<size_t>(1, word.size() / 3) + 1, 0};
   for (const auto& candidate : candidates) {
-    const size_t distance = EditDistance(word, candidate);
+    const size_t edits = EditDistance(word, candidate);
+    const std::pair distance = {std::min(edits, PartsShortened(word, candidate)), edits};
     if (distance < best) {
       best = distance;
       nearest = candidate;

@@ -14,6 +14,15 @@ TEST(Text, NearestName) {
   EXPECT_EQ(NearestName("unit_byte", names), "unit_bytes");
   EXPECT_EQ(NearestName("wheer", names), "where");
   EXPECT_EQ(NearestName("completely_else", names), std::nullopt);
+  const std::vector<std::string> rates = {"bytes_per_second", "documents_per_second", "whenever",
+                                          "where", "documents"};
+  EXPECT_EQ(NearestName("docs_per_second", rates), "documents_per_second");
+  EXPECT_EQ(NearestName("--docs-per-second", std::vector<std::string>{"--documents-per-second"}),
+            "--documents-per-second");
+  EXPECT_EQ(NearestName("byte_per_second", rates), "bytes_per_second");
+  EXPECT_EQ(NearestName("wher", rates), "where");
+  EXPECT_EQ(NearestName("ds_per_second", {rates.data() + 1, 1}), std::nullopt);
+  EXPECT_EQ(NearestName("", rates), std::nullopt);
 }
 
 TEST(Text, Globs) {

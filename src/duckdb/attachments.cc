@@ -32,24 +32,11 @@ Kind KindOf(std::string_view target) {
   for (const char* begin : {"postgres:", "postgresql:", "host=", "dbname=", "service="}) {
     if (target.starts_with(begin)) return Kind::kPostgres;
   }
-  if (target.starts_with("sqlite:")) return Kind::kSqlite;
+  if (target.starts_with("sqlite:") || target.starts_with("sqlite3:")) return Kind::kSqlite;
   for (const char* end : {".db", ".sqlite", ".sqlite3"}) {
     if (target.ends_with(end)) return Kind::kSqlite;
   }
   return target.ends_with(".duckdb") ? Kind::kDuckdb : Kind::kExports;
-}
-
-const char* NameOf(Kind kind) {
-  switch (kind) {
-    case Kind::kPostgres:
-      return "pg_main";
-    case Kind::kSqlite:
-      return "sqlite_main";
-    case Kind::kDuckdb:
-      return "duckdb_main";
-    default:
-      return "exports";
-  }
 }
 
 std::string ViewName(const fs::path& root, const fs::path& folder) {
@@ -60,13 +47,19 @@ std::string ViewName(const fs::path& root, const fs::path& folder) {
   return name;
 }
 
+std::string ListOf(const std::vector<std::string>& files) {
+  std::string list;
+  for (const auto& file : files) list += (list.empty() ? "" : ", ") + QuotedText(file);
+  return list;
+}
+
 // read_parquet(['…']) with what the metadata says; "" for a format that DuckDB does not read.
 std::string Reader(const fs::path& folder, const nlohmann::json& metadata) {
-  std::string files;
+  std::vector<std::string> parts;
   for (const auto& part : metadata.at("parts")) {
-    files += (files.empty() ? "" : ", ") +
-             QuotedText((folder / part.at("name").get<std::string>()).string());
+    parts.push_back((folder / part.at("name").get<std::string>()).string());
   }
+  const std::string files = ListOf(parts);
   const std::string format = metadata.at("format");
   if (format == "parquet") return fmt::format("read_parquet([{}])", files);
   if (format != "csv") return {};
@@ -111,6 +104,21 @@ Status AddView(const std::string& schema, const fs::path& root, const fs::path& 
 
 }  // namespace
 
+const char* DefaultName(Kind kind) {
+  switch (kind) {
+    case Kind::kPostgres:
+      return "pg_main";
+    case Kind::kSqlite:
+      return "sqlite_main";
+    case Kind::kDuckdb:
+      return "duckdb_main";
+    case Kind::kFiles:
+      return "files";
+    default:
+      return "exports";
+  }
+}
+
 std::string QuotedName(std::string_view name) {
   std::string quoted = "\"";
   for (const char c : name) quoted.append(c == '"' ? 2 : 1, c);
@@ -132,7 +140,7 @@ Result<Attachment> ParseAttachment(std::string_view text) {
                      name != "service";
   attachment.target = named ? text.substr(equals + 1) : text;
   attachment.kind = KindOf(attachment.target);
-  attachment.name = named ? name : NameOf(attachment.kind);
+  attachment.name = named ? name : DefaultName(attachment.kind);
   if (attachment.target.empty()) {
     return UserError(
         fmt::format("'{}' names nothing to attach: write NAME=TARGET, where the target "
@@ -185,6 +193,20 @@ Result<std::vector<std::string>> ExportViews(const std::string& name, const std:
     ARROW_RETURN_NOT_OK(AddView(name, root, path, &statements, notes));
   }
   return statements;
+}
+
+std::string FileView(const std::string& name, const FileTable& table) {
+  std::string reader;
+  if (table.format == "parquet") reader = "read_parquet([{}], {})";
+  if (table.format == "csv") reader = "read_csv([{}], {})";
+  if (table.format == "json") reader = "read_json([{}], format = 'newline_delimited', {})";
+  if (reader.empty()) return {};
+  // Files of one table have the same columns, in any order.
+  const std::string options =
+      fmt::format("union_by_name = true, hive_partitioning = {}", table.hive_partitions);
+  return fmt::format("CREATE VIEW {}.{} AS SELECT * FROM {}", QuotedName(name),
+                     QuotedName(table.name),
+                     fmt::format(fmt::runtime(reader), ListOf(table.files), options));
 }
 
 }  // namespace bulkhaul::duckdb

@@ -126,6 +126,7 @@ class LocalDatabase final : public Database, public std::enable_shared_from_this
   }
 
   Status Attach(const Attachment& attachment);
+  void Note(std::string note) { notes_.push_back(std::move(note)); }
 
   Status Run(const std::string& sql) override {
     QueryResult result;
@@ -160,6 +161,7 @@ class LocalDatabase final : public Database, public std::enable_shared_from_this
 
  private:
   Status LoadExtension(const std::string& name);
+  Status AttachFiles(const Attachment& attachment);
 
   const Library* const library_;
   DatabaseFile database_ = nullptr;
@@ -197,6 +199,19 @@ Status LocalDatabase::LoadExtension(const std::string& name) {
                    "duckdb_extension_missing");
 }
 
+Status LocalDatabase::AttachFiles(const Attachment& attachment) {
+  ARROW_RETURN_NOT_OK(Run("CREATE SCHEMA " + QuotedName(attachment.name)));
+  for (const auto& table : attachment.tables) {
+    const std::string view = FileView(attachment.name, table);
+    const Status made =
+        view.empty() ? UserError("DuckDB does not read the format " + table.format) : Run(view);
+    if (!made.ok()) {
+      Note(fmt::format("there is no {}.{}: {}", attachment.name, table.name, MessageOf(made)));
+    }
+  }
+  return Status::OK();
+}
+
 Status LocalDatabase::Attach(const Attachment& attachment) {
   switch (attachment.kind) {
     case Attachment::Kind::kExports: {
@@ -211,11 +226,17 @@ Status LocalDatabase::Attach(const Attachment& attachment) {
                              QuotedText(attachment.target), QuotedName(attachment.name)));
     case Attachment::Kind::kSqlite: {
       std::string path = attachment.target;
-      if (path.starts_with("sqlite:")) path.erase(0, path.starts_with("sqlite://") ? 9 : 7);
+      for (const std::string_view scheme : {"sqlite:", "sqlite3:"}) {
+        if (!path.starts_with(scheme)) continue;
+        path.erase(0, scheme.size());
+        if (path.starts_with("//")) path.erase(0, 2);
+      }
       ARROW_RETURN_NOT_OK(LoadExtension("sqlite"));
       return Run(fmt::format("ATTACH {} AS {} (TYPE sqlite, READ_ONLY)", QuotedText(path),
                              QuotedName(attachment.name)));
     }
+    case Attachment::Kind::kFiles:
+      return AttachFiles(attachment);
     case Attachment::Kind::kDuckdb:
       return Run(fmt::format("ATTACH {} AS {} (READ_ONLY)", QuotedText(attachment.target),
                              QuotedName(attachment.name)));
@@ -321,7 +342,9 @@ Result<std::shared_ptr<Database>> Database::Open(const std::vector<Attachment>& 
   ARROW_RETURN_NOT_OK(database->Open(settings));
   for (const auto& attachment : attachments) {
     const Status attached = database->Attach(attachment);
-    if (!attached.ok()) return WithContext(attached, "attaching " + attachment.name);
+    if (attached.ok()) continue;
+    if (!attachment.optional) return WithContext(attached, "attaching " + attachment.name);
+    database->Note(fmt::format("{} is not attached: {}", attachment.name, MessageOf(attached)));
   }
   return database;
 }

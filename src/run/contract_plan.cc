@@ -42,18 +42,29 @@ bool ShapesColumns(const OptionSpec& option) {
   return false;
 }
 
-// Two runs are compared when they read the same table of the same source with the same options
-// about its columns.
-std::string SchemaFile(const std::string& state_folder, const JobSpec& spec,
-                       const Dataset& dataset) {
+// Two runs are compared when they read the same table of the same source, or else fill the same
+// table of a database, with the same options about its columns. The files of both, the first one is
+// the nearer.
+std::vector<std::string> SchemaFiles(const std::string& state_folder, const JobSpec& spec,
+                                     const Dataset& dataset) {
   Options shaping;
   for (const auto& [name, value] : dataset.options.values()) {
     const auto* option = FindOption(name);
     if (option != nullptr && ShapesColumns(*option)) (void)shaping.Set(name, value);
   }
-  const auto identity = fmt::format("{}\n{}\n{}\n{}", WithoutSecrets(spec.source_uri),
-                                    dataset.id.schema, dataset.id.name, shaping.ToJson());
-  return fmt::format("{}/schemas/{}.json", state_folder, HashName(identity));
+  const auto file = [&](const std::string& uri, const std::string& schema,
+                        const std::string& name) {
+    const auto identity =
+        fmt::format("{}\n{}\n{}\n{}", WithoutSecrets(uri), schema, name, shaping.ToJson());
+    return fmt::format("{}/schemas/{}.json", state_folder, HashName(identity));
+  };
+  std::vector<std::string> files = {file(spec.source_uri, dataset.id.schema, dataset.id.name)};
+  // A target without placeholders: whatever the source is called, its rows go there.
+  const std::string& target = dataset.options.GetString("target_table");
+  if (!target.empty() && target.find('{') == target.npos) {
+    files.push_back(file(spec.destination_uri, dataset.options.GetString("target_schema"), target));
+  }
+  return files;
 }
 
 std::optional<SeenSchema> ReadSchema(const std::string& path) {
@@ -165,6 +176,31 @@ Result<TableDrift> JudgeDrift(const JobSpec& spec, const ContractContext& contex
   return drift;
 }
 
+void KeepSchema(RunContext& run, const Dataset& dataset, const std::vector<ExpectedColumn>& columns,
+                const std::string& path) {
+  json value = {{"source", Redact(run.spec.source_uri)},
+                {"table", dataset.id.ToString()},
+                {"job", run.job},
+                {"since", FormatUtc(std::chrono::system_clock::now())},
+                {"columns", json::array()}};
+  for (const auto& column : columns) {
+    value["columns"].push_back({{"name", column.name}, {"type", column.type}});
+  }
+  // By rename, so that a reader sees the old or the new one. Not synced: a power failure costs a
+  // comparison, and thousands of small tables would wait for it.
+  Status status = MakeFolders(std::filesystem::path(path).parent_path().string());
+  const std::string unfinished = fmt::format("{}.{}", path, run.job);
+  if (status.ok()) {
+    std::ofstream out(unfinished, std::ios::binary | std::ios::trunc);
+    out << value.dump(1, ' ', false, json::error_handler_t::replace);
+    out.close();
+    if (!out || std::rename(unfinished.c_str(), path.c_str()) != 0) {
+      status = ErrnoError(errno != 0 ? errno : EIO, "keep the schema for the next run in", path);
+    }
+  }
+  if (!status.ok()) run.progress.Warn(MessageOf(status));
+}
+
 }  // namespace
 
 Status ApplyContracts(const JobSpec& spec, const ContractContext& context,
@@ -212,44 +248,28 @@ std::string QuarantineFile(const JobSpec& spec, const Dataset& dataset,
 std::optional<SeenSchema> LastSchema(const std::string& state_folder, const JobSpec& spec,
                                      const Dataset& dataset) {
   if (state_folder.empty()) return std::nullopt;
-  return ReadSchema(SchemaFile(state_folder, spec, dataset));
+  for (const auto& path : SchemaFiles(state_folder, spec, dataset)) {
+    if (auto seen = ReadSchema(path)) return seen;
+  }
+  return std::nullopt;
 }
 
 void RememberSchema(RunContext& run, const Dataset& dataset) {
   const auto schema = SchemaForContract(dataset);
   if (!schema.ok() || run.state_folder.empty()) return;
-  const std::string path = SchemaFile(run.state_folder, run.spec, dataset);
-  const auto known = ReadSchema(path);
-  const auto columns =
-      Remembered(known ? known->columns : std::vector<ExpectedColumn>(), ExpectedColumns(**schema));
-  const auto same = [](const ExpectedColumn& a, const ExpectedColumn& b) {
-    return a.name == b.name && a.type == b.type;
-  };
-  if (known && std::equal(columns.begin(), columns.end(), known->columns.begin(),
-                          known->columns.end(), same)) {
-    return;
-  }
-  json value = {{"source", Redact(run.spec.source_uri)},
-                {"table", dataset.id.ToString()},
-                {"job", run.job},
-                {"since", FormatUtc(std::chrono::system_clock::now())},
-                {"columns", json::array()}};
-  for (const auto& column : columns) {
-    value["columns"].push_back({{"name", column.name}, {"type", column.type}});
-  }
-  // By rename, so that a reader sees the old or the new one. Not synced: a power failure costs a
-  // comparison, and thousands of small tables would wait for it.
-  Status status = MakeFolders(std::filesystem::path(path).parent_path().string());
-  const std::string unfinished = fmt::format("{}.{}", path, run.job);
-  if (status.ok()) {
-    std::ofstream out(unfinished, std::ios::binary | std::ios::trunc);
-    out << value.dump(1, ' ', false, json::error_handler_t::replace);
-    out.close();
-    if (!out || std::rename(unfinished.c_str(), path.c_str()) != 0) {
-      status = ErrnoError(errno != 0 ? errno : EIO, "keep the schema for the next run in", path);
+  for (const auto& path : SchemaFiles(run.state_folder, run.spec, dataset)) {
+    const auto known = ReadSchema(path);
+    const auto columns = Remembered(known ? known->columns : std::vector<ExpectedColumn>(),
+                                    ExpectedColumns(**schema));
+    const auto same = [](const ExpectedColumn& a, const ExpectedColumn& b) {
+      return a.name == b.name && a.type == b.type;
+    };
+    if (known && std::equal(columns.begin(), columns.end(), known->columns.begin(),
+                            known->columns.end(), same)) {
+      continue;
     }
+    KeepSchema(run, dataset, columns, path);
   }
-  if (!status.ok()) run.progress.Warn(MessageOf(status));
 }
 
 }  // namespace bulkhaul

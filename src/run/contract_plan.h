@@ -34,7 +34,8 @@ std::string QuarantineFile(const JobSpec& spec, const Dataset& dataset,
                            const std::string& output_name, const JobId& job);
 
 // The schema of the table when it was last published with the same source and the same options
-// about its columns. nullopt when nothing is known.
+// about its columns; else that of the last rows for the same target_table. nullopt when nothing is
+// known.
 struct SeenSchema {
   std::vector<ExpectedColumn> columns;
   std::string since;  // UTC

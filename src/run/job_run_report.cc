@@ -76,6 +76,7 @@ void JobRun::AddTableReport(JobReport& report, const TableRun& table) {
   }
   if (auto results = ledger_->Staged(record.index, stage); results.ok()) {
     for (const auto& result : *results) {
+      entry.rows_read += result.rows_read;
       entry.rows_filtered += result.rows_filtered;
       entry.rows_rejected += result.rows_rejected;
       entry.rows_merged += result.rows_merged;
@@ -128,6 +129,8 @@ JobReport JobRun::Report(const Status& status) {
     report.tables_published += table.state == "published";
     report.tables_failed += table.state == "failed";
     report.rows += table.rows;
+    report.rows_read += table.rows_read;
+    report.rows_rejected += table.rows_rejected;
     report.source_bytes += table.source_bytes;
     report.stored_bytes += table.stored_bytes;
     report.files += table.files;

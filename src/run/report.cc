@@ -30,6 +30,7 @@ json Json(const TableReport& table) {
                 {"state", table.state},
                 {"location", table.location},
                 {"rows", table.rows},
+                {"rows_read", table.rows_read},
                 {"rows_filtered", table.rows_filtered},
                 {"rows_rejected", table.rows_rejected},
                 {"rejected_to", table.rejected_to},
@@ -76,6 +77,7 @@ TableReport TableFromJson(const json& value) {
   table.rows_rejected = value.value("rows_rejected", int64_t{0});
   table.rejected_to = value.value("rejected_to", "");
   table.rows_merged = value.value("rows_merged", int64_t{0});
+  table.rows_read = value.value("rows_read", int64_t{0});
   table.source_bytes = value.value("source_bytes", int64_t{0});
   table.stored_bytes = value.value("stored_bytes", int64_t{0});
   table.files = value.value("files", int64_t{0});
@@ -131,12 +133,24 @@ json Totals(const JobReport& report) {
           {"tables_published", report.tables_published},
           {"tables_failed", report.tables_failed},
           {"rows", report.rows},
+          {"rows_read", report.rows_read},
+          {"rows_rejected", report.rows_rejected},
           {"source_bytes", report.source_bytes},
           {"stored_bytes", report.stored_bytes},
           {"files", report.files},
           {"units", report.units},
           {"retries", report.retries},
           {"epochs", report.epochs}};
+}
+
+// Only where it is not the rows that were written.
+std::string ReadAndRejected(const JobReport& report) {
+  if (report.rows_read == report.rows) return {};
+  std::string text = fmt::format(" of {} read", FormatCount(report.rows_read));
+  if (report.rows_rejected > 0) {
+    text += fmt::format(", {} rejected", FormatCount(report.rows_rejected));
+  }
+  return text;
 }
 
 std::string TableLine(const TableReport& table) {
@@ -148,6 +162,10 @@ std::string TableLine(const TableReport& table) {
       Ratio(table.source_bytes, table.elapsed_ms) / 1000);
   if (table.state != "published") line += fmt::format("    {}: {}\n", table.state, table.error);
   if (table.earlier_run) line += "    published by an earlier run\n";
+  if (table.rows_filtered != 0) {
+    line += fmt::format("    read: {} rows, of them {} filtered out\n",
+                        FormatCount(table.rows_read), FormatCount(table.rows_filtered));
+  }
   if (table.rows_merged != 0) {
     line += fmt::format("    grouped: {} rows read, {} groups written\n",
                         FormatCount(RowsHandled(table)), FormatCount(table.rows));
@@ -306,6 +324,8 @@ Result<JobReport> JobReport::FromJson(std::string_view text) {
     report.tables_published = totals.value("tables_published", int64_t{0});
     report.tables_failed = totals.value("tables_failed", int64_t{0});
     report.rows = totals.value("rows", int64_t{0});
+    report.rows_read = totals.value("rows_read", int64_t{0});
+    report.rows_rejected = totals.value("rows_rejected", int64_t{0});
     report.source_bytes = totals.value("source_bytes", int64_t{0});
     report.stored_bytes = totals.value("stored_bytes", int64_t{0});
     report.files = totals.value("files", int64_t{0});
@@ -355,9 +375,9 @@ std::string JobReport::ToText() const {
   text += fmt::format("  {} → {} ({})\n\n", source, destination, format);
   for (const auto& table : tables) text += TableLine(table);
   // A database has no files.
-  text += fmt::format("\n  {} of {} tables, {} rows, {} received, {} {}, {}\n", tables_published,
-                      tables.size(), FormatCount(rows), FormatBytes(source_bytes),
-                      FormatBytes(stored_bytes),
+  text += fmt::format("\n  {} of {} tables, {} rows{}, {} received, {} {}, {}\n", tables_published,
+                      tables.size(), FormatCount(rows), ReadAndRejected(*this),
+                      FormatBytes(source_bytes), FormatBytes(stored_bytes),
                       files > 0 ? fmt::format("in {} files", files) : std::string("written"),
                       FormatDurationMs(wall_ms));
   text += fmt::format("  {} rows/s, {:.1f} MB/s, {:.0f} tables/min, {:.0f} units/min\n",

@@ -40,7 +40,8 @@ struct TableReport {
   std::string location;  // final path, when published
   std::string error;     // when failed
   std::string error_kind, error_code;
-  int64_t rows = 0;
+  int64_t rows = 0;       // written
+  int64_t rows_read = 0;  // from the source
   int64_t rows_filtered = 0;
   int64_t rows_rejected = 0;
   std::string rejected_to;  // the file that they were put into
@@ -94,7 +95,8 @@ struct JobReport {
   bool resumed = false;
   std::vector<TableReport> tables;
   int64_t tables_published = 0, tables_failed = 0;
-  int64_t rows = 0, source_bytes = 0, stored_bytes = 0, files = 0, units = 0, retries = 0;
+  int64_t rows = 0, rows_read = 0, rows_rejected = 0;
+  int64_t source_bytes = 0, stored_bytes = 0, files = 0, units = 0, retries = 0;
   int64_t epochs = 0;
   CacheReport cache;  // no units: it was off
   int64_t wall_ms = 0;

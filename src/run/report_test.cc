@@ -27,6 +27,8 @@ JobReport Example() {
   report.started_at = "2026-11-21T10:00:00Z";
   report.finished_at = "2026-11-21T10:00:10Z";
   report.rows = 1000;
+  report.rows_read = 1012;
+  report.rows_rejected = 7;
   report.source_bytes = 50'000'000;
   report.stored_bytes = 9000;
   report.files = 3;
@@ -45,6 +47,10 @@ JobReport Example() {
   good.state = "published";
   good.location = "exports/s_a";
   good.rows = 1000;
+  good.rows_read = 1012;
+  good.rows_filtered = 5;
+  good.rows_rejected = 7;
+  good.rejected_to = "exports/_quarantine/s_a.parquet";
   good.counters = {{"infinity_clamped", 3}};
   good.explanations = {"v: int64 → int16"};
   TableReport bad;
@@ -120,6 +126,18 @@ TEST(JobReport, TextNamesWhatMatters) {
                            "v: int64 → int16", "speed-up 1.5", "0.1 (s.a"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
+}
+
+TEST(JobReport, RowsReadAreToldWhereTheyAreNotThoseWritten) {
+  auto report = Example();
+  EXPECT_THAT(report.ToText(), HasSubstr("tables, 1,000 rows of 1,012 read, 7 rejected, 47.7 MiB"));
+  EXPECT_THAT(report.ToText(), HasSubstr("    read: 1,012 rows, of them 5 filtered out\n"));
+  EXPECT_THAT(report.ToJson(), HasSubstr("\"rows_read\": 1012"));
+  report.rows_read = report.rows;
+  report.rows_rejected = 0;
+  report.tables[0].rows_filtered = 0;
+  EXPECT_THAT(report.ToText(), HasSubstr("tables, 1,000 rows, 47.7 MiB"));
+  EXPECT_THAT(report.ToText(), testing::Not(HasSubstr("filtered")));
 }
 
 TEST(JobReport, TextCountsFilesWhereThereAreSome) {

@@ -128,6 +128,27 @@ def test_drift_between_two_runs_is_seen_without_a_contract(tmp_path, run, orders
     assert "drift" not in run("copy", orders, tmp_path / "out").err
 
 
+def test_drift_between_files_of_two_days_into_one_table(tmp_path, run, postgres, database):
+    uri = postgres.uri_of(database)
+    postgres.sql("CREATE SCHEMA daily", database)
+
+    def load(day: int, text: str, *words, code: int = 0):
+        path = tmp_path / f"d-2024-03-0{day}.csv"
+        path.write_text(text)
+        done = run("copy", path, uri, "--table", "daily.events", "--if-exists", "append", *words)
+        assert done.code == code, done
+        return done.err
+
+    assert "drift" not in load(1, "id,note\n1,a\n", "--drift", "all=fail")
+    assert "drift" not in load(2, "id,note\n2,b\n", "--drift", "all=fail")
+    said = load(3, "id\n3\n", "--drift", "all=fail", code=4)
+    assert "column 'note' (string) was removed" in said and "drift against the run of job" in said
+    assert "was removed" in load(3, "id\n3\n")
+    # A file that is known is held against itself.
+    assert "drift" not in load(1, "id,note\n4,a\n", "--drift", "all=fail")
+    assert postgres.sql("SELECT count(*) FROM daily.events", database) == [(4,)]
+
+
 def test_init_writes_a_contract_that_its_data_keeps(tmp_path, run, orders):
     outcome = run("contract", "init", orders)
     assert outcome.code == 0, outcome.err

@@ -125,6 +125,30 @@ def test_advice_on_a_value_of_csv_works(load, refuse, tmp_path):
     assert "line 3, column 'x': 'y' is no int64. cast: x: string" in said
 
 
+@pytest.mark.parametrize("name, first, row, odd", [
+    ("csv", "x\n", "1\n", "1.5\n"), ("jsonl", "", '{"x":1}\n', '{"x":1.5}\n'),
+    ("jsonl", "", '{"x":"2024-01-01"}\n', '{"x":"soon"}\n'),
+    ("jsonl", "", '{"x":1}\n', '{"x":1,"y":2}\n')])
+def test_advice_on_values_of_many_files_works(load, refuse, tmp_path, name, first, row, odd):
+    def files(count, odd_one, rows):
+        folder = tmp_path / f"in{len(list(tmp_path.glob('in*')))}"
+        for i in range(count):
+            write(folder / f"{i:02}.{name}", first + row * rows + (odd if i == odd_one else ""))
+        return folder
+
+    # The sixth of twelve files is none of the ten that are looked at.
+    many = files(12, 5, 1200)
+    said = refuse(many)
+    assert f"05.{name}: line" in said and "larger sample_rows and sample_files (0: all)" in said
+    both = ("--sample-rows", "0", "--sample-files", "0")
+    assert len(load(many, *both)) == 12 * 1200 + 1
+    assert "larger sample_files (0: all)" in refuse(many, "--sample-rows", "0")
+    assert "larger sample_rows (0: all)" in refuse(many, "--sample-files", "12")
+    few = files(10, 1, 1200)
+    assert "larger sample_rows (0: all)" in refuse(few)
+    assert len(load(few, "--sample-rows", "0")) == 10 * 1200 + 1
+
+
 @pytest.mark.parametrize("name, row, end", [
     ("a.csv", "x{}", "\n"), ("a.csv", "x{}", "\r\n"), ("a.jsonl", '{{"a":"{}"}}', "\n"),
     ("a.jsonl", '{{"a":"{}"}}', "\r\n")])

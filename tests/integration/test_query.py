@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import os
@@ -80,6 +81,64 @@ def test_a_job_file_names_what_is_attached(query, shop, tmp_path):
     got = query("SELECT count(*) AS n FROM exports.public_orders o JOIN pg_main.orders p USING (id)"
                 " WHERE o.total = p.total", "--job", job, "--format", "json")
     assert json.loads(got.out) == {"n": ROWS}
+
+
+def attached(query, tmp_path, source, destination, sql, *words) -> tuple[dict, str]:
+    job = tmp_path / "job.yaml"
+    job.write_text(f"source: {json.dumps(str(source))}\ndestination: {destination}\n")
+    got = query(sql, "--job", job, "--format", "json", *words)
+    return json.loads(got.out), got.err
+
+
+def test_a_job_between_two_databases(query, shop, postgres, database, tmp_path):
+    uri, _ = shop
+    postgres.sql(f"CREATE DATABASE {database}_copy")
+    postgres.sql("CREATE TABLE copied AS SELECT 1 AS id", f"{database}_copy")
+    other = postgres.uri_of(f"{database}_copy")
+    row, said = attached(query, tmp_path, uri, other,
+                         "SELECT o.total FROM pg_main.orders o JOIN pg_destination.copied USING (id)")
+    assert row == {"total": 1.25} and "pg_destination" in said
+    row, said = attached(query, tmp_path, uri, other, "SELECT count(*) AS n FROM pg_source.orders "
+                         "JOIN pg_destination.copied USING (id) JOIN pg_main.copied USING (id)",
+                         "--attach", other)
+    assert row == {"n": 1}
+    postgres.sql(f"DROP DATABASE {database}_copy")
+
+
+def test_a_job_from_files_into_a_database(query, shop, tmp_path):
+    uri, _ = shop
+    (tmp_path / "in" / "day=2").mkdir(parents=True)
+    pa.parquet.write_table(pa.table({"id": [1, 2], "x": ["a", "b"]}), tmp_path / "in" / "p.parquet")
+    with gzip.open(tmp_path / "in" / "day=2" / "c.csv.gz", "wt") as out:
+        out.write("id,y\n3,it's\n")
+    (tmp_path / "in" / "j.jsonl").write_text('{"id":4}\n')
+    with pa.ipc.new_file(tmp_path / "in" / "a.arrow", pa.schema([("id", pa.int64())])):
+        pass
+    for path, sql, expected in (
+            ("*.parquet", "SELECT sum(total) AS n FROM files.in JOIN pg_main.orders USING (id)",
+             {"n": 3.75}),
+            ("day=2/*.gz", "SELECT y, day FROM files.in JOIN pg_main.orders USING (id)",
+             {"y": "it's", "day": 2}),
+            ("j.jsonl", "SELECT total FROM files.j JOIN pg_main.orders USING (id)", {"total": 5.0})):
+        row, said = attached(query, tmp_path, tmp_path / "in" / path, uri, sql)
+        assert row == expected and said.count("note:") == 0, said
+    row, said = attached(query, tmp_path, tmp_path / "in" / "a.arrow", uri, "SELECT 1 AS n")
+    assert row == {"n": 1} and "there is no files.a: DuckDB does not read the format arrow" in said
+
+
+@pytest.mark.parametrize("source, why", [
+    ("opensearch://u:geheim@127.0.0.1:1/logs-*", "DuckDB does not read such a source"),
+    ("generator:preset=orders", "DuckDB does not read such a source"),
+    ("postgres://u:geheim@127.0.0.1:1/db", "pg_main is not attached"),
+    ("/nowhere/*.csv", "no file matches"),
+    ("duckdb:pg=postgres://u:geheim@127.0.0.1:1/db", "pg is not attached")])
+def test_what_of_a_job_cannot_be_attached_is_a_note(query, shop, tmp_path, source, why):
+    _, exports = shop
+    row, said = attached(query, tmp_path, source, exports,
+                         "SELECT count(*) AS n FROM exports.public_orders")
+    assert row == {"n": ROWS} and f"note: " in said and why in said and "geheim" not in said
+    row, said = attached(query, tmp_path, source, tmp_path / "not yet", "SELECT 1 AS n")
+    assert row == {"n": 1} and "exports is not attached" in said
 
 
 def test_json_has_no_bare_nan(query):

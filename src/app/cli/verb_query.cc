@@ -16,7 +16,9 @@
 #include "app/cli/stop_signals.h"
 #include "app/cli/terminal.h"
 #include "app/cli/verbs.h"
+#include "app/registry.h"
 #include "base/memory_budget.h"
+#include "base/secret.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "duckdb/database.h"
@@ -56,16 +58,84 @@ Result<std::string> FormatOf(const QueryRequest& request) {
   return format;
 }
 
-Result<std::vector<duckdb::Attachment>> AttachmentsOf(const QueryRequest& request) {
+using duckdb::Attachment;
+using Kind = duckdb::Attachment::Kind;
+
+Attachment Optional(Kind kind, std::string target) {
+  Attachment attachment;
+  attachment.kind = kind;
+  attachment.name = duckdb::DefaultName(kind);
+  attachment.target = std::move(target);
+  attachment.optional = true;
+  return attachment;
+}
+
+Result<std::vector<Attachment>> SourceOf(const JobSpec& job) {
+  constexpr std::string_view kDuckdb = "duckdb:";
+  const std::string& uri = job.source_uri;
+  if (uri.starts_with(kDuckdb)) {
+    ARROW_ASSIGN_OR_RAISE(auto several, duckdb::ParseAttachments(uri.substr(kDuckdb.size())));
+    for (auto& attachment : several) attachment.optional = true;
+    return several;
+  }
+  if (IsFilesSource(job)) {
+    std::vector<std::string> notes;
+    if (duckdb::ExportViews("", uri, &notes).ok()) {
+      return std::vector{Optional(Kind::kExports, uri)};
+    }
+    Attachment files = Optional(Kind::kFiles, "");
+    ARROW_ASSIGN_OR_RAISE(files.tables, FileTablesOf(job));
+    return std::vector{std::move(files)};
+  }
+  ARROW_ASSIGN_OR_RAISE(const auto parsed, duckdb::ParseAttachment("source=" + uri));
+  if (parsed.kind == Kind::kExports) return UserError("DuckDB does not read such a source");
+  return std::vector{Optional(parsed.kind, uri)};
+}
+
+Result<std::vector<Attachment>> DestinationOf(const JobSpec& job) {
+  std::string uri = job.destination_uri;
+  if (IsPostgres(uri)) return std::vector{Optional(Kind::kPostgres, std::move(uri))};
+  if (uri.starts_with("file://")) uri.erase(0, 7);
+  return std::vector{Optional(Kind::kExports, std::move(uri))};
+}
+
+// What DuckDB cannot read of them is left out with a note.
+void AddJob(const JobSpec& job, std::vector<Attachment>* attachments,
+            std::vector<std::string>* notes) {
+  for (const char* role : {"source", "destination"}) {
+    const bool is_source = role == std::string_view("source");
+    const std::string& uri = is_source ? job.source_uri : job.destination_uri;
+    if (uri.empty()) continue;
+    auto found = is_source ? SourceOf(job) : DestinationOf(job);
+    if (!found.ok()) {
+      notes->push_back(fmt::format("the job's {} {} is not attached: {}", role, Redact(uri),
+                                   MessageOf(found.status())));
+      continue;
+    }
+    for (auto& one : *found) {
+      const auto same = [&](const Attachment& other) { return other.name == one.name; };
+      if (std::any_of(attachments->begin(), attachments->end(), same)) {
+        // pg_main, pg_destination
+        one.name = fmt::format("{}_{}", one.name.substr(0, one.name.find("_main")), role);
+        notes->push_back(fmt::format("the job's {} {} is called {}", role, Redact(uri), one.name));
+      }
+      attachments->push_back(std::move(one));
+    }
+  }
+}
+
+Result<std::vector<Attachment>> AttachmentsOf(const QueryRequest& request,
+                                              std::vector<std::string>* notes) {
   std::string all;
   for (const auto& attachment : request.attachments) all += attachment + ";";
+  ARROW_ASSIGN_OR_RAISE(auto attachments, duckdb::ParseAttachments(all));
   if (!request.job_file.empty()) {
     JobArguments arguments;
     arguments.job_file = request.job_file;
     ARROW_ASSIGN_OR_RAISE(const auto job, AssembleJob(arguments, ProcessEnvironment()));
-    all += job.source_uri + ";" + job.destination_uri;
+    AddJob(job, &attachments, notes);
   }
-  return duckdb::ParseAttachments(all);
+  return attachments;
 }
 
 Result<duckdb::DatabaseSettings> SettingsOf(const QueryRequest& request) {
@@ -298,12 +368,14 @@ Status PrintPlan(duckdb::Database* database, const std::string& sql, std::stop_t
 
 Result<int> RunQuery(const QueryRequest& request) {
   ARROW_ASSIGN_OR_RAISE(const std::string format, FormatOf(request));
-  ARROW_ASSIGN_OR_RAISE(const auto attachments, AttachmentsOf(request));
+  std::vector<std::string> notes;
+  ARROW_ASSIGN_OR_RAISE(const auto attachments, AttachmentsOf(request, &notes));
   ARROW_ASSIGN_OR_RAISE(const auto settings, SettingsOf(request));
   const StopSignals signals([] {});  // before DuckDB starts its threads
   const std::stop_token stop = signals.token();
   ARROW_ASSIGN_OR_RAISE(auto database, duckdb::Database::Open(attachments, settings));
-  for (const auto& note : database->notes()) fmt::print(stderr, "note: {}\n", note);
+  notes.insert(notes.end(), database->notes().begin(), database->notes().end());
+  for (const auto& note : notes) fmt::print(stderr, "note: {}\n", note);
   const std::string sql = Statement(request.sql);
   if (request.explain) {
     ARROW_RETURN_NOT_OK(PrintPlan(database.get(), sql, stop));

@@ -110,6 +110,7 @@ class CsvPartReader : public PartReader {
     }
     csv::CsvReading reading = ReadingOf(plan_->options);
     reading.dialect = layout.dialect;
+    reading.larger_sample = plan_->larger_sample();
     reading.fields = static_cast<int>(names.size());
     ARROW_ASSIGN_OR_RAISE(decoder_,
                           csv::CsvDecoder::Make(reading, std::move(columns), context_.pool));

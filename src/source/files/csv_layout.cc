@@ -206,7 +206,6 @@ csv::CsvReading ReadingOf(const Options& options) {
   const std::string& text = options.GetString("invalid_utf8");
   if (text == "replace") reading.invalid_utf8 = csv::OnInvalidUtf8::kReplace;
   if (text == "null") reading.invalid_utf8 = csv::OnInvalidUtf8::kNull;
-  reading.whole_sample = options.GetInt("sample_rows") == 0;
   return reading;
 }
 

@@ -165,6 +165,25 @@ class FilesSource : public Source {
     return MakeFilesSession(datasets, std::move(fingerprints));
   }
 
+  Result<std::vector<FilesTable>> Tables() const {
+    ARROW_ASSIGN_OR_RAISE(const auto requests, Requests());
+    std::vector<FilesTable> tables;
+    for (const auto& request : requests) {
+      const Options options =
+          request.own != nullptr ? spec_.options.With(*request.own) : spec_.options;
+      FilesTable table;
+      table.name = request.id.name;
+      table.hive_partitions = options.GetBool("hive_partitions");
+      ARROW_ASSIGN_OR_RAISE(
+          const auto list,
+          ListFiles(request.pattern, options.GetString("source_format"), table.hive_partitions));
+      table.format = FileFormatName(list.format);
+      for (const auto& file : list.files) table.files.push_back(file.path);
+      tables.push_back(std::move(table));
+    }
+    return tables;
+  }
+
  private:
   using Units = std::shared_ptr<const std::vector<WorkUnit>>;
 
@@ -231,7 +250,9 @@ bool IsFilesPath(std::string_view path) {
          std::filesystem::is_directory(std::filesystem::path(path), error);
 }
 
-Result<std::unique_ptr<Source>> MakeFilesSource(const JobSpec& spec, const JobId&) {
+namespace {
+
+Result<std::unique_ptr<files::FilesSource>> FilesSourceOf(const JobSpec& spec) {
   std::string path = spec.source_uri;
   if (path.starts_with("file://")) {
     path = PercentDecode(std::string_view(path).substr(7));
@@ -240,6 +261,18 @@ Result<std::unique_ptr<Source>> MakeFilesSource(const JobSpec& spec, const JobId
   }
   if (path.empty()) return UserError("a source of files wants a path");
   return std::make_unique<files::FilesSource>(spec, std::move(path));
+}
+
+}  // namespace
+
+Result<std::vector<FilesTable>> TablesOfFiles(const JobSpec& spec) {
+  ARROW_ASSIGN_OR_RAISE(const auto source, FilesSourceOf(spec));
+  return source->Tables();
+}
+
+Result<std::unique_ptr<Source>> MakeFilesSource(const JobSpec& spec, const JobId&) {
+  ARROW_ASSIGN_OR_RAISE(auto source, FilesSourceOf(spec));
+  return source;
 }
 
 }  // namespace bulkhaul

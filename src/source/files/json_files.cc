@@ -135,7 +135,6 @@ struct SampleReading {
   const JsonCasts casts;
   const BadJsonText bad_text;
   const bool misfit_null;
-  const bool whole;   // every row is in the sample
   JsonValues values;  // knows the kinds of the rows before
 };
 
@@ -148,7 +147,7 @@ Result<std::shared_ptr<arrow::RecordBatch>> ParseSample(std::string lines, Sampl
   const auto misfits = reading->values.OtherKinds(text, reading->misfit_null ? text.size() : 1);
   if (!misfits.empty()) {
     if (!reading->misfit_null) {
-      return PermanentError(MisfitText(misfits[0], reading->whole), "bad_value");
+      return PermanentError(MisfitText(misfits[0], ""), "bad_value");
     }
     text = JsonValues::WithNulls(text, misfits);
   }
@@ -267,7 +266,8 @@ class JsonPartReader : public PartReader {
     std::string as_text;
     if (values_.Textify(text, casts_, &as_text)) text = as_text;
     ARROW_ASSIGN_OR_RAISE(const auto parsed, Fitting(text));
-    const TextReading reading{misfit_null_ ? &misfits_ : nullptr, layout_.contract};
+    const TextReading reading{misfit_null_ ? &misfits_ : nullptr, layout_.contract,
+                              plan_->larger_sample()};
     return TextAsTimes(*parsed, schema_, reading, context_.pool);
   }
 
@@ -281,9 +281,8 @@ class JsonPartReader : public PartReader {
     auto misfits = values_.Misfits(text, *text_schema_, misfit_null_ ? text.size() : 1);
     for (auto& misfit : misfits) {
       if (misfit_null_ && !misfit.unknown_field) continue;
-      const bool whole_sample = plan_->options.GetInt("sample_rows") == 0;
       misfit.contract = layout_.contract.contains(misfit.path);
-      return PermanentError(MisfitText(misfit, whole_sample), "bad_value");
+      return PermanentError(MisfitText(misfit, plan_->larger_sample()), "bad_value");
     }
     misfits_ += static_cast<int64_t>(misfits.size());
     if (misfits.empty()) return Parse(text, text_schema_);
@@ -436,8 +435,7 @@ Result<TextFacts> DescribeJson(const std::vector<const DataFile*>& sample, const
   }
   SampleReading reading{JsonCasts(options, &contract),
                         BadJsonTextFrom(options.GetString("invalid_utf8")),
-                        options.GetString("type_mismatch") == "null",
-                        options.GetInt("sample_rows") == 0, JsonValues()};
+                        options.GetString("type_mismatch") == "null", JsonValues()};
   JsonTimes times;
   JsonTrials trials(contract);
   std::vector<std::pair<const DataFile*, std::shared_ptr<arrow::Schema>>> schemas;

@@ -55,18 +55,22 @@ bool ParseAs(const arrow::DataType& type, std::string_view text, int64_t* value)
   return csv::ParseTimestamp(text, timestamp.unit(), !timestamp.timezone().empty(), value);
 }
 
+std::string AdviceOf(const std::string& larger_sample) {
+  if (larger_sample.empty()) return {};
+  return fmt::format(
+      "Types are those of a sample: a larger {} (0: all) gives those that fit every row; ",
+      larger_sample);
+}
+
 Status NoValue(std::string_view text, const arrow::DataType& type, const std::string& path,
-               const std::set<std::string>& contract) {
+               const TextReading& reading) {
   const std::string column = path.substr(0, path.find_first_of(".["));
-  const bool given = contract.contains(path);
+  const bool given = reading.contract.contains(path);
   return PermanentError(
       fmt::format("column '{}': '{}' is no {}{}. {}cast: {}: string keeps the column as text, "
                   "type_mismatch: null takes NULL",
                   path, text, type.ToString(), given ? ", as the contract wants it" : "",
-                  given ? ""
-                        : "Types are those of a sample: a larger sample_rows (0: all) finds those "
-                          "that fit every row; ",
-                  column),
+                  given ? "" : AdviceOf(reading.larger_sample), column),
       "bad_value");
 }
 
@@ -85,7 +89,7 @@ Result<std::shared_ptr<arrow::Array>> Converted(const arrow::StringArray& texts,
     Value value{};
     if (!ParseAs(*type, texts.GetView(i), &value)) {
       if (reading.misfits == nullptr) {
-        return NoValue(texts.GetView(i), *type, path, reading.contract);
+        return NoValue(texts.GetView(i), *type, path, reading);
       }
       ++*reading.misfits;
       builder.UnsafeAppendNull();

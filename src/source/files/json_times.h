@@ -43,6 +43,7 @@ class JsonTimes {
 struct TextReading {
   int64_t* misfits = nullptr;             // counts texts that become NULL; nullptr: they are errors
   const std::set<std::string>& contract;  // columns that have their type by a contract
+  std::string larger_sample;              // ReadPlan's, for messages
 };
 // A batch of TimesAsText(`schema`) as one of `schema`. A text that is not what the column has is
 // NULL or kPermanent, naming column and value.

@@ -130,16 +130,16 @@ bool JsonCasts::any_as_text() const {
                      [](const auto& cast) { return TakesText(cast.second); });
 }
 
-std::string MisfitText(const JsonMisfit& misfit, bool whole_sample) {
+std::string MisfitText(const JsonMisfit& misfit, std::string_view larger_sample) {
   if (misfit.unknown_field) {
-    return fmt::format(
-        "{}. Fields are those of a sample: a larger sample_rows (0: all) finds every one",
-        misfit.what);
+    if (larger_sample.empty()) return misfit.what;
+    return fmt::format("{}. Fields are those of a sample: a larger {} (0: all) gives every one",
+                       misfit.what, larger_sample);
   }
   std::string text = fmt::format("column '{}': {}{}. ", misfit.path, misfit.what,
                                  misfit.contract ? ", as the contract wants it" : "");
-  if (misfit.wider_fits && !whole_sample && !misfit.contract) {
-    text += "A larger sample_rows (0: all) finds a type that fits every row, ";
+  if (misfit.wider_fits && !larger_sample.empty() && !misfit.contract) {
+    text += fmt::format("A larger {} (0: all) gives a type that fits every row, ", larger_sample);
   }
   text += fmt::format(
       "cast: {}: string takes the column's values as text, as they are written, "

@@ -54,8 +54,8 @@ struct JsonMisfit {
   bool contract = false;    // which gave the type
 };
 
-// What is wrong, and what to do about it.
-std::string MisfitText(const JsonMisfit& misfit, bool whole_sample);
+// What is wrong, and what to do about it. `larger_sample`: ReadPlan's.
+std::string MisfitText(const JsonMisfit& misfit, std::string_view larger_sample);
 
 // Walks the values of texts and keeps its buffers. Not thread-safe.
 class JsonValues {

@@ -70,6 +70,14 @@ std::string TableState::AxisOf(size_t group) const {
   return fmt::format("{} and the {} files after it", files[begin].path, end - begin - 1);
 }
 
+std::string ReadPlan::larger_sample() const {
+  const int64_t files = options.GetInt("sample_files");
+  const bool all_files = files == 0 || files >= static_cast<int64_t>(state.files.size());
+  const bool all_rows = options.GetInt("sample_rows") == 0;
+  if (all_rows) return all_files ? "" : "sample_files";
+  return all_files ? "sample_rows" : "sample_rows and sample_files";
+}
+
 Result<std::shared_ptr<const ReadPlan>> ReadPlan::Make(TableState state, const Options& options) {
   auto plan = std::make_shared<ReadPlan>();
   plan->options = options;

@@ -46,6 +46,10 @@ struct ReadPlan {
   int64_t row_bytes_max = 0;
   Options options;
 
+  // Options of which larger values let the sample for the types see more, for messages:
+  // "sample_rows and sample_files"; "" when it had all rows.
+  std::string larger_sample() const;
+
   // kUser for columns that are not there and for a `where` that does not fit.
   static Result<std::shared_ptr<const ReadPlan>> Make(TableState state, const Options& options);
 };

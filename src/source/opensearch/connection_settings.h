@@ -57,7 +57,7 @@ struct ConnectionSettings {
   bool verify_certificate = true;
 
   Secret proxy;  // "http://user:password@host:port", "socks5h://…"; empty: none at all
-  Compress compress = Compress::kOff;  // ask for gzip
+  Compress compress = Compress::kAuto;  // ask for gzip
 
   int64_t connect_timeout_ms = 30'000;
   int64_t request_timeout_ms = 300'000;  // for one whole answer

@@ -257,15 +257,25 @@ class Joiner {
     return std::nullopt;
   }
 
-  // Only where the range has both ends; else nobody asked for a certain day.
+  // An open end of a range reaches to the first or last date that has an index.
   void NoteMissing(const NamePattern& pattern, const ResolvedPattern& found) {
     std::set<std::string> there;
     for (const auto& index : found.indices) there.insert(index.name);
     for (const auto& [alias, indices] : found.aliases) there.insert(alias);
     for (const auto& [stream, indices] : found.data_streams) there.insert(stream);
     if (pattern.written.find('*') != std::string::npos) return;
-    for (const auto& range : ranges_) {
-      if (range.begin_ms == TimeRange::kOpenBegin || range.end_ms == TimeRange::kOpenEnd) continue;
+    TimeRange dated{TimeRange::kOpenEnd, TimeRange::kOpenBegin};
+    for (const auto& name : there) {
+      const auto span = pattern.SpanOf(name);
+      if (!span) continue;
+      dated.begin_ms = std::min(dated.begin_ms, span->begin_ms);
+      dated.end_ms = std::max(dated.end_ms, span->end_ms);
+    }
+    const std::vector<TimeRange> all = {TimeRange()};
+    for (TimeRange range : ranges_.empty() ? all : ranges_) {
+      if (range.begin_ms == TimeRange::kOpenBegin) range.begin_ms = dated.begin_ms;
+      if (range.end_ms == TimeRange::kOpenEnd) range.end_ms = dated.end_ms;
+      if (range.begin_ms >= range.end_ms) continue;
       for (auto& name : pattern.NamesFor(range, kNamesCheckedMax)) {
         if (!there.contains(name)) missing_.push_back(std::move(name));
       }

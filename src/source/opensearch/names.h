@@ -55,10 +55,12 @@ struct IndexSpan {
 };
 
 struct ResolvedNames {
-  std::vector<IndexSpan> spans;      // by name
-  std::vector<std::string> closed;   // matched, but cannot be read
-  std::vector<std::string> notes;    // overlaps, for the report
-  std::vector<std::string> missing;  // of dated patterns: names inside the ranges without an index
+  std::vector<IndexSpan> spans;     // by name
+  std::vector<std::string> closed;  // matched, but cannot be read
+  std::vector<std::string> notes;   // overlaps, for the report
+  // Of dated patterns: names inside the ranges without an index. An open range ends with the first
+  // and the last date that have one.
+  std::vector<std::string> missing;
 };
 
 // Joins what the patterns match to one set of indices. `resolved` has one entry a pattern, in the

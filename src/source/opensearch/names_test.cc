@@ -131,7 +131,24 @@ TEST(JoinNames, DatedPatternsTakeDatesOnlyAndReportGaps) {
   const auto names = JoinNames(Parsed("l-%Y.%m.%d"), resolved, ranges).ValueOrDie();
   EXPECT_THAT(SpanNames(names), ElementsAre("l-2024.03.01", "l-2024.03.03"));
   EXPECT_THAT(names.missing, ElementsAre("l-2024.03.02"));
-  EXPECT_THAT(JoinNames(Parsed("l-%Y.%m.%d"), resolved, {})->missing, IsEmpty());
+}
+
+TEST(JoinNames, GapsAreReportedBetweenTheFirstAndTheLastDateWhereARangeIsOpen) {
+  const int64_t day_2 = 1709337600000;  // 2024-03-02
+  const std::vector<ResolvedPattern> resolved = {
+      Indices({"l-2024.03.01", "l-2024.03.03", "l-2024.03.05"})};
+  const auto missing = [&](const char* pattern, const std::vector<TimeRange>& ranges) {
+    return JoinNames(Parsed(pattern), resolved, ranges)->missing;
+  };
+  for (const char* pattern : {"l-%Y.%m.%d", "l-*"}) {
+    EXPECT_THAT(missing(pattern, {}), ElementsAre("l-2024.03.02", "l-2024.03.04")) << pattern;
+    EXPECT_THAT(missing(pattern, {TimeRange()}), ElementsAre("l-2024.03.02", "l-2024.03.04"));
+    EXPECT_THAT(missing(pattern, {{day_2 + kDayMs, TimeRange::kOpenEnd}}),
+                ElementsAre("l-2024.03.04"));
+    EXPECT_THAT(missing(pattern, {{TimeRange::kOpenBegin, day_2 + kDayMs}}),
+                ElementsAre("l-2024.03.02"));
+    EXPECT_THAT(missing(pattern, {{day_2 + 9 * kDayMs, TimeRange::kOpenEnd}}), IsEmpty());
+  }
 }
 
 TEST(ParseExpression, TwoPercentSignsStandForOne) {

@@ -27,8 +27,9 @@ struct CsvReading {
   OnRagged ragged = OnRagged::kError;
   OnMisfit misfit = OnMisfit::kError;
   OnInvalidUtf8 invalid_utf8 = OnInvalidUtf8::kError;
-  bool whole_sample = false;  // types come from all rows; for messages
-  int fields = 0;             // in a row
+  // Options of which larger values show types more rows, for messages; "": they had all.
+  std::string larger_sample = {};
+  int fields = 0;  // in a row
 };
 
 struct CsvColumn {

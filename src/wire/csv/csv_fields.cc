@@ -181,8 +181,9 @@ Status ColumnDecoder::Misfit(const Output& output, int64_t row, const Field& fie
 
 std::string ColumnDecoder::AdviceOn(const CsvReading& reading, bool inexact) const {
   std::string advice;
-  if (!column_.type.given && !reading.whole_sample) {
-    advice += "A larger sample_rows (0: all) finds a type that fits every row, ";
+  if (!column_.type.given && !reading.larger_sample.empty()) {
+    advice = fmt::format("A larger {} (0: all) gives a type that fits every row, ",
+                         reading.larger_sample);
   }
   if (inexact) advice += "decimal_precision: 38,9 makes exact decimals of fractions, ";
   return advice + fmt::format(
