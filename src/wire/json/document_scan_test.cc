@@ -61,8 +61,7 @@ TEST(DocumentScan, WhatIsNotMappedIsKeptOrCountedInEveryForm) {
   options.extra = true;
   const std::string page =
       PageOf({R"({"s":"x","n":{"a":[1,"\u0041"]},"o":{"z":1.50},"\u006e":2})"});
-  EXPECT_THAT(Rows(page, options), HasSubstr(R"({\"n\":{\"a\":[1,\"\\u0041\"]})"));
-  EXPECT_THAT(Rows(page, options), HasSubstr(R"(\"o.z\":1.50)"));
+  EXPECT_THAT(Rows(page, options), HasSubstr(R"({"\u006e":2,"n":{"a":[1,"\u0041"]},"o.z":1.50})"));
 }
 
 TEST(DocumentScan, WhatIsLeftOutIsLookedAtAllTheSame) {
@@ -71,9 +70,10 @@ TEST(DocumentScan, WhatIsLeftOutIsLookedAtAllTheSame) {
   const std::string good = R"({"s":"x","i":1,"o":{"s":"y","i":2}})";
   const std::string expected = Rows(PageOf({good}), options);
   EXPECT_THAT(expected, HasSubstr("i:"));
-  for (const std::string broken : {"\xFF", "\x01", "\\\xC3", "\\\x02"}) {
-    for (const std::string document : {R"({"s":"x)" + broken + R"(","i":1})",
-                                       R"({"i":1,"o":{"s":")" + broken + R"(","i":2}})"}) {
+  for (const std::string& broken : std::vector<std::string>{"\xFF", "\x01", "\\\xC3", "\\\x02"}) {
+    for (const std::string& document :
+         std::vector<std::string>{R"({"s":"x)" + broken + R"(","i":1})",
+                                  R"({"i":1,"o":{"s":")" + broken + R"(","i":2}})"}) {
       const auto layout = LayoutOf(kProperties, options).ValueOrDie();
       const auto batch = Decode(layout, PageOf({document}));
       ASSERT_FALSE(batch.ok()) << document;
