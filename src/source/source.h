@@ -92,8 +92,9 @@ class UnitReader : public arrow::RecordBatchReader {
 class Session {
  public:
   virtual ~Session() = default;
-  // The batches' schema is the dataset's. One reader at a time; the session is usable again when
-  // the reader is destroyed, also after an error or half way, unless ok() says no.
+  // The batches' schema is the dataset's, without findings (plan/drift.h). One reader at a time;
+  // the session is usable again when the reader is destroyed, also after an error or half way,
+  // unless ok() says no.
   virtual Result<std::unique_ptr<UnitReader>> Read(const WorkUnit& unit, UnitContext& context) = 0;
   // Looks at what Read() would read, without reading it; not while there is a reader. Only called
   // with SourceTraits::describes_content.

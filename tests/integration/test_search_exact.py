@@ -198,7 +198,8 @@ def test_an_index_without_a_mapping(bulkhaul, node, index, tmp_path):
 
 
 @pytest.mark.parametrize("words,said", [
-    (["--q", "lvl:ERROR"], "its fields are http, http.path, level"),
+    (["--q", "severity:ERROR"], "its fields are http, http.path, level"),
+    (["--q", "lvl:ERROR"], "did you mean 'level'"),
     (["--query", '{"term": {"levle": "x"}}'], "did you mean 'level'"),
     (["--query", '{"bool": {"must_not": [{"exists": {"field": "http.pth"}}]}}'],
      "did you mean 'http.path'"),
