@@ -33,6 +33,7 @@ const char* BehindScalar(const char* at, const char* end, ScannedMember* member)
   }
   StringContent content;
   const char* const behind = BehindString(at, end, &content);
+  if (behind == nullptr) return nullptr;
   member->text = at + 1;
   member->text_end = behind - 1;
   member->quoted = true;
