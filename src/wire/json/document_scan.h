@@ -45,7 +45,8 @@ class DocumentScan {
 
  private:
   std::vector<ScannedMember> members_;  // the first count_
-  size_t count_ = 0, capacity_ = 0;
+  size_t count_ = 0;
+  size_t capacity_ = 0;  // members_.size(), which costs a division
 };
 
 }  // namespace bulkhaul::search

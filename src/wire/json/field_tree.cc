@@ -54,7 +54,7 @@ FieldNode* FieldNode::Resolve(std::string_view key) {
 bool FieldNode::Find(std::string_view raw_key, FieldNode** node) {
   const uint32_t last = std::min<uint32_t>(expected_ + kGuesses, learned_.size());
   for (uint32_t place = expected_; place < last; ++place) {
-    if (learned_[place].raw_key != raw_key) continue;
+    if (learned_[place].raw_key() != raw_key) continue;
     expected_ = place + 1;
     *node = learned_[place].node;
     return true;
@@ -73,7 +73,7 @@ bool FieldNode::Find(std::string_view raw_key, FieldNode** node) {
   }
   if (learned_.size() < kLearnedMax) {
     places_.emplace(raw_key, static_cast<uint32_t>(learned_.size()));
-    learned_.push_back({std::string(raw_key), *node, "\"" + std::string(raw_key) + "\":"});
+    learned_.push_back({"\"" + std::string(raw_key) + "\":", *node});
     expected_ = learned_count_ = static_cast<uint32_t>(learned_.size());
   }
   return true;
