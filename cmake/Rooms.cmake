@@ -33,7 +33,7 @@ ${BULKHAUL_PCH}
 endforeach()
 
 function(bulkhaul_room name)
-  cmake_parse_arguments(ROOM "" "" "LINK;TEST_LINK" ${ARGN})
+  cmake_parse_arguments(ROOM "HOT" "" "LINK;TEST_LINK" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc *.c)
   file(GLOB tests CONFIGURE_DEPENDS *_test.cc)
   file(GLOB benches CONFIGURE_DEPENDS *_bench.cc)
@@ -44,6 +44,9 @@ function(bulkhaul_room name)
     target_link_libraries(bulkhaul_${name} PUBLIC bulkhaul_arrow Threads::Threads ${ROOM_LINK})
     target_link_libraries(bulkhaul_${name} PRIVATE fmt::fmt nlohmann_json::nlohmann_json)
     bulkhaul_pch(bulkhaul_${name})
+    if(ROOM_HOT AND NOT BULKHAUL_SANITIZE AND NOT BULKHAUL_COVERAGE)
+      target_compile_options(bulkhaul_${name} PRIVATE -O3 -Winvalid-pch)
+    endif()
     if(BULKHAUL_UNITY_SOURCES GREATER 1)
       set_target_properties(bulkhaul_${name} PROPERTIES UNITY_BUILD ON
                             UNITY_BUILD_BATCH_SIZE ${BULKHAUL_UNITY_SOURCES})
