@@ -72,6 +72,27 @@ const std::vector<SinkEntry>& Sinks() {
   return *entries;
 }
 
+struct NamingEntry {
+  const char* ending;
+  FileNaming naming;
+};
+
+const std::vector<NamingEntry>& Namings() {
+  static const auto* const entries = new std::vector<NamingEntry>{
+      {".csv", {"csv", "none"}},
+      {".csv.gz", {"csv", "gzip"}},
+      {".csv.zst", {"csv", "zstd"}},
+      {".tsv", {"csv", "none", "tab"}},
+      {".tsv.gz", {"csv", "gzip", "tab"}},
+      {".tsv.zst", {"csv", "zstd", "tab"}},
+      {".parquet", {"parquet"}},
+      {".arrow", {"arrow"}},
+      {".feather", {"arrow"}},
+      {".ipc", {"arrow"}},
+  };
+  return *entries;
+}
+
 std::string LowerCase(std::string_view text) {
   std::string lower(text);
   std::transform(lower.begin(), lower.end(), lower.begin(),
@@ -188,6 +209,20 @@ bool IsOneTableOfFiles(const std::string& source_uri) {
 }
 
 bool IsNamedLikeAFile(const std::string& path) { return files::HasDataExtension(path); }
+
+std::optional<FileNaming> NamingOfFile(std::string_view path) {
+  const std::string lower = LowerCase(path);
+  for (const auto& entry : Namings()) {
+    if (lower.ends_with(entry.ending)) return entry.naming;
+  }
+  return std::nullopt;
+}
+
+std::string WritableEndings() {
+  std::vector<std::string> endings;
+  for (const auto& entry : Namings()) endings.emplace_back(entry.ending);
+  return fmt::format("{}", fmt::join(endings, ", "));
+}
 
 bool IsPostgres(const std::string& uri) {
   const std::string scheme = SchemeOf(uri);

@@ -29,6 +29,16 @@ Result<std::unique_ptr<PartFormat>> MakePartFormat(std::string_view name);
 bool IsOneTableOfFiles(const std::string& source_uri);
 // Whether its name ends like that of a file of rows: ".csv", ".parquet.gz", ….
 bool IsNamedLikeAFile(const std::string& path);
+// What the name of a file that is to be written says: of ".csv.gz", csv and gzip.
+struct FileNaming {
+  std::string format;
+  std::string compression = "";  // "": the name does not say
+  std::string delimiter = "";    // the same
+};
+// nullopt where no sink writes such a file.
+std::optional<FileNaming> NamingOfFile(std::string_view path);
+// The endings that NamingOfFile() knows, for messages.
+std::string WritableEndings();
 // Whether MakeSource() makes a source of files.
 bool IsFilesSource(const JobSpec& spec);
 // The files that such a job reads, by table. Looks for them, not into them.

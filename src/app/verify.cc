@@ -11,6 +11,7 @@
 
 #include "app/registry.h"
 #include "base/hash.h"
+#include "commit/job_index.h"
 #include "sink/export_metadata.h"
 #include "sink/part_format.h"
 
@@ -117,8 +118,10 @@ Result<std::vector<std::string>> FindExports(const std::string& folder) {
   return found;
 }
 
-Result<VerifiedExport> VerifyExport(const std::string& folder, int threads) {
-  ARROW_ASSIGN_OR_RAISE(const auto metadata, ReadExportMetadata(folder));
+namespace {
+
+Result<VerifiedExport> VerifyParts(const std::string& folder, const ExportMetadata& metadata,
+                                   int threads) {
   ARROW_ASSIGN_OR_RAISE(const auto format, MakePartFormat(metadata.format));
   std::vector<PartCheck> checks(metadata.parts.size());
   std::atomic<size_t> next{0};
@@ -143,6 +146,14 @@ Result<VerifiedExport> VerifyExport(const std::string& folder, int threads) {
     result.bytes += check.bytes;
     if (!check.problem.empty()) result.problems.push_back(std::move(check.problem));
   }
+  return result;
+}
+
+}  // namespace
+
+Result<VerifiedExport> VerifyExport(const std::string& folder, int threads) {
+  ARROW_ASSIGN_OR_RAISE(const auto metadata, ReadExportMetadata(folder));
+  ARROW_ASSIGN_OR_RAISE(auto result, VerifyParts(folder, metadata, threads));
   for (const auto& name : Strangers(folder, metadata)) {
     result.problems.push_back(name + ": it is not in the metadata");
   }
@@ -150,6 +161,25 @@ Result<VerifiedExport> VerifyExport(const std::string& folder, int threads) {
     result.problems.push_back(
         fmt::format("the parts have {} rows, the metadata says {}", result.rows, metadata.rows));
   }
+  return result;
+}
+
+Result<VerifiedExport> VerifyFile(const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(const auto state_folder, StateFolder());
+  ARROW_ASSIGN_OR_RAISE(const auto record, FindFileRecord(state_folder, path));
+  if (!record) {
+    return UserError(fmt::format(
+        "no job says what '{}' must hold: that is kept in {} by the job that wrote the file, for "
+        "its user on its machine, until 'bulkhaul clean' removes it. A folder carries it along, in "
+        "{}",
+        path, state_folder, kMetadataFile));
+  }
+  auto metadata = ParseExportMetadata(record->metadata);
+  if (!metadata.ok()) return WithContext(metadata.status(), "the record of '" + path + "'");
+  const fs::path absolute = fs::absolute(path).lexically_normal();
+  for (auto& part : metadata->parts) part.name = absolute.filename().string();
+  ARROW_ASSIGN_OR_RAISE(auto result, VerifyParts(absolute.parent_path().string(), *metadata, 1));
+  result.file = absolute.filename().string();
   return result;
 }
 

@@ -11,6 +11,7 @@ namespace bulkhaul {
 
 struct VerifiedExport {
   std::string folder;
+  std::string file;     // in the folder, when only that is the export
   std::string dataset;  // "schema.name"
   std::string format;
   int64_t parts = 0;
@@ -26,5 +27,9 @@ Result<std::vector<std::string>> FindExports(const std::string& folder);
 // Every part: there, size, checksum, row count, schema; no other file of the format beside them.
 // `threads` parts are read at the same time. An error only when the metadata cannot be used.
 Result<VerifiedExport> VerifyExport(const std::string& folder, int threads);
+
+// The same for a file that was published without a folder: against the record of the job that wrote
+// it, which is in this user's state folder. kUser when there is none.
+Result<VerifiedExport> VerifyFile(const std::string& path);
 
 }  // namespace bulkhaul

@@ -18,12 +18,15 @@
 #include "base/units.h"
 #include "commit/job_lock.h"
 #include "commit/ledger.h"
+#include "store/durable_file.h"
 
 namespace bulkhaul {
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+
+constexpr char kFileRecordName[] = "/file.json";
 
 std::string Dump(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -233,6 +236,31 @@ Result<std::vector<JobEntry>> CleanJobs(const std::string& state_folder, int64_t
     removed.push_back(entry);
   }
   return removed;
+}
+
+Status WriteFileRecord(const std::string& job_folder, const FileRecord& record) {
+  return WriteFileDurably(job_folder + kFileRecordName, job_folder,
+                          Dump({{"path", record.path}, {"metadata", record.metadata}}));
+}
+
+Result<std::optional<FileRecord>> FindFileRecord(const std::string& state_folder,
+                                                 std::string_view path) {
+  ARROW_ASSIGN_OR_RAISE(const auto entries, ListJobs(state_folder));
+  const std::string wanted = Normal(path);
+  std::optional<FileRecord> found;
+  std::string updated_at;
+  for (const auto& entry : entries) {
+    if (found && entry.updated_at <= updated_at) continue;
+    const auto text = ReadFile(entry.folder + kFileRecordName);
+    if (!text) continue;
+    const auto value = json::parse(*text, nullptr, false);
+    if (!value.is_object()) continue;
+    FileRecord record{value.value("path", ""), value.value("metadata", "")};
+    if (Normal(record.path) != wanted) continue;
+    found = std::move(record);
+    updated_at = entry.updated_at;
+  }
+  return found;
 }
 
 Result<JobStatus> ReadJobStatus(const JobEntry& entry) {

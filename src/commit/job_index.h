@@ -68,6 +68,17 @@ Result<std::vector<JobEntry>> CleanJobs(const std::string& state_folder, int64_t
                                         bool dry_run,
                                         const std::function<bool(const JobEntry&)>& give_up);
 
+// What a job knows of a file that it published without a folder, which would hold its metadata:
+// kept with the job's records, and gone with them.
+struct FileRecord {
+  std::string path;
+  std::string metadata;  // sink/export_metadata.h
+};
+Status WriteFileRecord(const std::string& job_folder, const FileRecord& record);
+// Of the job that wrote to `path` last; nullopt where none is known.
+Result<std::optional<FileRecord>> FindFileRecord(const std::string& state_folder,
+                                                 std::string_view path);
+
 // What `status` shows of one job.
 struct UnitCounts {
   int64_t units = 0, done = 0, running = 0;

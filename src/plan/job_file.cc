@@ -28,7 +28,7 @@ constexpr JobKey kJobKeys[] = {
     {"source",
      "Where to read: postgres://user@host/db, sqlite:///path, path.db, "
      "opensearch://host:9200/logs-*, files (./data/*.parquet), duckdb:, generator:…"},
-    {"destination", "Where to write: a folder, or postgres://user@host/db."},
+    {"destination", "Where to write: a folder, one file, or postgres://user@host/db."},
     {"all",
      "Every table; `tables` then only overrides settings. Also meant when nothing is named."},
     {"schemas", "Schemas whose tables are all taken; globs are allowed."},

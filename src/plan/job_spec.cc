@@ -232,6 +232,11 @@ std::string ExactPattern(const DatasetId& id) {
   return part(id.schema, true) + "." + part(id.name, false);
 }
 
+bool DestinationAppears(const Options& options) {
+  const std::string& layout = options.GetString("layout");
+  return layout == "direct" || layout == "file" || options.GetString("commit") == "job";
+}
+
 Selector Selector::FromJob(const JobSpec& job) {
   Selector selector;
   selector.tables = job.tables;

@@ -82,6 +82,10 @@ bool PatternMatches(std::string_view pattern, const DatasetId& id);
 // The form of the id that a pattern matches exactly: quoted where it must be.
 std::string ExactPattern(const DatasetId& id);
 
+// Whether the destination itself is what appears, in one step, so that whatever else a job needs or
+// leaves lies beside it.
+bool DestinationAppears(const Options& options);
+
 // libpq's "host=… dbname=…" form, which has no scheme and is no path.
 bool IsConnectionString(std::string_view text);
 

@@ -287,8 +287,10 @@ constexpr OptionSpec kOptions[] = {
     {"output_name", kString, "", kTableScope, "Output", "Name of the table's folder or file."},
     {"layout", kEnum, "organized", kJobScope, "Output",
      "organized: <schema>_<table>/; by-schema: <schema>/<table>/; direct: the destination is the "
-     "one table's folder.",
-     "organized|by-schema|direct"},
+     "one table's folder; file: it is the one table's file, as its name (./orders.csv) says "
+     "without "
+     "this.",
+     "organized|by-schema|direct|file"},
     {"conflict", kEnum, "version", kJobScope, "Output",
      "When the table's folder exists: version (_v2), timestamp, fail, or overwrite by an atomic "
      "swap.",
@@ -315,8 +317,7 @@ constexpr OptionSpec kOptions[] = {
     // Into PostgreSQL.
     {"if_exists", kEnum, "fail", kBoth, "Load",
      "When the target table exists: fail, append, replace (loaded beside and swapped), truncate, "
-     "or "
-     "upsert on its key.",
+     "or upsert on its key. When the one file exists that is the destination: fail, or replace.",
      "fail|append|replace|truncate|upsert"},
     {"target_schema", kString, "", kBoth, "Load",
      "Schema of the target table; the source's, else the first of search_path. May hold {schema}."},

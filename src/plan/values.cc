@@ -348,7 +348,8 @@ std::string CommitReceipt::ToJson() const {
                {"files", files},
                {"already_committed", already_committed},
                {"archived_to", Text(archived_to)},
-               {"counters", json(counters)}});
+               {"counters", json(counters)},
+               {"metadata", Text(metadata)}});
 }
 
 Result<CommitReceipt> CommitReceipt::FromJson(std::string_view text) {
@@ -364,6 +365,7 @@ Result<CommitReceipt> CommitReceipt::FromJson(std::string_view text) {
   fields.Read("archived_to", &receipt.archived_to);
   // Receipts of earlier versions have none.
   receipt.counters = node.value("counters", receipt.counters);
+  receipt.metadata = node.value("metadata", "");
   ARROW_RETURN_NOT_OK(fields.status());
   return receipt;
 }

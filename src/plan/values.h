@@ -170,6 +170,8 @@ struct CommitReceipt {
   std::string archived_to;                  // where the replaced export went, or ""
   std::map<std::string, int64_t> counters;  // what the sink counted: "server_wal_bytes"
   std::vector<std::string> warnings;        // said once, and not kept
+  // What a folder's metadata file would say of a file that has none beside it, or "".
+  std::string metadata;
 
   std::string ToJson() const;
   static Result<CommitReceipt> FromJson(std::string_view json);

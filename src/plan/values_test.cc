@@ -43,10 +43,12 @@ TEST(Values, SnapshotAndReceiptSurviveJson) {
   EXPECT_EQ(read->epoch, 2);
 
   CommitReceipt receipt{{"a", "b"}, "/x/y", 10, 20, 3, true, "/x/.archive/y"};
+  receipt.metadata = "{\"rows\": 10}";
   const auto receipt_read = CommitReceipt::FromJson(receipt.ToJson());
   ASSERT_TRUE(receipt_read.ok());
   EXPECT_EQ(receipt_read->ToJson(), receipt.ToJson());
   EXPECT_EQ(receipt_read->archived_to, "/x/.archive/y");
+  EXPECT_EQ(receipt_read->metadata, "{\"rows\": 10}");
 }
 
 TEST(Values, StagedResultSurvivesJson) {

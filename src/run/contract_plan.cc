@@ -238,8 +238,7 @@ std::string QuarantineFile(const JobSpec& spec, const Dataset& dataset,
     auto path = std::filesystem::absolute(root, error).lexically_normal();
     if (!path.has_filename()) path = path.parent_path();
     // Where the destination itself appears in one step, nothing may be in it before.
-    const bool beside =
-        spec.options.GetString("layout") == "direct" || spec.options.GetString("commit") == "job";
+    const bool beside = DestinationAppears(spec.options);
     folder = beside ? path.string() + "_quarantine" : (path / "_quarantine").string();
   }
   return fmt::format("{}/{}_{}.parquet", folder, SafeFileName(output_name), SafeFileName(job));

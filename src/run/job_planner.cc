@@ -332,6 +332,22 @@ Status CheckIdle(const JobSpec& spec) {
   return Status::OK();
 }
 
+// Before a row is read, whatever on_error says: nothing is published of a job that asks for this.
+Status CheckOneTable(const JobSpec& spec, std::span<const Dataset> datasets) {
+  constexpr size_t kNamesMax = 3;
+  if (spec.options.GetString("layout") != "file" || datasets.size() <= 1) return Status::OK();
+  std::string names;
+  for (size_t i = 0; i < std::min(kNamesMax, datasets.size()); ++i) {
+    names += (i > 0 ? ", " : "") + datasets[i].id.ToString();
+  }
+  if (datasets.size() > kNamesMax) names += ", …";
+  return UserError(
+      fmt::format("the destination '{}' is one file, and {} tables are selected ({}); name a "
+                  "folder as destination, or select one table",
+                  spec.destination_uri, datasets.size(), names),
+      "several_tables");
+}
+
 }  // namespace
 
 Status CheckWishes(const JobSpec& spec, const SourceTraits& source, const SinkTraits& sink) {
@@ -404,6 +420,7 @@ Result<std::vector<std::string>> OutputNames(const JobSpec& spec,
 }
 
 Result<std::vector<DatasetRecord>> MakeRecords(const JobSpec& spec, std::vector<Dataset> datasets) {
+  ARROW_RETURN_NOT_OK(CheckOneTable(spec, datasets));
   ARROW_ASSIGN_OR_RAISE(auto names, OutputNames(spec, datasets));
   std::vector<DatasetRecord> records;
   records.reserve(datasets.size());

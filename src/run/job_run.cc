@@ -30,9 +30,7 @@ std::string WorkspaceOf(const JobSpec& spec, const JobId& job) {
   std::error_code error;
   std::filesystem::path path = std::filesystem::absolute(root, error).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();
-  const bool beside =
-      spec.options.GetString("layout") == "direct" || spec.options.GetString("commit") == "job";
-  if (beside) path = path.parent_path();
+  if (DestinationAppears(spec.options)) path = path.parent_path();
   return (path / ".bulkhaul" / job).string();
 }
 

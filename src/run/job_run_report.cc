@@ -208,6 +208,10 @@ Status JobRun::PublishJob(JobReport& report) {
   CrashPoint("job.before_manifest");
   ARROW_RETURN_NOT_OK(RetryTransient(run_, "publish the job's manifest",
                                      [&] { return run_.sink.CommitJob(manifest); }));
+  for (const auto& receipt : manifest.receipts) {
+    if (receipt.metadata.empty()) continue;
+    ARROW_RETURN_NOT_OK(WriteFileRecord(entry_.folder, {receipt.location, receipt.metadata}));
+  }
   CrashPoint("job.manifest_published");
   if (spec_.options.GetBool("keep_workspace")) return Status::OK();
   // Everything is published; what cannot be cleaned up is no reason to call the job failed.

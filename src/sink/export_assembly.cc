@@ -125,4 +125,43 @@ Result<std::string> AssembleExport(const CommitRequest& request, const PartForma
   return folder;
 }
 
+Result<std::string> AssembleFile(const CommitRequest& request, const PartFormat& format,
+                                 const AssemblyPlace& place, bool validate) {
+  std::vector<const StagedPart*> parts;
+  for (const auto& staged : request.staged) {
+    for (const auto& part : staged.parts) parts.push_back(&part);
+  }
+  const std::string dataset = request.plan.dataset.id.ToString();
+  if (parts.size() > 1) {
+    return UserError(
+        fmt::format("'{}' was written in {} parts, and layout: file takes one; set "
+                    "single_file, and leave out max_file_size",
+                    dataset, parts.size()));
+  }
+  const int64_t rows = parts.empty() ? 0 : parts[0]->rows;
+  if (rows != request.rows) {
+    return BugError(fmt::format("'{}': the part holds {} rows and the job counted {}", dataset,
+                                rows, request.rows));
+  }
+  ARROW_RETURN_NOT_OK(MakeFolders(place.assembly));
+  const std::string name =
+      fmt::format("{}-{}.part", SafeFileName(request.plan.output_name), NewId());
+  const std::string path = place.assembly + "/" + name;
+  if (parts.empty()) {
+    ARROW_RETURN_NOT_OK(WriteEmptyPart(request, format, place.assembly, name).status());
+  } else {
+    const std::string staged = place.staged + "/" + parts[0]->path;
+    ARROW_RETURN_NOT_OK(CheckPart(*parts[0], staged));
+    if (validate) {
+      const std::string options = format.DescribeOptions(request.plan.dataset.options);
+      ARROW_RETURN_NOT_OK(ValidatePart(*parts[0], staged, format, options));
+    }
+    ARROW_RETURN_NOT_OK(LinkOrMove(staged, path));
+  }
+  CrashPoint("publish.parts_linked");
+  ARROW_RETURN_NOT_OK(SyncFolder(place.assembly));
+  CrashPoint("publish.assembled");
+  return path;
+}
+
 }  // namespace bulkhaul

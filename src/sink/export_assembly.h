@@ -22,6 +22,11 @@ struct AssemblyPlace {
 Result<std::string> AssembleExport(const CommitRequest& request, const PartFormat& format,
                                    const AssemblyPlace& place, bool validate);
 
+// The same for a dataset that is one file: makes <assembly>/<output name>-<random>.part of its one
+// part, durable, and gives its path. kUser when the dataset has several parts.
+Result<std::string> AssembleFile(const CommitRequest& request, const PartFormat& format,
+                                 const AssemblyPlace& place, bool validate);
+
 // "part_0001.parquet"; at least four digits, as many as `parts` needs.
 std::string PartName(int64_t ordinal, int64_t parts, const std::string& extension);
 

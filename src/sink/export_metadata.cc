@@ -155,16 +155,20 @@ std::string ExportMetadataText(const CommitRequest& request, const ExportDescrip
   return root.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
+Result<ExportMetadata> ParseExportMetadata(const std::string& text) {
+  try {
+    return Parse(text);
+  } catch (const json::exception& error) {
+    return PermanentError(std::string("it is not an export's metadata: ") + error.what());
+  }
+}
+
 Result<ExportMetadata> ReadExportMetadata(const std::string& folder) {
   const std::string path = folder + "/" + kMetadataFile;
   ARROW_ASSIGN_OR_RAISE(const std::string text, ReadSmallFile(path));
-  try {
-    auto metadata = Parse(text);
-    if (!metadata.ok()) return WithContext(metadata.status(), "'" + path + "' cannot be used");
-    return metadata;
-  } catch (const json::exception& error) {
-    return PermanentError("'" + path + "' is not an export's metadata: " + error.what());
-  }
+  auto metadata = ParseExportMetadata(text);
+  if (!metadata.ok()) return WithContext(metadata.status(), "'" + path + "' cannot be used");
+  return metadata;
 }
 
 }  // namespace bulkhaul

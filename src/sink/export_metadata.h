@@ -46,6 +46,8 @@ struct ExportDescription {
 
 // The file's text. No secret in it: request.source_description comes without.
 std::string ExportMetadataText(const CommitRequest& request, const ExportDescription& description);
+// kPermanent when the text cannot be understood.
+Result<ExportMetadata> ParseExportMetadata(const std::string& text);
 // kUser when the folder has no metadata file, kPermanent when it cannot be understood.
 Result<ExportMetadata> ReadExportMetadata(const std::string& folder);
 

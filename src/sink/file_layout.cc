@@ -51,14 +51,21 @@ Result<std::unique_ptr<FileLayout>> FileLayout::Make(const JobSpec& spec, const 
   ARROW_ASSIGN_OR_RAISE(layout->root_, LocalPath(spec.destination_uri));
   const std::string& name = spec.options.GetString("layout");
   layout->direct_ = name == "direct";
+  layout->file_ = name == "file";
   layout->by_schema_ = name == "by-schema";
   layout->job_commit_ = spec.options.GetString("commit") == "job";
-  if (layout->direct_ && layout->job_commit_) {
-    return UserError(
-        "layout: direct publishes one table's folder and has no use for commit: job; "
-        "leave out one of them");
+  if ((layout->direct_ || layout->file_) && layout->job_commit_) {
+    return UserError(fmt::format(
+        "layout: {} publishes one table's {} and has no use for commit: job; leave out one of them",
+        name, layout->file_ ? "file" : "folder"));
   }
-  const bool beside = layout->direct_ || layout->job_commit_;
+  if (layout->file_ && spec.destination_uri.ends_with('/')) {
+    return UserError(
+        fmt::format("the destination '{}' is a folder by its name, and layout: file "
+                    "writes a file; leave out the slash or the layout",
+                    spec.destination_uri));
+  }
+  const bool beside = DestinationAppears(spec.options);
   if (beside && layout->root_ == "/") return UserError("the destination '/' cannot be replaced");
   layout->base_ =
       beside ? std::filesystem::path(layout->root_).parent_path().string() : layout->root_;
@@ -74,7 +81,7 @@ std::string FileLayout::manifest_name() const {
 }
 
 Result<std::string> FileLayout::WishedFolder(const DatasetPlan& plan) const {
-  if (direct_) return root_;
+  if (direct_ || file_) return root_;
   const std::string name = SafeFileName(plan.output_name);
   const std::string root = job_commit_ ? job_folder() : root_;
   if (by_schema_ && !plan.dataset.id.schema.empty()) {
@@ -92,11 +99,11 @@ Result<std::string> FileLayout::DatasetFolder(const DatasetPlan& plan) const {
   ARROW_ASSIGN_OR_RAISE(std::string folder, WishedFolder(plan));
   const auto [place, free] = owners_.emplace(Folded(folder), owner);
   if (!free && place->second != owner) {
-    if (direct_) {
+    if (direct_ || file_) {
       return UserError(
-          fmt::format("layout: direct takes one table only, and '{}' is a second one; "
-                      "use layout: organized",
-                      plan.dataset.id.ToString()));
+          fmt::format("layout: {} takes one table only, and '{}' is a second one; {}",
+                      file_ ? "file" : "direct", plan.dataset.id.ToString(),
+                      file_ ? "name a folder as destination" : "use layout: organized"));
     }
     folder += "_" + HashText(Xxh3Of(owner)).substr(0, 8);
     owners_.emplace(Folded(folder), owner);

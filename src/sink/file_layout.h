@@ -16,19 +16,21 @@ namespace bulkhaul {
 // organized  root/<output_name>/                 staging in root/.bulkhaul/<job>/
 // by-schema  root/<schema>/<output_name>/        the same
 // direct     root/ is the one table's folder     staging beside it, in <parent>/.bulkhaul/<job>/
+// file       root is the one table's file        the same; nothing else is left beside it
 // With commit: job the root as a whole is published at the end, so staging is beside it too.
 class FileLayout {
  public:
   // Local paths and file:// URIs only, else kUser.
   static Result<std::unique_ptr<FileLayout>> Make(const JobSpec& spec, const JobId& job);
 
-  // The folder of a dataset as wished, before the conflict rule. Two datasets never get one folder:
-  // a second one, or one that differs only in case, gets a suffix made from its id. kUser for a
-  // second dataset in the direct layout.
+  // The folder (layout: file: the file) of a dataset as wished, before the conflict rule. Two
+  // datasets never get one folder: a second one, or one that differs only in case, gets a suffix
+  // made from its id. kUser for a second dataset in the layouts for one.
   Result<std::string> DatasetFolder(const DatasetPlan& plan) const;
 
   const std::string& root() const { return root_; }
   bool direct() const { return direct_; }
+  bool file() const { return file_; }
   bool job_commit() const { return job_commit_; }
   // Folder that holds .bulkhaul and .archive.
   const std::string& base() const { return base_; }
@@ -49,6 +51,7 @@ class FileLayout {
   std::string root_;
   std::string base_;
   bool direct_ = false;
+  bool file_ = false;
   bool by_schema_ = false;
   bool job_commit_ = false;
   mutable std::mutex mutex_;

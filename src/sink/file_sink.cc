@@ -13,6 +13,7 @@
 #include "sink/export_assembly.h"
 #include "sink/file_unit_writer.h"
 #include "sink/row_stream.h"
+#include "sink/single_file.h"
 #include "store/durable_file.h"
 #include "store/folders.h"
 
@@ -78,10 +79,24 @@ SinkTraits FileSink::Traits() const {
   traits.name = format_->name();
   traits.atomic_commit = true;
   traits.atomic_swap = true;  // Prepare() refuses overwrite where the file system cannot
-  traits.job_commit = !layout_->direct();
+  traits.job_commit = !layout_->direct() && !layout_->file();
   traits.duplicates_staged = true;
   traits.writer_bytes = format_->writer_bytes(options_);
   return traits;
+}
+
+// Nothing is made for a job that is refused here: no folder may be left beside the file.
+Status FileSink::CheckFile(const DatasetPlan& plan, const std::string& path, SinkPlan* out) const {
+  ARROW_ASSIGN_OR_RAISE(const auto rule, FileConflictRule(plan.dataset.options));
+  std::error_code error;
+  const auto found = std::filesystem::symlink_status(path, error).type();
+  if (found == std::filesystem::file_type::not_found) return Status::OK();
+  if (found != std::filesystem::file_type::regular || rule == ConflictRule::kOverwrite) {
+    ARROW_RETURN_NOT_OK(CheckReplaceableFile(path));
+  }
+  if (rule == ConflictRule::kFail) return TakenError(path, /*file=*/true);
+  out->notes.push_back(fmt::format("'{}' exists: will be replaced in one step", path));
+  return Status::OK();
 }
 
 Status FileSink::CheckDestination(const std::string& folder, bool dry_run, SinkPlan* out) const {
@@ -132,6 +147,7 @@ Result<SinkPlan> FileSink::Prepare(const DatasetPlan& plan, bool dry_run) {
   ARROW_RETURN_NOT_OK(format_->Check(plan, *plan.schema));
   SinkPlan out;
   ARROW_ASSIGN_OR_RAISE(out.location, layout_->DatasetFolder(plan));
+  if (layout_->file()) ARROW_RETURN_NOT_OK(CheckFile(plan, out.location, &out));
   if (!dry_run) {
     const Status made = MakeFolders(layout_->staged());
     if (!made.ok()) return WithContext(made, "the destination cannot be written");
@@ -140,6 +156,7 @@ Result<SinkPlan> FileSink::Prepare(const DatasetPlan& plan, bool dry_run) {
                          "the destination cannot be written");
     }
   }
+  if (layout_->file()) return out;
   ARROW_RETURN_NOT_OK(CheckDestination(out.location, dry_run, &out));
   if (layout_->job_commit()) {
     out.location = layout_->root() + out.location.substr(layout_->job_folder().size());
@@ -190,6 +207,12 @@ Result<PublishRequest> FileSink::PublishRequestFor(const CommitRequest& request)
   PublishRequest publish;
   ARROW_ASSIGN_OR_RAISE(publish.destination, layout_->DatasetFolder(request.plan));
   publish.timestamp = PathTime(FormatUtc(std::chrono::system_clock::now()));
+  if (layout_->file()) {
+    ARROW_ASSIGN_OR_RAISE(publish.conflict, FileConflictRule(request.plan.dataset.options));
+    publish.file = true;
+    publish.check_replaceable = CheckReplaceableFile;
+    return publish;
+  }
   publish.check_replaceable = CheckReplaceableExport;
   if (layout_->job_commit()) {
     // The folder is this job's own: what an earlier epoch left there is replaced.
@@ -202,8 +225,8 @@ Result<PublishRequest> FileSink::PublishRequestFor(const CommitRequest& request)
   return publish;
 }
 
-CommitReceipt FileSink::ReceiptFor(const CommitRequest& request,
-                                   const PublishJournal& journal) const {
+Result<CommitReceipt> FileSink::ReceiptFor(const CommitRequest& request,
+                                           const PublishJournal& journal) const {
   CommitReceipt receipt;
   receipt.dataset = request.plan.dataset.id;
   receipt.location = journal.destination;
@@ -214,6 +237,9 @@ CommitReceipt FileSink::ReceiptFor(const CommitRequest& request,
     for (const auto& part : staged.parts) receipt.bytes += part.bytes;
   }
   receipt.files = std::max<int64_t>(receipt.files, 1);
+  if (layout_->file()) {
+    ARROW_ASSIGN_OR_RAISE(receipt.metadata, FileMetadataText(request, *format_, receipt.location));
+  }
   return receipt;
 }
 
@@ -225,12 +251,17 @@ Result<std::optional<CommitReceipt>> FileSink::RecoverCommit(const CommitRequest
   ARROW_ASSIGN_OR_RAISE(const auto at_destination, FindFileId(earlier.destination));
   if (at_destination && *at_destination == earlier.new_folder) {
     // After a power cut an inode that was never durable may be another export's by now.
-    const auto metadata = ReadExportMetadata(earlier.destination);
-    if (!metadata.ok() || metadata->job_id != request.job_id) return std::nullopt;
+    if (layout_->file()) {
+      ARROW_ASSIGN_OR_RAISE(const bool ours, IsFileOf(request, *format_, earlier.destination));
+      if (!ours) return std::nullopt;
+    } else {
+      const auto metadata = ReadExportMetadata(earlier.destination);
+      if (!metadata.ok() || metadata->job_id != request.job_id) return std::nullopt;
+    }
   }
   ARROW_ASSIGN_OR_RAISE(const auto journal, RecoverPublish(earlier, publish, record));
   if (!journal) return std::nullopt;
-  CommitReceipt receipt = ReceiptFor(request, *journal);
+  ARROW_ASSIGN_OR_RAISE(CommitReceipt receipt, ReceiptFor(request, *journal));
   receipt.already_committed = earlier.step == PublishJournal::Step::kPublished ||
                               (at_destination && *at_destination == earlier.new_folder);
   return receipt;
@@ -263,9 +294,13 @@ Result<CommitReceipt> FileSink::Commit(const CommitRequest& request, CommitConte
   }
   if (!receipt) {
     const AssemblyPlace place{layout_->staged(), layout_->assembly()};
+    const auto assemble = layout_->file() ? AssembleFile : AssembleExport;
     ARROW_ASSIGN_OR_RAISE(publish.source,
-                          AssembleExport(request, *format_, place, options_.GetBool("validate")));
+                          assemble(request, *format_, place, options_.GetBool("validate")));
     ARROW_RETURN_NOT_OK(MakeFolders(ParentOf(publish.destination)));
+    if (layout_->file()) {
+      ARROW_RETURN_NOT_OK(TakeOverPermissions(publish.destination, publish.source));
+    }
     ARROW_ASSIGN_OR_RAISE(const auto assembled, FindFileId(publish.source));
     const auto journal = Publish(publish, record);
     if (!journal.ok()) {
@@ -276,7 +311,7 @@ Result<CommitReceipt> FileSink::Commit(const CommitRequest& request, CommitConte
       }
       return journal.status();
     }
-    receipt = ReceiptFor(request, *journal);
+    ARROW_ASSIGN_OR_RAISE(receipt, ReceiptFor(request, *journal));
   }
   if (layout_->job_commit()) {
     ARROW_ASSIGN_OR_RAISE(const auto destination, JobDestination());
@@ -343,6 +378,10 @@ Status FileSink::WriteHistory(const JobManifest& manifest) const {
 
 Status FileSink::CommitJob(const JobManifest& manifest) {
   ARROW_RETURN_NOT_OK(MakeFolders(layout_->workspace()));
+  if (layout_->file()) {
+    // Nothing but the file, unless it was asked for.
+    return options_.Has("job_history") ? WriteHistory(manifest) : Status::OK();
+  }
   if (layout_->job_commit()) {
     ARROW_RETURN_NOT_OK(PublishJobFolder(manifest));
     return WriteHistory(manifest);

@@ -27,6 +27,9 @@ namespace bulkhaul {
 // commit: job publishes the datasets into a folder of the workspace, and CommitJob() gives that
 // folder the destination's name in one rename, by the same conflict rule; receipts name the place
 // that it will have. Its journal is a file in the workspace.
+//
+// layout: file publishes the one part itself, by a rename, and leaves nothing beside it: the
+// receipt carries what the metadata file would say.
 class FileSink : public Sink {
  public:
   static Result<std::unique_ptr<Sink>> Make(const JobSpec& spec, const JobId& job,
@@ -56,7 +59,9 @@ class FileSink : public Sink {
                                                      const PublishRequest& publish,
                                                      const std::string& recovered,
                                                      const RecordJournal& record) const;
-  CommitReceipt ReceiptFor(const CommitRequest& request, const PublishJournal& journal) const;
+  Result<CommitReceipt> ReceiptFor(const CommitRequest& request,
+                                   const PublishJournal& journal) const;
+  Status CheckFile(const DatasetPlan& plan, const std::string& path, SinkPlan* out) const;
   Status CheckDestination(const std::string& folder, bool dry_run, SinkPlan* out) const;
   Result<std::string> JobDestination() const;
   Status PublishJobFolder(const JobManifest& manifest) const;

@@ -20,6 +20,16 @@ bool FlagsUnsupported(int error_number) {
   return error_number == EINVAL || error_number == ENOSYS || error_number == EOPNOTSUPP;
 }
 
+Result<RenameOutcome> LinkNoReplace(const std::string& from, const std::string& to) {
+  if (link(from.c_str(), to.c_str()) != 0) {
+    if (errno == EEXIST) return RenameOutcome::kDestinationExists;
+    return ErrnoError(errno, "link '" + from + "' to", to);
+  }
+  // Left behind by a kill, it goes with the workspace.
+  if (unlink(from.c_str()) != 0) return ErrnoError(errno, "remove", from);
+  return RenameOutcome::kDone;
+}
+
 }  // namespace
 
 std::string ParentOf(const std::string& path) {
@@ -121,6 +131,10 @@ Result<RenameOutcome> RenameNoReplace(const std::string& from, const std::string
   }
   if (errno == EEXIST) return RenameOutcome::kDestinationExists;
   if (!FlagsUnsupported(errno)) return ErrnoError(errno, "rename '" + from + "' to", to);
+  struct stat status = {};
+  if (lstat(from.c_str(), &status) == 0 && !S_ISDIR(status.st_mode)) {
+    return LinkNoReplace(from, to);
+  }
   if (mkdir(to.c_str(), 0777) != 0) {
     if (errno == EEXIST) return RenameOutcome::kDestinationExists;
     return ErrnoError(errno, "make folder", to);
@@ -152,6 +166,11 @@ Result<RenameOutcome> RenameOverEmpty(const std::string& from, const std::string
   if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR) {
     return RenameOutcome::kDestinationExists;
   }
+  return ErrnoError(errno, "rename '" + from + "' to", to);
+}
+
+Result<RenameOutcome> RenameOverFile(const std::string& from, const std::string& to) {
+  if (rename(from.c_str(), to.c_str()) == 0) return RenameOutcome::kDone;
   return ErrnoError(errno, "rename '" + from + "' to", to);
 }
 

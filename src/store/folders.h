@@ -40,14 +40,17 @@ Status LinkOrMove(const std::string& from, const std::string& to);
 
 enum class RenameOutcome { kDone, kDestinationExists, kDestinationMissing };
 
-// renameat2(RENAME_NOREPLACE). Where the file system does not know the flag: claims the name of a
-// folder by mkdir, then renames over the empty folder, which POSIX makes atomic and refuses once
-// the folder is not empty. Source: rename(2).
+// renameat2(RENAME_NOREPLACE). Where the file system does not know the flag: gives a file its
+// second name by link(2), which replaces nothing, and takes the first; claims the name of a folder
+// by mkdir, then renames over the empty folder, which POSIX makes atomic and refuses once the
+// folder is not empty. Source: rename(2).
 Result<RenameOutcome> RenameNoReplace(const std::string& from, const std::string& to);
 // renameat2(RENAME_EXCHANGE): both names swap in one step. kUser where the file system cannot.
 Result<RenameOutcome> RenameExchange(const std::string& from, const std::string& to);
 // Plain rename over a folder that must be empty; kDestinationExists when it is not.
 Result<RenameOutcome> RenameOverEmpty(const std::string& from, const std::string& to);
+// Plain rename of a file over a file.
+Result<RenameOutcome> RenameOverFile(const std::string& from, const std::string& to);
 // Whether RenameExchange works among the entries of this folder; tries it on two temporary folders.
 Result<bool> CanExchange(const std::string& folder);
 

@@ -26,7 +26,7 @@ FileId FileIdFromJson(const nlohmann::json& json) {
 }
 
 // How the chosen name is to be taken.
-enum class Move { kNoReplace, kOverEmpty, kExchange };
+enum class Move { kNoReplace, kOverEmpty, kOverFile, kExchange };
 
 struct Choice {
   std::string destination;
@@ -60,13 +60,10 @@ Result<Choice> Choose(const PublishRequest& request, int tries) {
       return Choice{std::move(name)};
     }
     case ConflictRule::kFail:
-      return UserError("'" + wished +
-                           "' exists and conflict is 'fail'; use conflict: version, "
-                           "timestamp or overwrite",
-                       "EEXIST");
+      return TakenError(wished, request.file);
     case ConflictRule::kOverwrite:
       if (request.check_replaceable) ARROW_RETURN_NOT_OK(request.check_replaceable(wished));
-      return Choice{wished, Move::kExchange};
+      return Choice{wished, request.file ? Move::kOverFile : Move::kExchange};
   }
   return BugError("unknown conflict rule");
 }
@@ -77,6 +74,8 @@ Result<RenameOutcome> Apply(const Choice& choice, const std::string& source) {
       return RenameNoReplace(source, choice.destination);
     case Move::kOverEmpty:
       return RenameOverEmpty(source, choice.destination);
+    case Move::kOverFile:
+      return RenameOverFile(source, choice.destination);
     case Move::kExchange:
       return RenameExchange(source, choice.destination);
   }
@@ -167,6 +166,16 @@ Result<PublishJournal> PublishJournal::FromJson(const std::string& text) {
   } catch (const nlohmann::json::exception& error) {
     return PermanentError(std::string("commit journal cannot be read: ") + error.what());
   }
+}
+
+Status TakenError(const std::string& destination, bool file) {
+  return UserError(
+      "'" + destination +
+          (file ? "' exists and if_exists is 'fail'; set if_exists: replace to replace "
+                  "it, or name another file"
+                : "' exists and conflict is 'fail'; use conflict: version, timestamp "
+                  "or overwrite"),
+      "EEXIST");
 }
 
 Result<std::string> NextVersion(const std::string& destination) {

@@ -36,6 +36,8 @@ struct PublishRequest {
   std::string archive_folder;  // where a replaced folder goes; "": it is removed
   // An empty folder at the destination counts as nothing there.
   bool replace_empty = false;
+  // The source is a file: kOverwrite is one rename over what is there, and nothing is archived.
+  bool file = false;
   // Whether kOverwrite may take this existing folder away; kUser with the reason when not.
   std::function<Status(const std::string& path)> check_replaceable;
 };
@@ -69,6 +71,9 @@ Result<PublishJournal> Publish(const PublishRequest& request, const RecordJourna
 Result<std::optional<PublishJournal>> RecoverPublish(const PublishJournal& journal,
                                                      const PublishRequest& request,
                                                      const RecordJournal& record);
+
+// What kFail says. kUser, EEXIST.
+Status TakenError(const std::string& destination, bool file);
 
 // The name that kVersion would choose now: the path itself, or the next free "<path>_v<n>", n ≥ 2.
 Result<std::string> NextVersion(const std::string& destination);

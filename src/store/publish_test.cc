@@ -166,5 +166,59 @@ TEST_F(Store, RecoverySaysWhenTheFolderIsGone) {
   EXPECT_FALSE(RecoverPublish(journal, request, record).ValueOrDie().has_value());
 }
 
+class PublishedFile : public Store {
+ protected:
+  std::string File(const std::string& name, const std::string& content) {
+    std::ofstream(root_ + "/" + name) << content;
+    return root_ + "/" + name;
+  }
+  Result<PublishJournal> PublishTo(const std::string& destination, ConflictRule rule) {
+    PublishRequest request;
+    request.source = File("new.part", "new");
+    request.destination = destination;
+    request.conflict = rule;
+    request.file = true;
+    return Publish(request, [this](const PublishJournal& journal) {
+      journal_ = journal;
+      return Status::OK();
+    });
+  }
+
+  PublishJournal journal_;
+};
+
+TEST_F(PublishedFile, AppearsUnderItsName) {
+  const auto published = PublishTo(root_ + "/one.csv", ConflictRule::kFail);
+  ASSERT_TRUE(published.ok()) << published.status();
+  EXPECT_EQ(ListFolder(root_).ValueOrDie(), (std::vector<std::string>{"one.csv"}));
+  EXPECT_EQ(ReadSmallFile(root_ + "/one.csv").ValueOrDie(), "new");
+}
+
+TEST_F(PublishedFile, TakesTheNameOfNothingUnlessItMay) {
+  const auto there = File("one.csv", "old");
+  const auto refused = PublishTo(there, ConflictRule::kFail);
+  EXPECT_EQ(CodeOf(refused.status()), "EEXIST");
+  EXPECT_NE(MessageOf(refused.status()).find("if_exists: replace"), std::string::npos);
+  EXPECT_EQ(ReadSmallFile(there).ValueOrDie(), "old");
+  ASSERT_TRUE(PublishTo(there, ConflictRule::kOverwrite).ok());
+  EXPECT_EQ(ReadSmallFile(there).ValueOrDie(), "new");
+  EXPECT_EQ(ListFolder(root_).ValueOrDie(), (std::vector<std::string>{"one.csv"}));
+}
+
+TEST_F(PublishedFile, IsRecoveredByItsInode) {
+  const auto there = File("one.csv", "old");
+  ASSERT_TRUE(PublishTo(there, ConflictRule::kOverwrite).ok());
+  journal_.step = PublishJournal::Step::kPublishing;
+  const auto record = [](const PublishJournal&) { return Status::OK(); };
+  PublishRequest request;
+  request.destination = there;
+  request.conflict = ConflictRule::kOverwrite;
+  request.file = true;
+  const auto recovered = RecoverPublish(journal_, request, record);
+  ASSERT_TRUE(recovered.ok() && recovered->has_value());
+  EXPECT_EQ((*recovered)->step, PublishJournal::Step::kPublished);
+  EXPECT_EQ(ReadSmallFile(there).ValueOrDie(), "new");
+}
+
 }  // namespace
 }  // namespace bulkhaul

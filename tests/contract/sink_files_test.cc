@@ -2,12 +2,14 @@
 #include <csignal>
 #include <fstream>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
+#include "base/hash.h"
 #include "sink/export_metadata.h"
 #include "sink_fixture.h"
 #include "store/durable_file.h"
@@ -89,6 +91,62 @@ TEST_P(FileSinkContract, DirectLayoutRefusesJobCommit) {
   ASSERT_OK(spec.options.SetFromText("layout", "direct"));
   ASSERT_OK(spec.options.SetFromText("commit", "job"));
   EXPECT_EQ(KindOf(GetParam().make(spec, "job").status()), ErrorKind::kUser);
+}
+
+TEST_P(FileSinkContract, FileLayoutLeavesTheFileAlone) {
+  const std::string path = destination() + "/one" + extension();
+  Job job(GetParam(), path, "job", {{"layout", "file"}});
+  const auto receipt = Ok(job.Export("t", 0, 10));
+  EXPECT_EQ(receipt.location, path);
+  EXPECT_EQ(receipt.files, 1);
+  EXPECT_EQ(KindOf(job.sink().Prepare(job.Plan("u"), false).status()), ErrorKind::kUser);
+  ASSERT_OK(job.sink().CommitJob(Manifest(job, {receipt})));
+  ASSERT_OK(job.sink().Discard(job.id(), {}));
+  EXPECT_EQ(AllFiles(destination()), (std::vector<std::string>{"one" + extension()}));
+  ASSERT_OK_AND_ASSIGN(const auto metadata, ParseExportMetadata(receipt.metadata));
+  ASSERT_EQ(metadata.parts.size(), 1u);
+  EXPECT_EQ(metadata.parts[0].rows, 10);
+  ASSERT_OK_AND_ASSIGN(const uint64_t hash, Xxh3OfFile(path));
+  EXPECT_EQ(metadata.parts[0].xxh3, hash);
+}
+
+TEST_P(FileSinkContract, FileLayoutFollowsIfExists) {
+  const std::string path = destination() + "/one" + extension();
+  const auto job = [&](const JobId& id, const char* rule) {
+    return Job(GetParam(), path, id, {{"layout", "file"}, {"if_exists", rule}});
+  };
+  Ok(job("first", "fail").Export("t", 0, 10));
+  ASSERT_OK_AND_ASSIGN(const uint64_t first, Xxh3OfFile(path));
+  EXPECT_EQ(CodeOf(job("second", "fail").Export("t", 0, 20).status()), "EEXIST");
+  EXPECT_EQ(*Xxh3OfFile(path), first);
+  EXPECT_EQ(KindOf(job("third", "append").Export("t", 0, 20).status()), ErrorKind::kUser);
+  EXPECT_EQ(Ok(job("fourth", "replace").Export("t", 0, 20)).rows, 20);
+  EXPECT_NE(*Xxh3OfFile(path), first);
+}
+
+TEST_P(FileSinkContract, FileLayoutTakesOnePart) {
+  Job job(GetParam(), destination() + "/one" + extension(), "job", {{"layout", "file"}});
+  const auto plan = job.Prepared("t");
+  ASSERT_OK_AND_ASSIGN(auto first, job.Stage(plan, 0, 0, 50));
+  ASSERT_OK_AND_ASSIGN(auto second, job.Stage(plan, 1, 50, 70));
+  const auto refused = job.Commit(job.Request(plan, {first, second}));
+  EXPECT_EQ(KindOf(refused.status()), ErrorKind::kUser);
+  EXPECT_THAT(Visible(destination()), testing::IsEmpty());
+}
+
+TEST_P(FileSinkContract, FileLayoutIsCommittedOnce) {
+  const std::string path = destination() + "/one" + extension();
+  Job job(GetParam(), path, "job", {{"layout", "file"}});
+  const auto plan = job.Prepared("t");
+  ASSERT_OK_AND_ASSIGN(const auto staged, job.Stage(plan, 0, 0, 10));
+  const auto request = job.Request(plan, {staged});
+  const auto receipt = Ok(job.Commit(request));
+  job.Reopen();
+  const auto again = Ok(job.Commit(request));
+  EXPECT_TRUE(again.already_committed);
+  EXPECT_EQ(again.location, path);
+  EXPECT_EQ(ParseExportMetadata(again.metadata)->parts[0].xxh3,
+            ParseExportMetadata(receipt.metadata)->parts[0].xxh3);
 }
 
 TEST_P(FileSinkContract, OnlyLocalPaths) {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support import faults
+from support.loading import database_fixture, sql_fixture
 from support.proxy import FaultProxy
 
 ROWS = 60_000
@@ -19,21 +20,10 @@ MODES = {
 CHECKSUM = "SELECT count(*), count(DISTINCT id), sum(hashtext(t::text)::bigint) FROM {} t"
 
 
-@pytest.fixture(scope="module")
-def database(postgres):
-    postgres.sql("CREATE DATABASE load_faults")
-    postgres.sql(f"""
-      CREATE TABLE source AS SELECT i AS id, 'row ' || i AS name, i / 7.0 AS ratio
-        FROM generate_series(1, {ROWS}) i; ANALYZE;""", "load_faults")
-    yield postgres.uri_of("load_faults")
-    postgres.sql("DROP DATABASE load_faults WITH (FORCE)")
-
-
-@pytest.fixture
-def sql(postgres, database):
-    def run(text):
-        return postgres.sql(text, "load_faults")
-    return run
+database = database_fixture("load_faults", f"""
+  CREATE TABLE source AS SELECT i AS id, 'row ' || i AS name, i / 7.0 AS ratio
+    FROM generate_series(1, {ROWS}) i; ANALYZE;""")
+sql = sql_fixture("load_faults")
 
 
 def make_target(sql, mode):

@@ -5,22 +5,13 @@ from __future__ import annotations
 
 import pytest
 
-from support.loading import loads_into
+from support.loading import database_fixture, sql_fixture
 
 ROWS = 500
 
 
-@pytest.fixture(scope="module")
-def database(postgres):
-    postgres.sql("CREATE DATABASE load_effects")
-    yield postgres.uri_of("load_effects")
-    postgres.sql("DROP DATABASE load_effects WITH (FORCE)")
-
-
-@pytest.fixture
-def sql(postgres, database):
-    with loads_into(postgres, "load_effects", "target") as run:
-        yield run
+database = database_fixture("load_effects")
+sql = sql_fixture("load_effects", "target")
 
 
 @pytest.fixture

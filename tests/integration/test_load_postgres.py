@@ -7,23 +7,13 @@ import json
 
 import pytest
 
-from support.loading import TYPES_SQL, leftovers, loads_into
+from support.loading import TYPES_SQL, database_fixture, leftovers, sql_fixture
 
 ORDERS = "generator:preset=orders&rows={}"
 
 
-@pytest.fixture(scope="module")
-def database(postgres):
-    postgres.sql("CREATE DATABASE load")
-    postgres.sql(TYPES_SQL, "load")
-    yield postgres.uri_of("load")
-    postgres.sql("DROP DATABASE load WITH (FORCE)")
-
-
-@pytest.fixture
-def sql(postgres, database):
-    with loads_into(postgres, "load", "public.orders") as run:
-        yield run
+database = database_fixture("load", TYPES_SQL)
+sql = sql_fixture("load", "public.orders")
 
 
 def load(bulkhaul, database, rows, *words, code=0):

@@ -9,31 +9,16 @@ import socket
 
 import pytest
 
-from support.loading import TYPES_SQL, leftovers, loads_into
+from support.loading import TYPES_SQL, database_fixture, leftovers, sql_fixture
 
 ROWS = 5000
 
 
-@pytest.fixture(scope="module")
-def server(postgres):
-    postgres.sql("CREATE DATABASE load_targets")
-    postgres.sql(f"""
-      CREATE SCHEMA given;
-      CREATE TABLE given.rows AS SELECT i AS id, i % 10 AS kind, 'row ' || i AS name
-        FROM generate_series(1, {ROWS}) i; ANALYZE""", "load_targets")
-    yield postgres
-    postgres.sql("DROP DATABASE load_targets WITH (FORCE)")
-
-
-@pytest.fixture
-def database(server):
-    return server.uri_of("load_targets")
-
-
-@pytest.fixture
-def sql(server):
-    with loads_into(server, "load_targets", "target", "parent") as run:
-        yield run
+database = database_fixture("load_targets", f"""
+  CREATE SCHEMA given;
+  CREATE TABLE given.rows AS SELECT i AS id, i % 10 AS kind, 'row ' || i AS name
+    FROM generate_series(1, {ROWS}) i; ANALYZE""")
+sql = sql_fixture("load_targets", "target", "parent")
 
 
 @pytest.fixture
@@ -162,7 +147,7 @@ def test_upsert_with_null_in_the_key(bulkhaul, database, sql, tmp_path, nulls, t
     assert sql("SELECT name FROM target ORDER BY 1") == [(name,) for name in wanted]
 
 
-def test_advice_is_a_statement_that_runs(bulkhaul, load, database, server, sql):
+def test_advice_is_a_statement_that_runs(bulkhaul, load, database, postgres, sql):
     sql('CREATE TABLE target (id int, "kind" int, name text)')
     refused = load("upsert", "--key", "id,kind", code=1)
     advice = re.search(r'CREATE UNIQUE INDEX ON "public"."target" \(.*?\)', refused.err)
@@ -185,7 +170,7 @@ def test_a_table_is_not_loaded_from_itself(bulkhaul, database, sql, mode):
     assert sql("SELECT id FROM target") == [(1,)] and leftovers(sql) == []
 
 
-def test_the_ledger_of_another_role(load, server, sql):
+def test_the_ledger_of_another_role(load, postgres, sql):
     sql("""
       CREATE ROLE second LOGIN; GRANT ALL ON SCHEMA public, given TO second;
       GRANT ALL ON ALL TABLES IN SCHEMA given TO second;
@@ -193,7 +178,7 @@ def test_the_ledger_of_another_role(load, server, sql):
       GRANT ALL ON target TO second; INSERT INTO target VALUES (1, 1, 'here')""")
     try:
         load("append", code=1)  # leaves a job that could go on
-        second = server.uri_of("load_targets", "second")
+        second = postgres.uri_of("load_targets", "second")
         sql("DELETE FROM target")
         assert "would be refused: jobs of role postgres" in load("append", uri=second, verb="plan").out
         refused = load("append", uri=second, code=1)
@@ -263,7 +248,7 @@ def test_a_refused_row_of_parquet_is_named_by_its_file(bulkhaul, database, sql, 
     assert f"{path}, row 2 of the unit: load into public.target: value too long" in refused.err
 
 
-def test_row_security_is_refused_before_a_row_is_sent(load, server, sql):
+def test_row_security_is_refused_before_a_row_is_sent(load, postgres, sql):
     sql("""
       DO $$ BEGIN CREATE ROLE guarded LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
       CREATE TABLE target (id int, kind int, name text);
@@ -271,7 +256,7 @@ def test_row_security_is_refused_before_a_row_is_sent(load, server, sql):
       CREATE POLICY only_low ON target USING (kind < 5);
       GRANT INSERT, SELECT ON target TO guarded; GRANT CREATE, USAGE ON SCHEMA public TO guarded;
       GRANT USAGE ON SCHEMA given TO guarded; GRANT SELECT ON given.rows TO guarded""")
-    guarded = server.uri_of("load_targets", "guarded")
+    guarded = postgres.uri_of("load_targets", "guarded")
     for words in ([], ["--commit", "unit"]):
         refused = load("append", *words, uri=guarded, code=1)
         assert "public.target has row security that applies to this role" in refused.err
@@ -299,19 +284,19 @@ def test_every_type_goes_out_as_parquet_and_comes_back_unchanged(bulkhaul, datab
     assert sql(columns.format("there")) == sql(columns.format("public"))
 
 
-def test_clean_drops_what_a_job_that_is_given_up_left(bulkhaul, load, sql, server):
+def test_clean_drops_what_a_job_that_is_given_up_left(bulkhaul, load, sql, postgres):
     sql(f"CREATE TABLE target (id int PRIMARY KEY, kind int, name text); "
         f"INSERT INTO target VALUES ({ROWS}, 0, 'here')")
     load("append", "--job-id", "given-up", code=1)
     assert len(leftovers(sql)) == 2  # the rows loaded beside, and the ledger
     assert "given-up" in bulkhaul("clean", "--older-than", "0s", "--dry-run").out
     assert len(leftovers(sql)) == 2
-    server.sql("ALTER DATABASE load_targets RENAME TO load_targets_away")
+    postgres.sql("ALTER DATABASE load_targets RENAME TO load_targets_away")
     try:
         kept = bulkhaul("clean", "--older-than", "0s", code=1)
         assert "job given-up is kept" in kept.err, kept.err
     finally:
-        server.sql("ALTER DATABASE load_targets_away RENAME TO load_targets")
+        postgres.sql("ALTER DATABASE load_targets_away RENAME TO load_targets")
     bulkhaul("clean", "--older-than", "0s")
     assert leftovers(sql) == []
     assert sql("SELECT id FROM target") == [(ROWS,)]
@@ -333,10 +318,11 @@ def test_groups_are_refused_when_planned(bulkhaul, database, tmp_path):
     assert "no jobs" in bulkhaul("jobs").out
 
 
-def test_clean_removes_a_job_that_never_reached_its_destination(bulkhaul, server, tmp_path):
+def test_clean_removes_a_job_that_never_reached_its_destination(bulkhaul, postgres, database,
+                                                                tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("id\n1\n")
-    nobody = server.uri_of("load_targets", "nobody")
+    nobody = postgres.uri_of("load_targets", "nobody")
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))  # and never listens
         refusing = f"postgres://somebody@127.0.0.1:{silent.getsockname()[1]}/away"

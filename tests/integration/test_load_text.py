@@ -8,21 +8,11 @@ from random import Random
 
 import pytest
 
-from support.loading import loads_into
+from support.loading import database_fixture, sql_fixture
 
 
-@pytest.fixture(scope="module")
-def database(postgres):
-    postgres.sql("CREATE DATABASE load_text")
-    postgres.sql("ALTER DATABASE load_text SET timezone = 'America/New_York'")
-    yield postgres.uri_of("load_text")
-    postgres.sql("DROP DATABASE load_text WITH (FORCE)")
-
-
-@pytest.fixture
-def sql(postgres, database):
-    with loads_into(postgres, "load_text", "target") as run:
-        yield run
+database = database_fixture("load_text", settings="timezone = 'America/New_York'")
+sql = sql_fixture("load_text", "target")
 
 
 @pytest.fixture

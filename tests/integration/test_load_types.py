@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from support.loading import database_fixture, sql_fixture
 
 # Type: texts of values. Each type is tested with its array too.
 VALUES = {
@@ -50,18 +50,9 @@ INTERNAL = {"pg_node_tree", "pg_ndistinct", "pg_dependencies", "pg_mcv_list",
             "pg_brin_bloom_summary", "pg_brin_minmax_multi_summary", "gtsvector"}
 
 
-@pytest.fixture(scope="module")
-def database(postgres):
-    postgres.sql("CREATE DATABASE load_types")
-    postgres.sql("ALTER DATABASE load_types SET timezone = 'UTC'")
-    postgres.sql("CREATE SCHEMA there; CREATE TABLE target (x int)", "load_types")
-    yield postgres.uri_of("load_types")
-    postgres.sql("DROP DATABASE load_types WITH (FORCE)")
-
-
-@pytest.fixture
-def sql(postgres, database):
-    return lambda text: postgres.sql(text, "load_types")
+database = database_fixture("load_types", "CREATE SCHEMA there; CREATE TABLE target (x int)",
+                            settings="timezone = 'UTC'")
+sql = sql_fixture("load_types")
 
 
 def quoted(text: str) -> str:

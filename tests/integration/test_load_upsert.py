@@ -10,24 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from support.loading import leftovers, loads_into
+from support.loading import database_fixture, leftovers, sql_fixture
 
 FILES = 3
 ROWS = 3000  # of a file
 KEYS = 2000  # so that most keys come again: in the same unit, in another one, in another file
 
 
-@pytest.fixture(scope="module")
-def database(postgres):
-    postgres.sql("CREATE DATABASE load_upsert")
-    yield postgres.uri_of("load_upsert")
-    postgres.sql("DROP DATABASE load_upsert WITH (FORCE)")
-
-
-@pytest.fixture
-def sql(postgres, database):
-    with loads_into(postgres, "load_upsert", "target") as run:
-        yield run
+database = database_fixture("load_upsert")
+sql = sql_fixture("load_upsert", "target")
 
 
 def parts(seed: int) -> list[list[dict]]:

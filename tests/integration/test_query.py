@@ -83,6 +83,15 @@ def test_a_job_file_names_what_is_attached(query, shop, tmp_path):
     assert json.loads(got.out) == {"n": ROWS}
 
 
+def test_a_job_file_that_writes_one_file(query, shop, bulkhaul, tmp_path):
+    uri, _ = shop
+    job = tmp_path / "job.yaml"
+    job.write_text(f"source: {uri}\ndestination: {tmp_path}/all.csv.gz\ntables: [public.orders]\n")
+    bulkhaul("run", job)
+    got = query("SELECT count(*) AS n FROM files.all", "--job", job, "--format", "json")
+    assert json.loads(got.out) == {"n": ROWS}
+
+
 def attached(query, tmp_path, source, destination, sql, *words) -> tuple[dict, str]:
     job = tmp_path / "job.yaml"
     job.write_text(f"source: {json.dumps(str(source))}\ndestination: {destination}\n")

@@ -6,29 +6,21 @@ import base64
 import http.client
 import http.server
 import socket
-import threading
 import urllib.parse
 
+from support.proxy_server import ANY_PORT, ProxyServer, tunnel
 
-class HttpProxy(http.server.ThreadingHTTPServer):
+
+class HttpProxy(ProxyServer, http.server.ThreadingHTTPServer):
     """`login` ("user:password"): what clients must say. Use as a context manager."""
 
-    daemon_threads = True
     request_queue_size = 256
 
     def __init__(self, login: str | None = None):
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(ANY_PORT, _Handler)
         self.expected = login and "Basic " + base64.b64encode(login.encode()).decode()
         self.lines: list[str] = []  # "CONNECT host:port", "POST http://host:port/path"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def port(self) -> int:
-        return self.server_address[1]
-
-    def __exit__(self, *_) -> None:
-        self.shutdown()
-        self.server_close()
+        self.serve()
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -53,10 +45,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         with socket.create_connection((host, int(port)), timeout=60) as there:
             self.send_response(200)
             self.end_headers()
-            back = threading.Thread(target=_pump, args=(there, self.connection), daemon=True)
-            back.start()
-            _pump(self.connection, there)
-            back.join()
+            tunnel(self.connection, there)
         self.close_connection = True
 
     def _forward(self) -> None:
@@ -82,13 +71,4 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     do_GET = do_POST = do_DELETE = _forward
 
     def log_message(self, *_) -> None:
-        pass
-
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    try:
-        while data := source.recv(65536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
         pass

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
+import pytest
+
 # One table with every type that the export reads in binary, and some that it reads as text.
 TYPES_SQL = """
 CREATE EXTENSION IF NOT EXISTS hstore;
@@ -56,7 +58,32 @@ def loads_into(server, database: str, *tables: str):
     have left that failed and could go on."""
     def run(text: str):
         return server.sql(text, database)
-    run(f"DROP TABLE IF EXISTS {', '.join(tables)} CASCADE")
+    if tables:
+        run(f"DROP TABLE IF EXISTS {', '.join(tables)} CASCADE")
     yield run
     for (name,) in leftovers(run):
         run(f"DROP TABLE {name}")
+
+
+def database_fixture(name: str, *statements: str, settings: str = ""):
+    """A module's own database on the shared server, made by these statements; gives its URI. Name it
+    `database`."""
+    @pytest.fixture(scope="module")
+    def database(postgres):
+        postgres.sql(f"CREATE DATABASE {name}")
+        if settings:
+            postgres.sql(f"ALTER DATABASE {name} SET {settings}")
+        for statement in statements:
+            postgres.sql(statement, name)
+        yield postgres.uri_of(name)
+        postgres.sql(f"DROP DATABASE {name} WITH (FORCE)")
+    return database
+
+
+def sql_fixture(name: str, *tables: str):
+    """What runs SQL there, by loads_into() for each test. Name it `sql`."""
+    @pytest.fixture
+    def sql(postgres, database):
+        with loads_into(postgres, name, *tables) as run:
+            yield run
+    return sql

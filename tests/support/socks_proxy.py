@@ -5,27 +5,18 @@ from __future__ import annotations
 import socket
 import socketserver
 import struct
-import threading
+
+from support.proxy_server import ANY_PORT, ProxyServer, tunnel
 
 
-class SocksProxy(socketserver.ThreadingTCPServer):
+class SocksProxy(ProxyServer, socketserver.ThreadingTCPServer):
     """`hosts`: where each name leads, "name:port" to "host:port". Use as a context manager."""
 
-    daemon_threads = True
-
     def __init__(self, hosts: dict[str, str]):
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(ANY_PORT, _Handler)
         self.hosts = hosts
         self.asked: list[str] = []  # "name:port"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def port(self) -> int:
-        return self.server_address[1]
-
-    def __exit__(self, *_) -> None:
-        self.shutdown()
-        self.server_close()
+        self.serve()
 
 
 class _Handler(socketserver.BaseRequestHandler):
@@ -49,16 +40,4 @@ class _Handler(socketserver.BaseRequestHandler):
         host, port = self.server.hosts[asked].rsplit(":", 1)
         with socket.create_connection((host, int(port)), timeout=60) as there:
             self.request.sendall(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
-            back = threading.Thread(target=_pump, args=(there, self.request), daemon=True)
-            back.start()
-            _pump(self.request, there)
-            back.join()
-
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    try:
-        while data := source.recv(65536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
+            tunnel(self.request, there)

@@ -156,7 +156,10 @@ class Program {
                      "postgres://user@host/db, sqlite:///path, "
                      "path.db, opensearch://host:9200/logs-*, generator:preset=orders")
         ->required();
-    last()->add_option("destination", parsed->job.destination, "Folder for the files.")->required();
+    last()
+        ->add_option("destination", parsed->job.destination,
+                     "Folder for the files, or one file: ./orders.csv.gz.")
+        ->required();
     AddSelection(parsed);
     parsed->flags.AddTo(last(), AnyOption);
     SetRun([parsed]() -> Result<int> {
@@ -336,7 +339,7 @@ class Program {
                        "schemas with their metadata.",
                        "  bulkhaul verify ./exports");
     last()
-        ->add_option("folder", parsed->word, "A table's folder, or one above several.")
+        ->add_option("folder", parsed->word, "A table's folder, one above several, or a file.")
         ->required();
     AddOutput(parsed);
     SetRun([parsed]() -> Result<int> {

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "app/cli/file_destination.h"
 #include "app/cli/terminal.h"
 #include "app/registry.h"
 #include "base/text.h"
@@ -24,15 +25,6 @@ Status SetEverywhere(const std::string& name, const OptionValue& value, JobSpec*
   return Status::OK();
 }
 
-bool HasScheme(std::string_view uri) {
-  const auto colon = uri.find(':');
-  if (colon == std::string_view::npos || colon < 2) return false;
-  return std::all_of(uri.begin(), uri.begin() + static_cast<std::ptrdiff_t>(colon), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' ||
-           c == '-' || c == '.';
-  });
-}
-
 // A path stays what it is wherever the job is resumed. What is not clearly a path is left alone.
 void MakeAbsolute(std::string* uri, bool must_exist) {
   if (uri->empty() || HasScheme(*uri) || IsConnectionString(*uri) || uri->starts_with('/')) return;
@@ -43,30 +35,6 @@ void MakeAbsolute(std::string* uri, bool must_exist) {
   if (must_exist && !files && !std::filesystem::exists(*uri, error)) return;
   const auto path = std::filesystem::absolute(*uri, error).lexically_normal();
   if (!error) *uri = path.string();
-}
-
-// A table is a folder, and one that is called like a file is what nobody meant. One that is there,
-// or is written with a slash at its end, was meant.
-Status CheckNotNamedLikeAFile(std::string destination) {
-  if (destination.starts_with("file://")) destination.erase(0, 7);
-  if (HasScheme(destination) || IsConnectionString(destination) || !IsNamedLikeAFile(destination)) {
-    return Status::OK();
-  }
-  std::error_code error;
-  if (std::filesystem::is_directory(destination, error)) return Status::OK();
-  std::filesystem::path folder = destination;
-  std::string format;
-  while (folder.has_extension() && IsNamedLikeAFile(folder.string())) {
-    format = folder.extension().string().substr(1);
-    folder.replace_extension();
-  }
-  const auto formats = SinkNames();
-  if (std::find(formats.begin(), formats.end(), format) == formats.end()) format = "FORMAT";
-  return UsageError(
-      fmt::format("the destination '{}' is named like a file, and each table is written into a "
-                  "folder. For one file in a folder write '{}' with --format {} --single-file "
-                  "--layout direct; for a folder of that name write '{}/'",
-                  destination, folder.string(), format, destination));
 }
 
 // Rows that are put aside go to the same place wherever the job is resumed.
@@ -132,6 +100,15 @@ Status NameTarget(const JobArguments& arguments, JobSpec* job) {
 
 }  // namespace
 
+bool HasScheme(std::string_view uri) {
+  const auto colon = uri.find(':');
+  if (colon == std::string_view::npos || colon < 2) return false;
+  return std::all_of(uri.begin(), uri.begin() + static_cast<std::ptrdiff_t>(colon), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' ||
+           c == '-' || c == '.';
+  });
+}
+
 Status ApplySettings(const std::vector<std::pair<std::string, std::string>>& settings,
                      Options* options) {
   Options given;
@@ -186,7 +163,7 @@ Result<JobSpec> AssembleJob(const JobArguments& arguments, const EnvironmentLook
     job.destination_uri = arguments.destination;
     job.destination_reference.clear();
   }
-  ARROW_RETURN_NOT_OK(CheckNotNamedLikeAFile(job.destination_uri));
+  ARROW_RETURN_NOT_OK(UnderstandDestination(&job));
   SelectTables(arguments, &job);
   ARROW_RETURN_NOT_OK(AddQueries(arguments, &job));
   ARROW_RETURN_NOT_OK(NameTarget(arguments, &job));

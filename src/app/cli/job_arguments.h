@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -27,6 +28,9 @@ struct JobArguments {
 // of the file's tables, which keep their overrides. Local paths become absolute, so that the job
 // can be resumed from anywhere. Not checked by CheckJob() yet.
 Result<JobSpec> AssembleJob(const JobArguments& arguments, const EnvironmentLookup& environment);
+
+// "postgres://…", "memory:…"; a path has none.
+bool HasScheme(std::string_view uri);
 
 // Lays settings over options; used for resume too.
 Status ApplySettings(const std::vector<std::pair<std::string, std::string>>& settings,

@@ -71,31 +71,6 @@ TEST_F(JobArgumentsTest, TableNamesTheTargetOfOneFileIntoADatabase) {
   EXPECT_EQ(AssembleJob(given, Variables({}))->tables.size(), 1u);
 }
 
-TEST_F(JobArgumentsTest, ADestinationThatIsNamedLikeAFileIsRefused) {
-  JobArguments given;
-  given.source = "shop.db";
-  const auto said = [&](const std::string& destination) {
-    given.destination = destination;
-    const auto job = AssembleJob(given, Variables({}));
-    return job.ok() ? "" : MessageOf(job.status());
-  };
-  EXPECT_THAT(
-      said("./one.csv"),
-      HasSubstr("write './one' with --format csv --single-file --layout direct; for a folder "
-                "of that name write './one.csv/'"));
-  EXPECT_THAT(said("/out/my.data.csv.gz"), HasSubstr("write '/out/my.data' with --format csv "));
-  EXPECT_THAT(said("file:///out/one.parquet"),
-              HasSubstr("write '/out/one' with --format parquet "));
-  EXPECT_THAT(said("one.jsonl"), HasSubstr("--format FORMAT "));
-  EXPECT_NE(said("/out/.csv"), "");
-  for (const char* other :
-       {"./one", "./one.csv/", "one.2026", "postgres://u@h/db.csv", "host=h dbname=one.csv"}) {
-    EXPECT_EQ(said(other), "") << other;
-  }
-  std::filesystem::create_directories(folder_ / "there.csv");
-  EXPECT_EQ(said((folder_ / "there.csv").string()), "");
-}
-
 TEST_F(JobArgumentsTest, AFlagWinsOverTheSettingsOfSingleTables) {
   arguments_.settings = {{"limit", "1"}};
   const auto job = AssembleJob(arguments_, Variables({}));

@@ -96,6 +96,13 @@ Result<std::vector<Attachment>> DestinationOf(const JobSpec& job) {
   std::string uri = job.destination_uri;
   if (IsPostgres(uri)) return std::vector{Optional(Kind::kPostgres, std::move(uri))};
   if (uri.starts_with("file://")) uri.erase(0, 7);
+  if (job.options.GetString("layout") == "file") {
+    JobSpec file;
+    file.source_uri = std::move(uri);
+    Attachment attachment = Optional(Kind::kFiles, "");
+    ARROW_ASSIGN_OR_RAISE(attachment.tables, FileTablesOf(file));
+    return std::vector{std::move(attachment)};
+  }
   return std::vector{Optional(Kind::kExports, std::move(uri))};
 }
 

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "app/cli/file_destination.h"
 #include "app/cli/progress_view.h"
 #include "app/cli/stop_signals.h"
 #include "app/cli/terminal.h"
@@ -117,6 +118,7 @@ OutputForm OutputFormOf(const Options& options) {
 }
 
 Result<int> RunCopy(JobSpec job) {
+  ARROW_RETURN_NOT_OK(CheckNotOwnSource(job));
   ARROW_ASSIGN_OR_RAISE(auto job_id, NewJobId(job));
   return RunJob(std::move(job), std::move(job_id), /*resume=*/false);
 }
@@ -124,6 +126,7 @@ Result<int> RunCopy(JobSpec job) {
 Result<int> RunPlan(JobSpec job) {
   if (job.destination_uri.empty()) job.destination_uri = "exports";
   ARROW_RETURN_NOT_OK(CheckJob(job));
+  ARROW_RETURN_NOT_OK(CheckNotOwnSource(job));
   ARROW_RETURN_NOT_OK(StartLog(job.options, /*to_stderr=*/true));
   ARROW_ASSIGN_OR_RAISE(const auto job_id, NewJobId(job));
   ARROW_ASSIGN_OR_RAISE(auto ends, MakeEnds(job, job_id));

@@ -1,3 +1,5 @@
+#include <filesystem>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -15,13 +17,12 @@ using nlohmann::ordered_json;
 std::string ToJson(const std::vector<VerifiedExport>& exports, bool whole) {
   auto list = ordered_json::array();
   for (const auto& one : exports) {
-    list.push_back({{"folder", one.folder},
-                    {"dataset", one.dataset},
-                    {"format", one.format},
-                    {"parts", one.parts},
-                    {"rows", one.rows},
-                    {"bytes", one.bytes},
-                    {"problems", one.problems}});
+    ordered_json entry = {{"folder", one.folder},    {"dataset", one.dataset},
+                          {"format", one.format},    {"parts", one.parts},
+                          {"rows", one.rows},        {"bytes", one.bytes},
+                          {"problems", one.problems}};
+    if (!one.file.empty()) entry["file"] = one.file;
+    list.push_back(std::move(entry));
   }
   const ordered_json all = {{"whole", whole}, {"exports", std::move(list)}};
   return all.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
@@ -56,9 +57,28 @@ std::string ToText(const std::vector<VerifiedExport>& exports) {
   return text;
 }
 
+std::string FileText(const VerifiedExport& file) {
+  const bool whole = file.problems.empty();
+  std::string text =
+      AlignedTable({{"table"}, {"format"}, {"rows", true}, {"size", true}, {"state"}, {"file"}},
+                   {{file.dataset, file.format, FormatCount(file.rows), FormatBytes(file.bytes),
+                     whole ? "ok" : "DAMAGED", file.folder + "/" + file.file}});
+  for (const auto& problem : file.problems) text += fmt::format("{}/{}\n", file.folder, problem);
+  text +=
+      whole ? "the file is as its job has recorded\n" : "the file is not as its job has recorded\n";
+  return text;
+}
+
 }  // namespace
 
 Result<int> RunVerify(const std::string& folder, OutputForm form) {
+  std::error_code error;
+  if (std::filesystem::is_regular_file(folder, error)) {
+    ARROW_ASSIGN_OR_RAISE(const auto file, VerifyFile(folder));
+    const bool as_recorded = file.problems.empty();
+    fmt::print("{}", form == OutputForm::kJson ? ToJson({file}, as_recorded) : FileText(file));
+    return as_recorded ? kExitDone : kExitFailed;
+  }
   ARROW_ASSIGN_OR_RAISE(const auto folders, FindExports(folder));
   if (folders.empty()) {
     return UsageError(fmt::format("there is no published export in '{}'", folder));

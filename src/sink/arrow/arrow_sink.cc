@@ -11,6 +11,7 @@
 #include <arrow/util/checked_cast.h>
 #include <arrow/util/compression.h>
 
+#include "base/type_leaves.h"
 #include "sink/compression.h"
 #include "sink/file_sink.h"
 
@@ -25,29 +26,12 @@ constexpr char kCompressions[] = "none, lz4, zstd";
 // parts want it to be the same in all of them. Enums are therefore written as their values.
 // Source: Arrow columnar format, "IPC File Format".
 std::shared_ptr<arrow::DataType> WithoutDictionary(const std::shared_ptr<arrow::DataType>& type) {
-  switch (type->id()) {
-    case arrow::Type::DICTIONARY:
-      return checked_cast<const arrow::DictionaryType&>(*type).value_type();
-    case arrow::Type::LIST:
-      return arrow::list(type->field(0)->WithType(WithoutDictionary(type->field(0)->type())));
-    case arrow::Type::STRUCT: {
-      arrow::FieldVector fields;
-      for (const auto& field : type->fields()) {
-        fields.push_back(field->WithType(WithoutDictionary(field->type())));
-      }
-      return arrow::struct_(fields);
-    }
-    default:
-      return type;
-  }
+  if (type->id() != arrow::Type::DICTIONARY) return type;
+  return checked_cast<const arrow::DictionaryType&>(*type).value_type();
 }
 
 std::shared_ptr<arrow::Schema> WithoutDictionaries(const arrow::Schema& schema) {
-  arrow::FieldVector fields;
-  for (const auto& field : schema.fields()) {
-    fields.push_back(field->WithType(WithoutDictionary(field->type())));
-  }
-  return arrow::schema(std::move(fields), schema.metadata());
+  return MapLeaves(schema, WithoutDictionary);
 }
 
 class ArrowEncoder : public PartEncoder {

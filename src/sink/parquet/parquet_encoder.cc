@@ -20,6 +20,7 @@
 #include <parquet/file_writer.h>
 #include <parquet/metadata.h>
 
+#include "base/type_leaves.h"
 #include "sink/batch_bytes.h"
 #include "sink/parquet/narrow_decimals.h"
 
@@ -36,24 +37,9 @@ constexpr double kCompressionAdvantage = 0.93;
 constexpr int kZstdLevel = 3;
 
 std::shared_ptr<arrow::DataType> StoredType(const std::shared_ptr<arrow::DataType>& type) {
-  switch (type->id()) {
-    case arrow::Type::DECIMAL32:
-    case arrow::Type::DECIMAL64: {
-      const auto& decimal = checked_cast<const arrow::DecimalType&>(*type);
-      return arrow::decimal128(decimal.precision(), decimal.scale());
-    }
-    case arrow::Type::LIST:
-      return arrow::list(type->field(0)->WithType(StoredType(type->field(0)->type())));
-    case arrow::Type::STRUCT: {
-      arrow::FieldVector fields;
-      for (const auto& field : type->fields()) {
-        fields.push_back(field->WithType(StoredType(field->type())));
-      }
-      return arrow::struct_(fields);
-    }
-    default:
-      return type;
-  }
+  if (type->id() != arrow::Type::DECIMAL32 && type->id() != arrow::Type::DECIMAL64) return type;
+  const auto& decimal = checked_cast<const arrow::DecimalType&>(*type);
+  return arrow::decimal128(decimal.precision(), decimal.scale());
 }
 
 // Parquet counts columns by their leaves.
@@ -313,11 +299,7 @@ class ParquetEncoder : public PartEncoder {
 }  // namespace
 
 std::shared_ptr<arrow::Schema> ParquetStoredSchema(const arrow::Schema& schema) {
-  arrow::FieldVector fields;
-  for (const auto& field : schema.fields()) {
-    fields.push_back(field->WithType(StoredType(field->type())));
-  }
-  return arrow::schema(std::move(fields), schema.metadata());
+  return MapLeaves(schema, StoredType);
 }
 
 Result<ParquetSettings> ParquetSettings::FromOptions(const Options& options,

@@ -20,6 +20,7 @@
 #include <parquet/size_statistics.h>
 #include <parquet/statistics.h>
 
+#include "base/type_leaves.h"
 #include "source/files/describe.h"
 #include "source/files/file_reader.h"
 
@@ -43,23 +44,10 @@ parquet::ReaderProperties Properties(arrow::MemoryPool* pool, int columns) {
   return properties;
 }
 
-std::shared_ptr<arrow::DataType> WithoutViews(const std::shared_ptr<arrow::DataType>& type) {
-  switch (type->id()) {
-    case arrow::Type::STRING_VIEW:
-    case arrow::Type::BINARY_VIEW:
-      return PlainType(type);
-    case arrow::Type::LIST:
-      return arrow::list(type->field(0)->WithType(WithoutViews(type->field(0)->type())));
-    case arrow::Type::STRUCT: {
-      arrow::FieldVector fields;
-      for (const auto& field : type->fields()) {
-        fields.push_back(field->WithType(WithoutViews(field->type())));
-      }
-      return arrow::struct_(fields);
-    }
-    default:
-      return type;
-  }
+std::shared_ptr<arrow::DataType> WithoutView(const std::shared_ptr<arrow::DataType>& type) {
+  const bool view =
+      type->id() == arrow::Type::STRING_VIEW || type->id() == arrow::Type::BINARY_VIEW;
+  return view ? PlainType(type) : type;
 }
 
 // A writer that had its texts as views says so in the file, and Arrow then reads them as views, one
@@ -75,11 +63,7 @@ Status ReadViewsAsPlain(const parquet::FileMetaData& metadata) {
   arrow::ipc::DictionaryMemo memo;
   const auto schema = arrow::ipc::ReadSchema(&stream, &memo);
   if (!schema.ok()) return Status::OK();
-  arrow::FieldVector fields;
-  for (const auto& field : (*schema)->fields()) {
-    fields.push_back(field->WithType(WithoutViews(field->type())));
-  }
-  const auto plain = arrow::schema(std::move(fields), (*schema)->metadata());
+  const auto plain = MapLeaves(**schema, WithoutView);
   if (plain->Equals(**schema)) return Status::OK();
   ARROW_ASSIGN_OR_RAISE(const auto written, arrow::ipc::SerializeSchema(*plain));
   // Arrow has no other way to say it; nobody else has this file's metadata yet.

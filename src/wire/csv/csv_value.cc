@@ -6,6 +6,8 @@
 #include <cstring>
 #include <limits>
 
+#include "base/digits.h"
+
 namespace bulkhaul::csv {
 namespace {
 
@@ -13,8 +15,6 @@ constexpr double kPowersOfTen[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7
                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 constexpr uint64_t kWholeDoubleMax = uint64_t{1} << 53;
-
-inline bool IsDigit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
 
 bool EqualsFolded(std::string_view text, std::string_view lower) {
   if (text.size() != lower.size()) return false;

@@ -1,10 +1,15 @@
-// What kind of values a field type of the servers has. Internal to wire/json.
+// What kind of values a field type of the servers has, and how deep fields may lie. Internal to
+// wire/json.
 #pragma once
 
 #include <string>
 #include <string_view>
 
 namespace bulkhaul::search {
+
+// Objects within objects, in a mapping and so in its documents. The servers' own limit on a mapping
+// is 20 unless a setting raises it.
+inline constexpr int kNestingMax = 200;
 
 enum class FieldClass {
   kInteger,        // byte, short, integer, long, by rank

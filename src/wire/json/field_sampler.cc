@@ -9,8 +9,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int kSampledDepthMax = 200;
-
 bool IsPoint(const Json& value) {
   return value.is_array() && !value.empty() && value[0].is_number();
 }
@@ -47,7 +45,7 @@ class FieldSampler::Impl {
  private:
   void CountMembers(const std::string& prefix, const Json& object, int depth,
                     std::map<std::string, int64_t>* counts) const {
-    if (!object.is_object() || depth > kSampledDepthMax) return;
+    if (!object.is_object() || depth > kNestingMax) return;
     for (const auto& [key, value] : object.items()) {
       Count(prefix + key, value, depth + 1, counts);
     }
@@ -70,7 +68,7 @@ class FieldSampler::Impl {
   // Each element of a nested field has values of its own: what counts is the largest number.
   void CountInElements(const std::string& path, const Json& value, int depth,
                        std::map<std::string, int64_t>* counts) const {
-    if (depth > kSampledDepthMax) return;
+    if (depth > kNestingMax) return;
     if (value.is_array()) {
       for (const Json& element : value) CountInElements(path, element, depth + 1, counts);
       return;
@@ -83,7 +81,7 @@ class FieldSampler::Impl {
   }
 
   static int64_t CountValues(const Json& value, bool points, int depth) {
-    if (value.is_null() || depth > kSampledDepthMax) return 0;
+    if (value.is_null() || depth > kNestingMax) return 0;
     if (!value.is_array() || (points && IsPoint(value))) return 1;
     int64_t count = 0;
     for (const Json& element : value) count += CountValues(element, points, depth + 1);

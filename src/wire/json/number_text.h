@@ -6,10 +6,9 @@
 #include <string_view>
 #include <type_traits>
 
-namespace bulkhaul::search {
+#include "base/digits.h"
 
-// Of ASCII, whatever the locale.
-inline bool IsDigit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
+namespace bulkhaul::search {
 
 // An integer of up to 20 digits, as long and unsigned_long need. False when the text is none or is
 // larger. Forms like 12.0 and 1.2e1 are integers too, 12.5 is not.

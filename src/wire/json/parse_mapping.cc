@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/hash.h"
+#include "wire/json/field_class.h"
 #include "wire/json/mapping.h"
 
 namespace bulkhaul::search {
@@ -12,9 +13,6 @@ namespace bulkhaul::search {
 namespace {
 
 using OrderedJson = nlohmann::ordered_json;
-
-// The servers' own limit on the depth of a mapping is 20 unless a setting raises it.
-constexpr int kMappingDepthMax = 200;
 
 Status NotAMapping(const std::string& why) {
   return PermanentError("the answer to _mapping is not one: " + why);
@@ -92,7 +90,7 @@ Status AddProperties(const std::string& prefix, const OrderedJson& holder, int d
   const auto properties = holder.find("properties");
   if (properties == holder.end()) return Status::OK();
   if (!properties->is_object()) return NotAMapping("\"properties\" is no object");
-  if (depth > kMappingDepthMax) return NotAMapping("its objects are nested too deeply");
+  if (depth > kNestingMax) return NotAMapping("its objects are nested too deeply");
   for (const auto& [name, definition] : properties->items()) {
     if (!definition.is_object()) return NotAMapping("the field '" + name + "' is no object");
     MappedField field = FieldOf(prefix + name, definition);
