@@ -126,22 +126,20 @@ Result<std::shared_ptr<arrow::RecordBatch>> Parse(std::string_view text,
   options.unexpected_field_behavior = schema == nullptr
                                           ? arrow::json::UnexpectedFieldBehavior::InferType
                                           : arrow::json::UnexpectedFieldBehavior::Error;
+  // Else it would depend on where a file is cut whether it can be read; and Arrow's reader takes
+  // the process down where the first value is null.
+  if (!EndsWithLines(text)) {
+    const auto first = text.find_first_not_of(" \t\r\n");
+    return PermanentError(
+        first != std::string_view::npos && text[first] == '['
+            ? "an array begins here, and rows are JSON lines, an object a line: jq -c '.[]' makes "
+              "them"
+            : "the line is no whole object, and rows are JSON lines, an object a line: jq -c . "
+              "makes them",
+        "bad_value");
+  }
   auto parsed = arrow::json::ParseOne(options, std::make_shared<arrow::Buffer>(text));
-  const bool whole_lines = EndsWithLines(text);
-  // Else it would depend on where a file is cut whether it can be read.
-  if (parsed.ok() && whole_lines) return parsed;
-  const auto first = text.find_first_not_of(" \t\r\n");
-  if (first != std::string_view::npos && text[first] == '[') {
-    return PermanentError(
-        "an array begins here, and rows are JSON lines, an object a line: jq -c '.[]' makes them",
-        "bad_value");
-  }
-  if (!whole_lines) {
-    return PermanentError(
-        "the line is no whole object, and rows are JSON lines, an object a line: jq -c . makes "
-        "them",
-        "bad_value");
-  }
+  if (parsed.ok()) return parsed;
   // Rows are counted within the text that was parsed, which nobody sees.
   std::string message = MessageOf(parsed.status());
   message.resize(std::min(message.size(), message.rfind(" in row ")));
