@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cerrno>
 #include <charconv>
-#include <fstream>
 #include <map>
 #include <set>
 #include <span>
@@ -399,13 +397,7 @@ Result<ContractFile> ParseContract(std::string_view text, std::string_view file_
 }
 
 Result<ContractFile> LoadContract(const std::string& path) {
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return ErrnoError(errno != 0 ? errno : EIO, "read the contract", path);
-  std::string text(static_cast<size_t>(kDocumentBytesMax) + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad()) return ErrnoError(errno != 0 ? errno : EIO, "read the contract", path);
-  text.resize(static_cast<size_t>(file.gcount()));
+  ARROW_ASSIGN_OR_RAISE(const auto text, ReadDocumentFile(path, "contract"));
   return ParseContract(text, path);
 }
 

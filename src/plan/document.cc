@@ -1,5 +1,7 @@
 #include "plan/document.h"
 
+#include <cerrno>
+#include <fstream>
 #include <set>
 
 #include <fmt/format.h>
@@ -37,6 +39,22 @@ Status CheckControlCharacters(std::string_view text, std::string_view file_name)
 }
 
 }  // namespace
+
+Result<std::string> ReadDocumentFile(const std::string& path, std::string_view what) {
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  if (!file && errno == ENOENT) {
+    return UserError(fmt::format("cannot read the {} '{}': there is no such file", what, path),
+                     "no_such_file");
+  }
+  const std::string action = fmt::format("read the {}", what);
+  if (!file) return ErrnoError(errno != 0 ? errno : EIO, action, path);
+  std::string text(static_cast<size_t>(kDocumentBytesMax) + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.bad()) return ErrnoError(errno != 0 ? errno : EIO, action, path);
+  text.resize(static_cast<size_t>(file.gcount()));
+  return text;
+}
 
 Result<DocumentFormat> DocumentFormatOf(std::string_view file_name) {
   if (file_name.ends_with(".yaml") || file_name.ends_with(".yml")) return DocumentFormat::kYaml;

@@ -42,6 +42,10 @@ enum class DocumentFormat { kYaml, kToml, kJson };
 // By the file name's end: .yaml, .yml, .toml, .json. kUser otherwise.
 Result<DocumentFormat> DocumentFormatOf(std::string_view file_name);
 
+// The text of a file that people wrote, of which errors say that it is a `what` ("job file"); of
+// one that is longer than documents may be, enough to show it.
+Result<std::string> ReadDocumentFile(const std::string& path, std::string_view what);
+
 // "job.yaml:3:5: <message>" as kUser.
 Status ErrorAt(std::string_view file_name, DocumentMark mark, const std::string& message);
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <optional>
 #include <sstream>
 
@@ -126,6 +127,14 @@ std::optional<DocumentMark> SecondDocument(std::string_view text) {
   return ToMark(counter.last());
 }
 
+// What yaml-cpp calls "illegal map value" and the like.
+bool IndentedByTab(std::string_view text, int line) {
+  for (; line > 0 && !text.empty(); --line) {
+    text.remove_prefix(std::min(text.size(), text.find('\n') + 1));
+  }
+  return text.substr(0, text.find_first_not_of(" \t")).find('\t') != std::string_view::npos;
+}
+
 }  // namespace
 
 Result<DocumentNode> ParseYamlDocument(std::string_view text, std::string_view file_name) {
@@ -136,6 +145,10 @@ Result<DocumentNode> ParseYamlDocument(std::string_view text, std::string_view f
     }
     return YamlReader(text, file_name).Convert(YAML::Load(std::string(text)), 0);
   } catch (const YAML::Exception& error) {
+    if (!error.mark.is_null() && IndentedByTab(text, error.mark.line)) {
+      return ErrorAt(file_name, ToMark(error.mark),
+                     "a tab indents this line, and YAML takes blanks only");
+    }
     return ErrorAt(file_name, ToMark(error.mark), error.msg);
   }
 }

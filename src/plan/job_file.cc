@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cerrno>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <set>
 #include <sstream>
@@ -532,13 +530,7 @@ Result<JobSpec> ParseJobFile(std::string_view text, DocumentFormat format,
 
 Result<JobSpec> LoadJobFile(const std::string& path, const EnvironmentLookup& environment) {
   ARROW_ASSIGN_OR_RAISE(const auto format, DocumentFormatOf(path));
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return ErrnoError(errno != 0 ? errno : EIO, "read the job file", path);
-  std::string text(static_cast<size_t>(kDocumentBytesMax) + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad()) return ErrnoError(errno != 0 ? errno : EIO, "read the job file", path);
-  text.resize(static_cast<size_t>(file.gcount()));
+  ARROW_ASSIGN_OR_RAISE(const auto text, ReadDocumentFile(path, "job file"));
   const auto parent = std::filesystem::path(path).parent_path();
   return ParseJobFile(text, format, {path, parent.empty() ? "." : parent.string(), environment});
 }

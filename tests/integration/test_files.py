@@ -135,7 +135,8 @@ def test_times_in_json_lines(load, refuse, tmp_path):
 
 
 @pytest.mark.parametrize("line, said", [
-    ('{"a":', "line 2: JSON parse error"), ("[1]", "line 2: JSON parse error"),
+    ('{"a":', "line 2: the line is no whole object"), ("[1]", "line 2: an array begins here"),
+    ("null", "line 2: the line is no whole object"),
     ('{"a":1,"a":2}', "line 2: JSON parse error: Column(/a) was specified twice"),
     ('{"a":"x\0y"}', "line 2: JSON parse error")])
 def test_broken_json_lines(refuse, tmp_path, line, said):
@@ -143,6 +144,8 @@ def test_broken_json_lines(refuse, tmp_path, line, said):
     assert f"a.jsonl: {said}" in refuse(path)
     late = write(tmp_path / "b.jsonl", '{"a":1}\n' * 2000 + line + "\n")
     assert f"b.jsonl: {said.replace('line 2', 'line 2001')}" in refuse(late)
+    first = write(tmp_path / "c.jsonl", line + "\n")
+    assert f"c.jsonl: {said.replace('line 2', 'line 1')}" in refuse(first)
 
 
 def test_text_that_is_no_utf8(load, refuse, tmp_path):

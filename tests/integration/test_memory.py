@@ -15,25 +15,14 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 
-MIB = 1 << 20
-
-
-def csv_of(path: pathlib.Path, table: pa.Table) -> pathlib.Path:
-    pa.csv.write_csv(table, path)
-    return path
+from support.memory_loads import (
+    GIB, MIB, csv_of, events_until, gated_target, long_words, narrow_csv)
 
 
 def words(rows: int, length: int) -> pa.Array:
     letters = random.Random(7).choices("abcdefghijklmnopqrstuvwxyz ", k=rows + length)
     text = "".join(letters)
     return pa.array([text[i:i + length] for i in range(rows)])
-
-
-def narrow_csv(folder):
-    rows = 1_700_000
-    table = pa.table({"id": range(rows), "value": [i % 1000 for i in range(rows)],
-                      "share": [i / 8 for i in range(rows)]})
-    return csv_of(folder / "narrow.csv", table), rows
 
 
 def wide_csv(folder):
@@ -119,27 +108,6 @@ DATA_SETS = [narrow_csv, wide_csv, long_texts, gzip_csv, json_lines, parquet_dic
              parquet_nested_lists, parquet_decimals, arrow_ipc, small_files]
 
 
-def gated_target(bulkhaul, postgres, database, source) -> list[str]:
-    """The words of a load into a table whose trigger waits as long as advisory lock 42 is held."""
-    into = ["copy", source, postgres.uri_of(database), "--target-table", "public.target",
-            "--workers", "1", "--unit-bytes", "4GiB"]
-    bulkhaul(*into, "--limit", "1", "--progress", "none")
-    postgres.sql("""
-        CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
-            'BEGIN PERFORM pg_advisory_xact_lock_shared(42); RETURN NULL; END';
-        TRUNCATE target;
-        CREATE TRIGGER wait BEFORE INSERT ON target EXECUTE FUNCTION wait()""", database)
-    return [*into[1:], "--if-exists", "append", "--commit", "unit"]
-
-
-def events_until(run, wanted) -> dict:
-    for line in run.stderr:
-        event = json.loads(line) if line.startswith("{") else {}
-        if wanted(event):
-            return event
-    pytest.fail(run.communicate()[0])
-
-
 @pytest.mark.parametrize("make", DATA_SETS, ids=lambda make: make.__name__)
 def test_the_estimate_is_within_twice_of_the_peak(bulkhaul, postgres, database, tmp_path, make):
     """An eager run whose rows nobody takes: the target's trigger waits until all are read."""
@@ -157,9 +125,6 @@ def test_the_estimate_is_within_twice_of_the_peak(bulkhaul, postgres, database, 
     peak = int(status.split("VmHWM:")[1].split()[0]) << 10
     assert peak > 64 * MIB, "the data would drown in what the program holds anyway"
     assert peak / 2 <= decision["need_bytes"] <= peak * 2, (decision, peak / MIB)
-
-
-GIB = 1 << 30
 
 
 class System:
@@ -183,14 +148,6 @@ class System:
 @pytest.fixture
 def system(tmp_path) -> System:
     return System(tmp_path / "system")
-
-
-def long_words(path: pathlib.Path, rows: int) -> pathlib.Path:
-    """A text of 10,000 letters again and again, in a file of some kilobytes."""
-    text = pa.DictionaryArray.from_arrays(pa.array([0], pa.int32()).take(pa.array([0] * rows)),
-                                          pa.array(["x" * 10_000]))
-    pq.write_table(pa.table({"text": text}), path)
-    return path
 
 
 def test_a_job_under_four_eight_and_sixteen_gigabytes(bulkhaul, system, tmp_path):

@@ -340,12 +340,15 @@ def test_objects_as_structs(bulkhaul, index, tmp_path):
     uri = index("st", {"properties": {"a": {"type": "long"}, "http": {"properties": {
         "path": {"type": "keyword"}, "request": {"properties": {"bytes": {"type": "long"}}}}}}},
         [{"a": 1, "http": {"path": "/x", "request": {"bytes": 2**53 + 1}}}, {"a": 2},
-         {"a": 3, "http.path": "/y"}])
+         {"a": 3, "http.path": "/y"}, {"a": 4, "http": {"request": {}}}])
     bulkhaul("copy", uri, tmp_path / "out", "--objects", "struct")
     assert table(tmp_path / "out").sort_by("a").to_pylist() == [
         {"a": 1, "http": {"path": "/x", "request": {"bytes": 2**53 + 1}}},
-        {"a": 2, "http": {"path": None, "request": {"bytes": None}}},
-        {"a": 3, "http": {"path": "/y", "request": {"bytes": None}}}]
+        {"a": 2, "http": None}, {"a": 3, "http": {"path": "/y", "request": None}},
+        {"a": 4, "http": None}]
+    words = ["--objects", "struct", "--fetch", "doc_values", "--fields", "a,http"]
+    bulkhaul("copy", uri, tmp_path / "values", *words)
+    assert table(tmp_path / "values").sort_by("a") == table(tmp_path / "out").sort_by("a")
 
 
 @pytest.mark.parametrize("arrays,wanted,said", [

@@ -464,6 +464,18 @@ int UnknownVerb(const std::string& word) {
                    "");
 }
 
+// "--source-delimiter' or '--csv-delimiter" for "--delimiter", within quotes.
+std::optional<std::string> NameEndingWith(std::string_view flag,
+                                          const std::vector<std::string>& names) {
+  std::string found;
+  const auto end = flag.substr(std::min(flag.size(), flag.find_first_not_of('-')));
+  for (const auto& name : names) {
+    if (end.empty() || !name.ends_with(fmt::format("-{}", end))) continue;
+    found += (found.empty() ? "" : "' or '") + name;
+  }
+  return found.empty() ? std::nullopt : std::optional(found);
+}
+
 int UnknownArguments(const Verb& verb) {
   const auto left = verb.app->remaining(true);
   std::string word = left.empty() ? "" : left.front();
@@ -477,7 +489,9 @@ int UnknownArguments(const Verb& verb) {
     return FailUsage(fmt::format("'{}' is one argument too many", Redact(word)), verb.name);
   }
   const auto flag = word.substr(0, word.find('='));
-  const auto nearest = NearestName(flag, FlagNames(verb.name));
+  const auto names = FlagNames(verb.name);
+  auto nearest = NearestName(flag, names);
+  if (!nearest) nearest = NameEndingWith(flag, names);
   return FailUsage(fmt::format("{} has no flag '{}'{}", verb.name, Redact(flag),
                                nearest ? fmt::format("; did you mean '{}'?", *nearest) : ""),
                    verb.name);

@@ -123,8 +123,10 @@ Status ConnectError(std::string_view libpq_text, const std::string& where) {
   // A standby that is not promoted yet, or a primary that is gone, may change; a wrong name will
   // not.
   if (Contains(text, "session is") || Contains(text, "server is")) user = false;
+  // As where the server says it.
+  const char* code = Contains(text, "no password supplied") ? "28P01" : "";
   return MakeError(user ? ErrorKind::kUser : ErrorKind::kTransient,
-                   Redact(fmt::format("cannot connect to PostgreSQL {}: {}", where, text)));
+                   Redact(fmt::format("cannot connect to PostgreSQL {}: {}", where, text)), code);
 }
 
 std::string Place(const Parameters& parameters) {

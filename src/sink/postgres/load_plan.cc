@@ -27,6 +27,14 @@ std::string Replace(std::string text, std::string_view what, const std::string& 
   return text;
 }
 
+// A name that may be a whole file.
+std::string ShownName(const std::string& name) {
+  if (name.size() <= 2 * kNameBytesMax) return name;
+  size_t end = kNameBytesMax;
+  while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xC0) == 0x80) --end;
+  return name.substr(0, end) + "…";
+}
+
 bool IsSystemColumn(std::string_view name) {
   static constexpr std::string_view kNames[] = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"};
   return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
@@ -46,8 +54,10 @@ Status CheckNames(const arrow::Schema& schema, const TableName& target) {
     const std::string& name = field->name();
     if (name.empty() || name.size() > kNameBytesMax || name.find('\0') != std::string::npos) {
       return UserError(fmt::format("'{}' cannot be the name of a column: PostgreSQL's have 1 to {} "
-                                   "bytes; give it another one with rename",
-                                   name, kNameBytesMax),
+                                   "bytes; give it another one with rename, or see whether the "
+                                   "file is read as it is written (source_encoding, "
+                                   "source_delimiter)",
+                                   ShownName(name), kNameBytesMax),
                        "42622");
     }
     if (IsSystemColumn(name)) {
@@ -254,8 +264,12 @@ Status PlanKey(LoadPlan* plan) {
         std::any_of(plan->columns.begin(), plan->columns.end(),
                     [&](const LoadColumn& candidate) { return candidate.name == column; });
     if (!loaded) {
-      return UserError(
-          fmt::format("the rows for {} have no column \"{}\" of the key", name, column), "42703");
+      std::vector<std::string> names;
+      for (const auto& candidate : plan->columns) names.push_back(candidate.name);
+      const auto nearest = NearestName(column, names);
+      return OptionError(fmt::format("the rows for {} have no column \"{}\" of the key{}", name,
+                                     column,
+                                     nearest ? "; did you mean \"" + *nearest + "\"?" : ""));
     }
   }
   if (!plan->existing) return Status::OK();
@@ -390,7 +404,7 @@ Result<TableName> TargetNameOf(Connection& connection, const DatasetPlan& plan,
       const auto found,
       connection.QueryOne(
           fmt::format("SELECT s, EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = s),"
-                      " pg_catalog.has_schema_privilege(s, 'CREATE')"
+                      " pg_catalog.has_schema_privilege(s, 'CREATE'), current_user"
                       " FROM (SELECT coalesce(nullif({}, ''), current_schema()::text)) AS x(s)"
                       " WHERE s IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE "
                       "nspname = s)",
@@ -411,9 +425,11 @@ Result<TableName> TargetNameOf(Connection& connection, const DatasetPlan& plan,
         "3F000");
   }
   if (!found.boolean(0, 2)) {
-    return UserError(fmt::format("this role may not create tables in schema '{}', which a load "
-                                 "needs for the table it loads beside; GRANT CREATE ON SCHEMA",
-                                 found.text(0, 0)),
+    return UserError(fmt::format("the role {1} may not create tables in schema '{0}', which a load "
+                                 "needs for the table it loads beside: GRANT CREATE ON SCHEMA {2} "
+                                 "TO {1}",
+                                 found.text(0, 0), QuoteIdentifier(found.text(0, 3)),
+                                 QuoteIdentifier(found.text(0, 0))),
                      "42501");
   }
   target.schema = found.text(0, 0);

@@ -35,6 +35,18 @@ Result<bool> TakeRow(TextChunks& chunks, const csv::CsvDialect& dialect,
   }
 }
 
+// What text turns out to be that is none.
+const char* OtherKind(std::string_view begin) {
+  if (begin.starts_with("PAR1")) return "a Parquet file: set source_format: parquet";
+  if (begin.starts_with("ARROW1")) return "an Arrow file: set source_format: arrow";
+  if (begin.starts_with("\x1f\x8b")) return "packed by gzip: name it .gz";
+  if (begin.starts_with("\x28\xb5\x2f\xfd")) return "packed by zstd: name it .zst";
+  if (begin.starts_with("PK\x03\x04")) {
+    return "a zip archive, as workbooks (.xlsx) are: unpack it, or save the sheet as CSV";
+  }
+  return nullptr;
+}
+
 // Past blank lines to the names of the file's columns; none when it has no line.
 Result<std::vector<std::string>> TakeHeader(TextChunks& chunks, const CsvLayout& layout) {
   std::vector<std::string> fields;
@@ -44,6 +56,9 @@ Result<std::vector<std::string>> TakeHeader(TextChunks& chunks, const CsvLayout&
     if (fields.size() == 1 && fields[0].empty()) continue;
     for (const auto& field : fields) {
       if (IsValidUtf8(field)) continue;
+      if (const char* other = OtherKind(fields[0])) {
+        return UserError(fmt::format("this is no text but {}", other), "not_text");
+      }
       return UserError(
           "the header is not valid UTF-8; set source_encoding (windows-1252, latin1, utf-16le)",
           "invalid_utf8");

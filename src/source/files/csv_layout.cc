@@ -228,6 +228,29 @@ Result<char> TakeSeparatorLine(TextChunks& chunks) {
   return delimiter;
 }
 
+namespace {
+
+// kUser where the first row has no delimiter such as was given, and others cut it.
+Status CheckDelimiter(std::string_view text, const CsvLayout& layout, csv::DialectWishes wishes,
+                      const std::string& path) {
+  wishes.delimiter.reset();
+  const auto other = csv::DetectDialect(text, wishes, false);
+  const auto line = text.substr(0, text.find_first_of("\r\n"));
+  std::vector<std::string> cut;
+  if (line.find(layout.dialect.delimiter) != std::string_view::npos ||
+      !csv::FirstRow(text, other, true, &cut).ok() || cut.size() < 2) {
+    return Status::OK();
+  }
+  const auto shown = [](char c) { return c == '\t' ? std::string("tab") : std::string(1, c); };
+  return UserError(
+      fmt::format("{}: source_delimiter is '{}', and the first row has none; '{}' cuts it into {} "
+                  "fields. Leave source_delimiter out, or set it to none for a file of one column",
+                  path, shown(layout.dialect.delimiter), shown(other.delimiter), cut.size()),
+      "delimiter");
+}
+
+}  // namespace
+
 Status DetectLayout(const DataFile& file, const CsvWishes& wishes, int64_t row_bytes_max,
                     CsvLayout* layout) {
   layout->encoding = wishes.encoding;
@@ -244,6 +267,9 @@ Status DetectLayout(const DataFile& file, const CsvWishes& wishes, int64_t row_b
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   layout->dialect =
       csv::DetectDialect(chunks->text(), dialect, path.find(".tsv") != std::string::npos);
+  if (wishes.dialect.delimiter.value_or('\0') != '\0') {
+    ARROW_RETURN_NOT_OK(CheckDelimiter(chunks->text(), *layout, dialect, file.path));
+  }
   if (wishes.header != "auto") {
     layout->header = wishes.header == "true";
     return Status::OK();

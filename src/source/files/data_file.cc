@@ -203,10 +203,31 @@ size_t FixedBytes(const std::string& pattern) {
   }
 }
 
+// A sentence about what is beside a path that is not there; "" where there is nothing like it.
+std::string NearestBeside(const fs::path& path) {
+  std::error_code error;
+  const auto folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  if (!fs::is_directory(folder, error)) {
+    return fmt::format(": there is no folder '{}'", folder.string());
+  }
+  std::vector<std::string> names;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    names.push_back(entry->path().filename().string());
+  }
+  const auto nearest = NearestName(path.filename().string(), names);
+  return nearest ? fmt::format("; did you mean '{}'?", (folder / *nearest).string()) : "";
+}
+
 Status NothingFound(const std::string& pattern) {
   std::error_code error;
   if (HasGlob(pattern)) {
-    return UserError(fmt::format("no file matches '{}'", pattern), "no_such_file");
+    const std::string folder = pattern.substr(0, FixedBytes(pattern));
+    return UserError(fmt::format("no file matches '{}'{}", pattern,
+                                 folder.empty() || fs::is_directory(folder, error)
+                                     ? ""
+                                     : fmt::format(": there is no folder '{}'", folder)),
+                     "no_such_file");
   }
   if (fs::exists(pattern, error)) {
     return UserError(fmt::format("'{}' holds no data file: .csv, .tsv, .parquet, .arrow, .feather, "
@@ -215,7 +236,8 @@ Status NothingFound(const std::string& pattern) {
                                  pattern),
                      "no_such_file");
   }
-  return UserError(fmt::format("there is no '{}'", pattern), "no_such_file");
+  return UserError(fmt::format("there is no '{}'{}", pattern, NearestBeside(pattern)),
+                   "no_such_file");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <arrow/compute/api.h>
 #include <arrow/compute/initialize.h>
 #include <arrow/util/bitmap_ops.h>
+#include <arrow/util/io_util.h>
 #include <fmt/format.h>
 
 #include "base/copy_text.h"
@@ -29,6 +30,9 @@ std::shared_ptr<arrow::DataType> PlainType(const std::shared_ptr<arrow::DataType
 }
 
 Status FileError(const Status& status, const std::string& where) {
+  if (const int number = arrow::internal::ErrnoFromStatus(status); number != 0) {
+    return ErrnoError(number, "read", where);
+  }
   if (KindOf(status) == ErrorKind::kCancelled || status.detail() != nullptr) {
     return WithContext(status, where);
   }

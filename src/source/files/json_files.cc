@@ -104,6 +104,20 @@ class DigitCheck {
   search::TokenIndex index_;
 };
 
+// Whether no object of the text, which is JSON, goes on in the next line: within an object no '{'
+// follows a '}' directly, and within a string there is no line end.
+bool EndsWithLines(std::string_view text) {
+  constexpr const char* kBlank = " \t\r";
+  while (!text.empty()) {
+    const auto line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    const auto first = line.find_first_not_of(kBlank);
+    if (first == std::string_view::npos) continue;
+    if (line[first] != '{' || line[line.find_last_not_of(kBlank)] != '}') return false;
+  }
+  return true;
+}
+
 Result<std::shared_ptr<arrow::RecordBatch>> Parse(std::string_view text,
                                                   const std::shared_ptr<arrow::Schema>& schema) {
   auto options = arrow::json::ParseOptions::Defaults();
@@ -112,7 +126,24 @@ Result<std::shared_ptr<arrow::RecordBatch>> Parse(std::string_view text,
   options.unexpected_field_behavior = schema == nullptr
                                           ? arrow::json::UnexpectedFieldBehavior::InferType
                                           : arrow::json::UnexpectedFieldBehavior::Error;
-  return arrow::json::ParseOne(options, std::make_shared<arrow::Buffer>(text));
+  // Else it would depend on where a file is cut whether it can be read; and Arrow's reader takes
+  // the process down where the first value is null.
+  if (!EndsWithLines(text)) {
+    const auto first = text.find_first_not_of(" \t\r\n");
+    return PermanentError(
+        first != std::string_view::npos && text[first] == '['
+            ? "an array begins here, and rows are JSON lines, an object a line: jq -c '.[]' makes "
+              "them"
+            : "the line is no whole object, and rows are JSON lines, an object a line: jq -c . "
+              "makes them",
+        "bad_value");
+  }
+  auto parsed = arrow::json::ParseOne(options, std::make_shared<arrow::Buffer>(text));
+  if (parsed.ok()) return parsed;
+  // Rows are counted within the text that was parsed, which nobody sees.
+  std::string message = MessageOf(parsed.status());
+  message.resize(std::min(message.size(), message.rfind(" in row ")));
+  return parsed.status().WithMessage(message);
 }
 
 Status NoUtf8() {

@@ -178,24 +178,32 @@ class WithoutMark : public Reading {
 
 Result<std::shared_ptr<arrow::io::InputStream>> OpenStored(const DataFile& file,
                                                            std::shared_ptr<int64_t>* stored) {
-  ARROW_ASSIGN_OR_RAISE(auto raw, arrow::io::ReadableFile::Open(file.path));
+  ARROW_ASSIGN_OR_RAISE(const auto plain, arrow::io::ReadableFile::Open(file.path));
   *stored = std::make_shared<int64_t>(0);
-  std::shared_ptr<arrow::io::InputStream> counted =
-      std::make_shared<Counted>(std::move(raw), *stored);
+  std::shared_ptr<arrow::io::InputStream> counted = std::make_shared<Counted>(plain, *stored);
   arrow::Compression::type type;
+  std::string_view begin;  // of what is packed so
   switch (file.codec) {
     case FileCodec::kNone:
       return counted;
     case FileCodec::kGzip:
       type = arrow::Compression::GZIP;
+      begin = "\x1f\x8b";
       break;
     case FileCodec::kZstd:
-      type = arrow::Compression::ZSTD;
+      type = arrow::Compression::ZSTD;  // other frames may come first
       break;
     case FileCodec::kBz2:
       type = arrow::Compression::BZ2;
+      begin = "BZh";
       break;
   }
+  ARROW_ASSIGN_OR_RAISE(const auto first, plain->ReadAt(0, static_cast<int64_t>(begin.size())));
+  if (first->size() > 0 && first->ToString() != begin) {
+    return PermanentError("the file is not packed as its name says: give it the name of what it is",
+                          "unreadable_file");
+  }
+  ARROW_RETURN_NOT_OK(plain->Seek(0));
   ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::util::Codec> codec,
                         arrow::util::Codec::Create(type));
   ARROW_ASSIGN_OR_RAISE(auto unpacked,
@@ -211,7 +219,10 @@ Result<std::shared_ptr<arrow::io::InputStream>> OpenText(const DataFile& file,
   const iconv_t converter = iconv_open("UTF-8", encoding.c_str());
   // NOLINTNEXTLINE(performance-no-int-to-ptr): how iconv_open says no.
   if (converter == reinterpret_cast<iconv_t>(-1)) {
-    return UserError(fmt::format("source_encoding: '{}' is not known here", encoding));
+    return UserError(
+        fmt::format("source_encoding: '{}' is not known here; names are those of "
+                    "iconv --list, such as utf-8, windows-1252, latin1, utf-16le",
+                    encoding));
   }
   auto text = std::make_shared<Transcoded>(std::move(bytes), encoding, converter);
   return std::make_shared<WithoutMark>(std::move(text));

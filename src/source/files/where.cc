@@ -25,6 +25,8 @@ struct Where::Bound {
 namespace {
 
 constexpr int kDepthMax = 200;
+// What Arrow does with an expression recurses along its chains of `and` and `or`.
+constexpr int kConditionsMax = 1000;
 
 enum class TokenKind { kEnd, kName, kText, kNumber, kSymbol };
 struct Token {
@@ -165,7 +167,17 @@ class Parser {
     return Condition();
   }
 
+  Status Count(size_t conditions) {
+    conditions_ += conditions;
+    if (conditions_ <= kConditionsMax) return Status::OK();
+    return UserError(
+        fmt::format("where: more than {} conditions; many values of one column are "
+                    "asked for with: column in (…)",
+                    kConditionsMax));
+  }
+
   Result<cp::Expression> Condition() {
+    ARROW_RETURN_NOT_OK(Count(1));
     if (at().kind != TokenKind::kName) return Broken(at(), "a column");
     const Token name = at();
     ++next_;
@@ -222,11 +234,26 @@ class Parser {
   Result<cp::Expression> In(const cp::Expression& column, const arrow::Field& field) {
     ARROW_RETURN_NOT_OK(Expect("("));
     std::vector<cp::Expression> any;
+    // Looked up together; not floats, of which 0 is the same as -0.
+    ARROW_ASSIGN_OR_RAISE(const auto set, arrow::MakeBuilder(field.type()));
+    const bool looked_up = !arrow::is_floating(field.type()->id());
     do {
       ARROW_ASSIGN_OR_RAISE(auto value, Value(field));
+      if (looked_up && value->type->Equals(*field.type())) {
+        ARROW_RETURN_NOT_OK(set->AppendScalar(*value));
+        continue;
+      }
+      ARROW_RETURN_NOT_OK(Count(1));
       any.push_back(cp::equal(column, cp::literal(std::move(value))));
     } while (Take(","));
     ARROW_RETURN_NOT_OK(Expect(")"));
+    if (set->length() > 0) {
+      ARROW_ASSIGN_OR_RAISE(auto values, set->Finish());
+      // Of NULL nothing is known.
+      any.push_back(
+          cp::call("is_in", {column},
+                   cp::SetLookupOptions(std::move(values), cp::SetLookupOptions::INCONCLUSIVE)));
+    }
     return cp::or_(any);
   }
 
@@ -292,6 +319,7 @@ class Parser {
   const std::vector<Token> tokens_;
   const arrow::Schema& schema_;
   size_t next_ = 0;
+  size_t conditions_ = 0;
   bool plain_ = true;
   std::vector<std::string> columns_;
 };

@@ -60,6 +60,23 @@ TEST(Where, KeepsRowsForWhichItIsTrue) {
   EXPECT_EQ(Kept("price >= 2.5"), 2);
 }
 
+std::string Many(int count, const std::string& one, const std::string& between) {
+  std::string text;
+  for (int i = 0; i < count; ++i) text += (i == 0 ? "" : between) + one;
+  return text;
+}
+
+TEST(Where, TakesAnyNumberOfValues) {
+  const std::string many = "(" + Many(30'000, "2", ", ") + ", 7)";
+  EXPECT_EQ(Kept("id in " + many), 1);
+  EXPECT_EQ(Kept("id not in " + many), 1);
+  EXPECT_EQ(Kept("id in (1.5, 2, 1e0)"), 2);
+  EXPECT_EQ(Kept("id not in (1.5, 2)"), 1);
+  EXPECT_EQ(Kept("\"na me\" not in ('ab', 'x')"), 1);
+  EXPECT_EQ(Kept("day in ('2024-01-01', '2024-03-01') and ok in (true, true)"), 1);
+  EXPECT_EQ(Kept("price in (2.5, 9.99, 1000)"), 2);
+}
+
 TEST(Where, SaysWhatIsWrongAndWhere) {
   const auto refused = [](const std::string& condition, const std::string& part) {
     const auto where = Where::Parse(condition, Columns());
@@ -77,6 +94,9 @@ TEST(Where, SaysWhatIsWrongAndWhere) {
   refused("day like '2024%'", "like wants text");
   refused("'open", "not closed");
   refused(std::string(1000, '(') + "ok", "nested too deeply");
+  refused(Many(20'000, "ok", " or "), "more than 1000 conditions; many values of one column");
+  refused(Many(20'000, "not ok", " and "), "more than 1000 conditions");
+  refused("id in (" + Many(20'000, "0.5", ",") + ")", "more than 1000 conditions");
 }
 
 TEST(Where, BoundsExcludeWhatCannotMatch) {
@@ -92,6 +112,9 @@ TEST(Where, BoundsExcludeWhatCannotMatch) {
   const auto one = arrow::MakeScalar(int64_t{1});
   EXPECT_TRUE(nulls.MayMatch({{"id", one, one, /*nulls=*/true}}).ValueOrDie());
   EXPECT_FALSE(nulls.MayMatch({{"id", one, one, /*nulls=*/false}}).ValueOrDie());
+  const auto values = Where::Parse("id in (5, 7)", Columns()).ValueOrDie();
+  EXPECT_TRUE(values.MayMatch({{"id", one, arrow::MakeScalar(int64_t{5}), true}}).ValueOrDie());
+  EXPECT_FALSE(values.MayMatch({{"id", one, arrow::MakeScalar(int64_t{4}), true}}).ValueOrDie());
 }
 
 TEST(DataFile, TablesAreNamedAfterWhatIsFixed) {

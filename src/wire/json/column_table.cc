@@ -2,21 +2,48 @@
 
 #include <limits>
 
+#include <arrow/util/bitmap_ops.h>
+
 namespace bulkhaul::search {
 
 namespace {
 
+// Marks a struct as null in the rows where all of its members are. They begin at their first bit.
+Status MarkRowsWithoutValues(arrow::ArrayData* data, arrow::MemoryPool* pool) {
+  const int64_t rows = data->length;
+  std::shared_ptr<arrow::Buffer> valid;
+  bool copied = false;
+  for (const auto& member : data->child_data) {
+    const auto& bits = member->buffers[0];
+    if (bits == nullptr || member->GetNullCount() == 0) return Status::OK();
+    if (valid == nullptr) {
+      valid = bits;
+      continue;
+    }
+    if (!copied) {
+      ARROW_ASSIGN_OR_RAISE(valid, arrow::internal::CopyBitmap(pool, valid->data(), 0, rows));
+      copied = true;
+    }
+    arrow::internal::BitmapOr(valid->data(), 0, bits->data(), 0, rows, 0, valid->mutable_data());
+  }
+  if (valid == nullptr) return Status::OK();
+  data->null_count = rows - arrow::internal::CountSetBits(valid->data(), 0, rows);
+  if (data->GetNullCount() > 0) data->buffers[0] = std::move(valid);
+  return Status::OK();
+}
+
 Result<std::shared_ptr<arrow::ArrayData>> Assemble(
     const StructGroup& group, const arrow::Field& field, int64_t rows,
-    const std::vector<std::shared_ptr<arrow::ArrayData>>& columns) {
+    const std::vector<std::shared_ptr<arrow::ArrayData>>& columns, arrow::MemoryPool* pool) {
   if (group.column >= 0) return columns[group.column];
   auto data = arrow::ArrayData::Make(field.type(), rows, {nullptr}, 0);
   for (size_t child = 0; child < group.children.size(); ++child) {
     ARROW_ASSIGN_OR_RAISE(
         auto member, Assemble(group.children[child], *field.type()->field(static_cast<int>(child)),
-                              rows, columns));
+                              rows, columns, pool));
     data->child_data.push_back(std::move(member));
   }
+  ARROW_RETURN_NOT_OK(MarkRowsWithoutValues(data.get(), pool));
   return data;
 }
 
@@ -40,7 +67,7 @@ ColumnTable::~ColumnTable() = default;
 Result<std::unique_ptr<ColumnTable>> ColumnTable::Make(const std::vector<ColumnSpec>& specs,
                                                        ObjectForm objects,
                                                        arrow::MemoryPool* pool) {
-  std::unique_ptr<ColumnTable> table(new ColumnTable());
+  std::unique_ptr<ColumnTable> table(new ColumnTable(pool));
   table->groups_ = GroupColumns(specs, objects);
   for (const ColumnSpec& spec : specs) {
     table->columns_.emplace_back();
@@ -96,7 +123,7 @@ Result<std::vector<std::shared_ptr<arrow::ArrayData>>> ColumnTable::Finish(
   std::vector<std::shared_ptr<arrow::ArrayData>> assembled;
   for (size_t child = 0; child < groups_.children.size(); ++child) {
     ARROW_ASSIGN_OR_RAISE(auto data,
-                          Assemble(groups_.children[child], *fields[child], rows_, columns));
+                          Assemble(groups_.children[child], *fields[child], rows_, columns, pool_));
     assembled.push_back(std::move(data));
   }
   rows_ = 0;

@@ -34,13 +34,16 @@ class ColumnTable {
   int64_t buffered_bytes() const;
   // Makes room for as much as the last batch had (ValueBuffer::BeginBatch).
   Status BeginBatch();
-  // The fields' arrays, and no rows any more.
+  // The fields' arrays, and no rows any more. Structs of objects: struct are null where nothing in
+  // them has a value: what the server keeps of an object are its values, so that one without any is
+  // one that is not there, whether documents or doc values are read.
   Result<std::vector<std::shared_ptr<arrow::ArrayData>>> Finish(const arrow::FieldVector& fields);
   void Clear();
 
  private:
-  ColumnTable() = default;
+  explicit ColumnTable(arrow::MemoryPool* pool) : pool_(pool) {}
 
+  arrow::MemoryPool* const pool_;
   StructGroup groups_;
   std::vector<std::unique_ptr<ColumnBuffer>> columns_;  // nullptr for a nested one
   std::vector<std::unique_ptr<NestedColumn>> nested_;   // nullptr for all others
