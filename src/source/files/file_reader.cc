@@ -28,6 +28,10 @@ std::shared_ptr<arrow::DataType> PlainType(const std::shared_ptr<arrow::DataType
   }
 }
 
+int64_t RefusedMax(const Options& options) {
+  return options.GetString("reject") == "quarantine" ? options.GetInt("max_rejects") : -1;
+}
+
 Status FileError(const Status& status, const std::string& where) {
   if (KindOf(status) == ErrorKind::kCancelled || status.detail() != nullptr) {
     return WithContext(status, where);
