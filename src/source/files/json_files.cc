@@ -305,9 +305,9 @@ class JsonPartReader : public PartReader {
       found = one;
       break;
     }
-    return PermanentError(
-        fmt::format("{}: line {}: {}", part_.file->path, LineInFile(line), MessageOf(found)),
-        "bad_value");
+    return PermanentError(fmt::format("{}: line {}: {}", part_.file->path, LineInFile(line),
+                                      WithAdvice(MessageOf(found))),
+                          "bad_value");
   }
 
   // Of a line that is counted from the begin of the part.

@@ -39,6 +39,11 @@ Result<std::string> JsonInUtf8(std::string lines, BadJsonText policy, int64_t* r
   return lines;
 }
 
+std::string WithAdvice(std::string what) {
+  if (what.find("reject: quarantine") != std::string::npos) return what;
+  return what + "; reject: quarantine puts such rows aside";
+}
+
 size_t WholeJsonLines(std::string_view text, bool last) {
   if (last) return text.size();
   const auto end = text.rfind('\n');

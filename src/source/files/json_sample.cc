@@ -92,7 +92,7 @@ Status BrokenSample(const DataFile& file, int64_t line, std::string_view text,
     if (row.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     const Status one = ParseSample(std::string(row) + '\n', reading).status();
     if (one.ok()) continue;
-    return PermanentError(fmt::format("{}: line {}: {}", file.path, at, MessageOf(one)),
+    return PermanentError(fmt::format("{}: line {}: {}", file.path, at, WithAdvice(MessageOf(one))),
                           "bad_value");
   }
   return PermanentError(

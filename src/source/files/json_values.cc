@@ -306,13 +306,23 @@ void JsonValues::TakeUsualKinds(std::string_view text) {
 
 bool JsonValues::FindInvalidUtf8(std::string_view line, std::string* column,
                                  std::string_view* raw) {
-  if (!index_.Build(line).ok()) return false;
-  search::TokenCursor cursor(line, index_);
+  // With the same bytes at the same places where they matter to JSON.
+  std::string ascii(line);
+  for (char& c : ascii) {
+    if (static_cast<unsigned char>(c) >= 0x80) c = 'x';
+  }
+  if (!index_.Build(ascii).ok()) return false;
+  search::TokenCursor cursor(ascii, index_);
+  const auto original = [&](std::string_view part) {
+    return line.substr(static_cast<size_t>(part.data() - ascii.data()), part.size());
+  };
   bool found = false;
   (void)cursor.ForEachMember([&](std::string_view key) -> Status {
-    ARROW_RETURN_NOT_OK(cursor.TakeRaw(raw));
-    found = !IsValidUtf8(*raw) || !IsValidUtf8(key);
-    *column = ReplaceInvalidUtf8(key);
+    std::string_view value;
+    ARROW_RETURN_NOT_OK(cursor.TakeRaw(&value));
+    *raw = original(value);
+    *column = ReplaceInvalidUtf8(original(key));
+    found = !IsValidUtf8(*raw) || !IsValidUtf8(original(key));
     return found ? Status::Cancelled("found") : Status::OK();
   });
   return found;

@@ -170,7 +170,8 @@ Status ColumnDecoder::Misfit(const Output& output, int64_t row, const Field& fie
   if (field.broken) {
     if (output.Refuse(row, CsvRefused::Reason::kQuotes)) return Status::OK();
     return Complain(output, row,
-                    "text stands behind the quote that closes '" + Shown(field.text) + "'");
+                    "text stands behind the quote that closes '" + Shown(field.text) +
+                        "'; reject: quarantine puts such rows aside");
   }
   if (IsNull(field)) return Status::OK();
   if (output.reading.misfit == OnMisfit::kNull) {
