@@ -27,6 +27,16 @@ struct RowPlace {
   }
 };
 
+// A row that its source could not make a row of the table of, and set aside instead of failing
+// (`reject: quarantine`).
+struct RefusedRow {
+  RowPlace place;
+  std::string column;  // "": the row as a whole is wrong
+  std::string rule;    // that it breaks: "type: int32", "fields: 5 instead of 4", "utf-8"
+  std::string value;   // of the column, as it is written; in valid UTF-8, as the text
+  std::string text;    // of the row
+};
+
 // What a session runs in. Constant; outlives the session.
 struct WorkerContext {
   JobId job_id;

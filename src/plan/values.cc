@@ -215,6 +215,7 @@ std::string Dataset::ToJson() const {
                {"options", Parse(options.ToJson())},
                {"source_state", Text(source_state)},
                {"contract", Text(contract)},
+               {"refuses_rows", refuses_rows},
                {"warnings", Texts(warnings)}});
 }
 
@@ -231,6 +232,7 @@ Result<Dataset> Dataset::FromJson(std::string_view text) {
   fields.Read("comment", &dataset.comment);
   fields.Read("source_state", &dataset.source_state);
   fields.Read("contract", &dataset.contract);
+  fields.Read("refuses_rows", &dataset.refuses_rows);
   fields.Read("warnings", &dataset.warnings);
   ARROW_RETURN_NOT_OK(fields.status());
   if (const auto* schema = fields.Find("schema"); schema != nullptr && !schema->is_null()) {

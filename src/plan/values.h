@@ -54,8 +54,12 @@ struct Dataset {
   Options options;           // the job's settings with this dataset's overrides laid on top
   std::string source_state;  // JSON that only the source reads: oids, leaves, select lists
   std::string contract;      // YAML of the table's contract (plan/contract.h), "" when it has none
+  // Whether the source sets rows aside that it cannot read (UnitReader::TakeRefused).
+  bool refuses_rows = false;
   std::vector<std::string> warnings;  // what is not carried, said in plan and report
 
+  // Whether rows may be put aside on their way (`reject`), so that the table has a last word.
+  bool judges_rows() const { return !contract.empty() || refuses_rows; }
   std::string ToJson() const;
   static Result<Dataset> FromJson(std::string_view json);
 };

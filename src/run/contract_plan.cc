@@ -82,8 +82,8 @@ std::optional<SeenSchema> ReadSchema(const std::string& path) {
   return seen;
 }
 
-// What the table's options ask for that its contract or destination does not allow.
-Status CheckContractOptions(const JobSpec& spec, const Dataset& dataset, const Contract& contract) {
+// Whether there is a place for rows that are put aside.
+Status CheckQuarantine(const JobSpec& spec, const Dataset& dataset) {
   const Options& options = dataset.options;
   const bool folder = spec.destination_uri.find("://") == std::string::npos ||
                       spec.destination_uri.starts_with("file://");
@@ -93,6 +93,13 @@ Status CheckContractOptions(const JobSpec& spec, const Dataset& dataset, const C
         "reject: quarantine needs a folder for the rows: name one with quarantine, because the "
         "destination is none");
   }
+  return Status::OK();
+}
+
+// What the table's options ask for that its contract or destination does not allow.
+Status CheckContractOptions(const JobSpec& spec, const Dataset& dataset, const Contract& contract) {
+  const Options& options = dataset.options;
+  ARROW_RETURN_NOT_OK(CheckQuarantine(spec, dataset));
   if (options.GetString("commit") == "unit" && contract.JudgesTable()) {
     return UserError(
         "commit: unit publishes rows before the contract's rules for the whole table (unique, "
@@ -213,6 +220,9 @@ Status ApplyContracts(const JobSpec& spec, const ContractContext& context,
       const Status fits = CheckContractOptions(spec, dataset, *contract);
       if (!fits.ok()) return WithContext(fits, dataset.id.ToString());
       dataset.contract = contract->ToYaml();
+    } else if (dataset.refuses_rows) {
+      const Status fits = CheckQuarantine(spec, dataset);
+      if (!fits.ok()) return WithContext(fits, dataset.id.ToString());
     }
     auto drift = JudgeDrift(spec, context, contract, &dataset, &failures);
     if (!drift.ok()) return WithContext(drift.status(), dataset.id.ToString());

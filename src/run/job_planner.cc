@@ -300,7 +300,7 @@ Status CheckOneStage(const JobSpec& spec, const SinkTraits& sink) {
 
 // Options that were given, and that no table of the job looks at: who wrote them expects something.
 // A job's options may be for one of its tables, and those of a table be completed by a pattern.
-Status CheckIdle(const JobSpec& spec) {
+Status CheckIdle(const JobSpec& spec, const SourceTraits& source) {
   const std::vector<Options> all = AllOptions(spec);
   const auto any = [&](const auto& holds) { return std::any_of(all.begin(), all.end(), holds); };
   const bool upserts =
@@ -323,7 +323,11 @@ Status CheckIdle(const JobSpec& spec) {
           std::string_view(name) == "reject" && options.GetString("reject") == "fail";
       return options.Has(name) && !default_again;
     });
-    if (contracts || !asked) continue;
+    // Files have rows that cannot be read.
+    const bool refuses =
+        source.refuses_rows && std::string_view(name) != "sample" &&
+        any([](const Options& options) { return options.GetString("reject") == "quarantine"; });
+    if (contracts || refuses || !asked) continue;
     return Refuse(fmt::format("{} does nothing without a contract", name),
                   fmt::format("name its file with contract ('bulkhaul contract init SOURCE' writes "
                               "one), or leave out {}",
@@ -379,7 +383,7 @@ Status CheckWishes(const JobSpec& spec, const SourceTraits& source, const SinkTr
     return Refuse(fmt::format("sink {} cannot publish all tables in one step", sink.name),
                   "set commit: table");
   }
-  return CheckIdle(spec);
+  return CheckIdle(spec, source);
 }
 
 Result<std::vector<std::string>> OutputNames(const JobSpec& spec,

@@ -33,6 +33,7 @@ void ReadAhead::Read(const std::stop_token& stop) {
     if (status.ok() && item.batch != nullptr) {
       const auto bytes = arrow::util::ReferencedBufferSize(*item.batch);
       item.bytes = bytes.ok() ? *bytes : 0;
+      item.refused = reader_.TakeRefused();
       rows += item.batch->num_rows();
       progress_(rows, reader_.bytes_read());
     }
@@ -63,6 +64,7 @@ Result<std::shared_ptr<arrow::RecordBatch>> ReadAhead::Next() {
   waiting_bytes_ -= item.bytes;
   changed_.notify_all();
   given_ = item.batch;
+  refused_ = std::move(item.refused);
   return std::move(item.batch);
 }
 

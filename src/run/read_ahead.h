@@ -8,6 +8,8 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <arrow/record_batch.h>
 
@@ -29,12 +31,15 @@ class ReadAhead {
 
   // The next batch; null at the end.
   Result<std::shared_ptr<arrow::RecordBatch>> Next();
+  // UnitReader::TakeRefused(), of the batch that Next() gave last.
+  std::vector<RefusedRow> TakeRefused() { return std::exchange(refused_, {}); }
   // Waits for the batch that is being read; what is not taken is dropped.
   void Close();
 
  private:
   struct Item {
     std::shared_ptr<arrow::RecordBatch> batch;
+    std::vector<RefusedRow> refused;
     int64_t bytes = 0;
   };
   void Read(const std::stop_token& stop);
@@ -42,6 +47,7 @@ class ReadAhead {
   UnitReader& reader_;
   const Allowance allowance_;
   const Progress progress_;
+  std::vector<RefusedRow> refused_;  // of the thread that takes batches
   std::mutex mutex_;
   std::condition_variable_any changed_;  // guarded by mutex_, as all below
   std::deque<Item> waiting_;

@@ -40,6 +40,10 @@ class Counter : public UnitReader {
   }
   UnitRange covered() const override { return {}; }
   int64_t bytes_read() const override { return given * 8; }
+  // As many as the batch says.
+  std::vector<RefusedRow> TakeRefused() override {
+    return std::vector<RefusedRow>(static_cast<size_t>(given - 1));
+  }
 
   std::atomic<int> given{0};
   std::function<void()> on_read;
@@ -103,6 +107,24 @@ TEST(ReadAhead, EndsWithBatchesThatNobodyTakes) {
     EXPECT_EQ(ValueOf(**ahead.Next()), 0);
   }
   EXPECT_LT(reader.given, 1'000'000);
+}
+
+TEST(ReadAhead, RowsThatWereSetAsideComeWithTheirBatch) {
+  Counter reader(10);
+  std::binary_semaphore whole(0);
+  ReadAhead ahead(
+      reader, [] { return kAll; },
+      [&](int64_t rows, int64_t) {
+        if (rows == 10) whole.release();
+      });
+  whole.acquire();
+  for (size_t i = 0; i < 10; ++i) {
+    ASSERT_TRUE(ahead.Next().ok());
+    EXPECT_EQ(ahead.TakeRefused().size(), i);
+    EXPECT_TRUE(ahead.TakeRefused().empty());
+  }
+  EXPECT_EQ(*ahead.Next(), nullptr);
+  EXPECT_TRUE(ahead.TakeRefused().empty());
 }
 
 // As readers do that fill a buffer again when nobody else holds it.

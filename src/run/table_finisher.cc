@@ -201,7 +201,7 @@ void GiveToTwins(RunContext& run, TableRun& table, const std::function<void(Tabl
 // What rows as a whole must be, before any of them is published.
 Status Conclude(RunContext& run, TableRun& table) {
   DatasetRecord& record = table.record;
-  if (record.dataset.contract.empty()) return Status::OK();
+  if (!record.dataset.judges_rows()) return Status::OK();
   ARROW_ASSIGN_OR_RAISE(const auto units, run.ledger.Staged(record.index, UnitStage::kRead));
   return TransformChain::Conclude(record.dataset, run.transform_resources, units)
       .Value(&table.explanations);
@@ -210,15 +210,16 @@ Status Conclude(RunContext& run, TableRun& table) {
 // Rows that were put aside are on the disk before the others are published.
 Status WriteRejects(RunContext& run, TableRun& table) {
   const DatasetRecord& record = table.record;
-  if (record.dataset.contract.empty()) return Status::OK();
+  if (!record.dataset.judges_rows()) return Status::OK();
   ARROW_ASSIGN_OR_RAISE(const auto units, run.ledger.Staged(record.index, UnitStage::kRead));
   const auto path = QuarantineFile(run.spec, record.dataset, record.output_name, run.job);
   ARROW_ASSIGN_OR_RAISE(const int64_t rows, WriteQuarantine(units, path));
   if (rows == 0) return Status::OK();
   table.rejected_to = path;
   if (!run.announce_rejects) return Status::OK();
-  run.progress.Warn(fmt::format("{}: {} rows that break the contract were put into {}",
-                                record.dataset.id.ToString(), FormatCount(rows), path));
+  run.progress.Warn(fmt::format(
+      "{}: {} rows that {} were put into {}", record.dataset.id.ToString(), FormatCount(rows),
+      record.dataset.contract.empty() ? "cannot be read" : "break the contract", path));
   return Status::OK();
 }
 

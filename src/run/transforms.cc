@@ -108,6 +108,14 @@ int64_t TransformChain::rows_rejected() const {
   return rows;
 }
 
+Status TransformChain::Refused(std::span<const RefusedRow> rows, arrow::MemoryPool* pool) {
+  for (auto& transform : transforms_) {
+    ARROW_ASSIGN_OR_RAISE(const bool taken, transform->Refused(rows, pool));
+    if (taken) return Status::OK();
+  }
+  return BugError("the source set rows aside that nobody takes");
+}
+
 Status TransformChain::Pass(size_t first, std::shared_ptr<arrow::RecordBatch> batch,
                             arrow::MemoryPool* pool, const Taker& take) {
   if (batch == nullptr || batch->num_rows() == 0) return Status::OK();

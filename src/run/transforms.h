@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,8 @@ class TransformChain {
 
   const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
   bool empty() const { return transforms_.empty(); }
+  // Rows that the source set aside. kBug when no transform takes them.
+  Status Refused(std::span<const RefusedRow> rows, arrow::MemoryPool* pool);
   Status Apply(std::shared_ptr<arrow::RecordBatch> batch, arrow::MemoryPool* pool,
                const Taker& take);
   // After the last batch.

@@ -78,6 +78,15 @@ class LimitShare {
   bool kept_ = false;
 };
 
+// Leaves out what stands behind the last row that a limit takes of the batch at hand.
+void DropBehind(const UnitReader& reader, int64_t rows, std::vector<RefusedRow>& refused) {
+  if (rows == 0) return refused.clear();
+  const RowPlace last = reader.PlaceOf(rows - 1);
+  std::erase_if(refused, [&](const RefusedRow& row) {
+    return row.place.file == last.file && row.place.line > last.line;
+  });
+}
+
 void Merge(std::map<std::string, int64_t>& into, const std::map<std::string, int64_t>& from) {
   for (const auto& [name, count] : from) into[name] += count;
 }
@@ -229,7 +238,7 @@ Status UnitWorker::FinishAttempt(const Task& task, Attempt& attempt, StagedResul
   // tables that is a good part of the cost.
   TableRun& table = attempt.table;
   const bool only_unit = table.units == 1 && !table.record.intermediate &&
-                         !run_.source_traits.checks_rows && table.record.dataset.contract.empty();
+                         !run_.source_traits.checks_rows && !table.record.dataset.judges_rows();
   if (only_unit && table.epoch->snapshot.consistent) {
     ARROW_RETURN_NOT_OK(run_.source.CheckPin(table.epoch->snapshot));
   }
@@ -253,9 +262,11 @@ Status UnitWorker::FinishAttempt(const Task& task, Attempt& attempt, StagedResul
   const int64_t rejected = table.rows_rejected += result.rows_rejected;
   if (const int64_t most = table.record.dataset.options.GetInt("max_rejects"); rejected > most) {
     // The same as at the end of the table, only sooner.
-    return UserError(fmt::format("contract: more than {} rows of {} break rules (max_rejects)",
-                                 FormatCount(most), table.record.dataset.id.ToString()),
-                     "contract_rows");
+    const Dataset& dataset = table.record.dataset;
+    return UserError(
+        TooManyRejects(most, " of " + dataset.id.ToString(), !dataset.contract.empty()) +
+            " (max_rejects)",
+        "contract_rows");
   }
   run_.progress.stored_bytes += result.stored_bytes;
   ProgressEvent event;
@@ -389,8 +400,17 @@ Status UnitWorker::ReadRows(const Task& task, Attempt& attempt, Reading& reading
       complete = true;
       break;
     }
+    auto refused = ahead ? ahead->TakeRefused() : reader.TakeRefused();
     const int64_t wanted = attempt.limit.Take(batch->num_rows());
+    if (!refused.empty() && attempt.limit.exhausted()) DropBehind(reader, wanted, refused);
     if (wanted < batch->num_rows()) batch = batch->Slice(0, wanted);
+    if (!refused.empty()) {
+      rows_read += static_cast<int64_t>(refused.size());
+      // Kept rows are all that their files have.
+      if (reading.keeper) reading.counters = {{kCachePassed, 1}};
+      reading.keeper.reset();
+      ARROW_RETURN_NOT_OK(chain.Refused(refused, attempt.context.pool));
+    }
     rows_read += wanted;
     if (!ahead) attempt.Show(rows_read, reader.bytes_read());
     if (reading.keeper) reading.keeper->Add(*batch);

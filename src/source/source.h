@@ -32,6 +32,7 @@ struct SourceTraits {
   int workers_max = 0;
   bool checks_rows = false;        // CheckRows() has something to say
   bool places_rows = false;        // UnitReader::PlaceOf() has something to say
+  bool refuses_rows = false;       // datasets may set rows aside (Dataset::refuses_rows)
   bool describes_content = false;  // Session::Content() has something to say
   bool states_tell_rows = false;   // datasets with the same source_state have the same rows
   bool retries_requests = false;   // by what RetryBy() gave it
@@ -84,6 +85,9 @@ class UnitReader : public arrow::RecordBatchReader {
   // that is not known; row -1: the file alone. The line is only looked up for rows that something
   // is said about.
   virtual RowPlace PlaceOf(int64_t row) const { return {}; }
+  // Rows set aside before or within the batch that ReadNext() gave last; each once. A batch without
+  // rows may come with them. Only where Dataset::refuses_rows.
+  virtual std::vector<RefusedRow> TakeRefused() { return {}; }
   // Values that options changed, by name ("infinity_clamped").
   virtual std::map<std::string, int64_t> counters() const { return {}; }
 };

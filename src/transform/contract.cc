@@ -68,9 +68,9 @@ void Youngest(const arrow::Array& column, std::optional<int64_t>* youngest) {
 
 // What a unit of the read stage leaves, as JSON.
 struct ContractTransform::UnitState {
-  int64_t rows = 0, checked = 0, rejected = 0;
-  std::string rejects;  // serialized
-  std::map<std::string, int64_t> breaches;
+  int64_t rows = 0, checked = 0, rejected = 0;  // rows: with those that could not be read
+  std::string rejects;                          // serialized
+  std::map<std::string, int64_t> breaches, unread;
   std::optional<int64_t> youngest;
   std::vector<KeyRuns> keys;
   // Where the rows of each file begin among the unit's; kept for unique columns.
@@ -80,6 +80,7 @@ struct ContractTransform::UnitState {
     json value = {{"rows", rows}, {"checked", checked}, {"rejected", rejected}};
     if (!rejects.empty()) value["rejects"] = rejects;
     if (!breaches.empty()) value["breaches"] = breaches;
+    if (!unread.empty()) value["unread"] = unread;
     if (youngest) value["youngest"] = *youngest;
     if (!files.empty()) value["files"] = files;
     for (const auto& runs : keys) {
@@ -99,7 +100,8 @@ struct ContractTransform::UnitState {
     state.checked = value.value("checked", int64_t{0});
     state.rejected = value.value("rejected", int64_t{0});
     state.rejects = value.value("rejects", "");
-    state.breaches = value.value("breaches", std::map<std::string, int64_t>());
+    state.breaches = value.value("breaches", state.breaches);
+    state.unread = value.value("unread", state.unread);
     if (value.contains("youngest")) state.youngest = value["youngest"].get<int64_t>();
     state.files = value.value("files", state.files);
     for (const auto& runs : value.value("keys", json::array())) {
@@ -111,10 +113,14 @@ struct ContractTransform::UnitState {
 
 Result<std::unique_ptr<ContractTransform>> ContractTransform::Make(const Dataset& dataset) {
   const Options& options = dataset.options;
-  ARROW_ASSIGN_OR_RAISE(auto file,
-                        ParseContract(dataset.contract, "contract of " + dataset.id.ToString()));
-  std::unique_ptr<ContractTransform> transform(
-      new ContractTransform(std::move(file.tables.front().second)));
+  Contract contract;
+  if (!dataset.contract.empty()) {
+    ARROW_ASSIGN_OR_RAISE(auto file,
+                          ParseContract(dataset.contract, "contract of " + dataset.id.ToString()));
+    contract = std::move(file.tables.front().second);
+  }
+  std::unique_ptr<ContractTransform> transform(new ContractTransform(std::move(contract)));
+  transform->has_contract_ = !dataset.contract.empty();
   transform->quarantine_ = options.GetString("reject") == "quarantine";
   transform->max_rejects_ = options.GetInt("max_rejects");
   transform->sample_ = options.GetDouble("sample");
@@ -242,8 +248,33 @@ Status ContractTransform::Refusal(const Reject& reject) const {
       "contract_rows");
 }
 
+Result<bool> ContractTransform::Refused(std::span<const RefusedRow> rows, arrow::MemoryPool* pool) {
+  if (!quarantine_) return BugError("rows were set aside without reject: quarantine");
+  std::vector<Reject> rejects;
+  for (const auto& row : rows) {
+    Reject& reject = rejects.emplace_back();
+    reject.place = row.place;
+    reject.column = row.column;
+    reject.rule = row.rule;
+    reject.value = row.value;
+    reject.text = row.text;
+    ++unread_[row.column.empty() ? row.rule : fmt::format("{}, {}", row.column, row.rule)];
+    ++unread_count_;
+    ++rejected_count_;
+    ARROW_RETURN_NOT_OK(CheckCount(rejected_count_));
+  }
+  ARROW_RETURN_NOT_OK(rejected_->AddUnread(rejects, pool));
+  ARROW_RETURN_NOT_OK(CheckBytes());
+  return true;
+}
+
 Result<std::shared_ptr<arrow::RecordBatch>> ContractTransform::Apply(
     const std::shared_ptr<arrow::RecordBatch>& batch, arrow::MemoryPool* pool) {
+  if (rules_.empty() && unique_columns_.empty() && freshness_column_ < 0 && sample_ == 1) {
+    rows_seen_ += batch->num_rows();
+    rows_checked_ += batch->num_rows();
+    return arrow::RecordBatch::Make(out_schema_, batch->num_rows(), batch->columns());
+  }
   ARROW_RETURN_NOT_OK(Mark(*batch, pool));
   if (!unique_columns_.empty()) ARROW_RETURN_NOT_OK(NoteKeys(*batch));
   auto passed = batch;
@@ -284,13 +315,16 @@ Result<std::shared_ptr<arrow::RecordBatch>> ContractTransform::PutAside(
   };
   ARROW_ASSIGN_OR_RAISE(const auto refused, take(bad));
   ARROW_RETURN_NOT_OK(rejected_->Add(rejects, *refused, pool));
-  if (rejected_->bytes() > kRejectBytesMax) {
-    return UserError(fmt::format("contract: the rejected rows of one unit take more than {}; mend "
-                                 "the data, or make smaller units with unit_rows",
-                                 FormatBytes(kRejectBytesMax)),
-                     "contract_rows");
-  }
+  ARROW_RETURN_NOT_OK(CheckBytes());
   return take(good);
+}
+
+Status ContractTransform::CheckBytes() const {
+  if (rejected_->bytes() <= kRejectBytesMax) return Status::OK();
+  return UserError(fmt::format("{}the rejected rows of one unit take more than {}; mend the data, "
+                               "or make smaller units with unit_rows or unit_bytes",
+                               has_contract_ ? "contract: " : "", FormatBytes(kRejectBytesMax)),
+                   "contract_rows");
 }
 
 int64_t ContractTransform::RowBefore(int64_t row) const {
@@ -301,24 +335,32 @@ int64_t ContractTransform::RowBefore(int64_t row) const {
   return row;
 }
 
+std::string TooManyRejects(int64_t max_rejects, const std::string& of, bool contract) {
+  return fmt::format("{}more than {} rows{} {}", contract ? "contract: " : "",
+                     FormatCount(max_rejects), of, contract ? "break rules" : "cannot be read");
+}
+
 Status ContractTransform::CheckCount(int64_t rows) const {
   if (rows <= max_rejects_) return Status::OK();
   std::string rules;
-  for (const auto& [rule, count] : breaches_) {
-    rules += fmt::format("{}{}: {}", rules.empty() ? "" : "; ", rule, FormatCount(count));
+  for (const auto* counts : {&unread_, &breaches_}) {
+    for (const auto& [rule, count] : *counts) {
+      rules += fmt::format("{}{}: {}", rules.empty() ? "" : "; ", rule, FormatCount(count));
+    }
   }
-  return UserError(fmt::format("contract: more than {} rows break rules (max_rejects): {}",
-                               FormatCount(max_rejects_), rules),
-                   "contract_rows");
+  return UserError(
+      fmt::format("{} (max_rejects): {}", TooManyRejects(max_rejects_, "", has_contract_), rules),
+      "contract_rows");
 }
 
 Result<std::string> ContractTransform::FinishUnit() {
   UnitState state;
-  state.rows = rows_seen_;
+  state.rows = rows_seen_ + unread_count_;
   state.checked = rows_checked_;
   state.rejected = rejected_count_;
   ARROW_ASSIGN_OR_RAISE(state.rejects, rejected_->Serialize(arrow::default_memory_pool()));
   state.breaches = breaches_;
+  state.unread = unread_;
   state.youngest = youngest_;
   state.files = files_;
   for (const auto& keys : keys_) {
@@ -341,6 +383,7 @@ Result<std::vector<std::string>> ContractTransform::Conclude(std::span<const Sta
     sum.checked += state.checked;
     sum.rejected += state.rejected;
     for (const auto& [rule, count] : state.breaches) breaches_[rule] += count;
+    for (const auto& [rule, count] : state.unread) unread_[rule] += count;
     if (state.youngest && (!sum.youngest || *state.youngest > *sum.youngest)) {
       sum.youngest = state.youngest;
     }
@@ -363,6 +406,9 @@ Result<std::vector<std::string>> ContractTransform::Conclude(std::span<const Sta
   if (sample_ < 1) {
     lines.push_back(fmt::format("contract: only {} of {} rows were looked at (sample: {})",
                                 FormatCount(sum.checked), FormatCount(sum.rows), sample_));
+  }
+  for (const auto& [rule, count] : unread_) {
+    lines.push_back(fmt::format("not read: {} rows rejected: {}", FormatCount(count), rule));
   }
   for (const auto& [rule, count] : breaches_) {
     lines.push_back(fmt::format("contract: {} rows rejected: {}", FormatCount(count), rule));

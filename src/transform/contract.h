@@ -1,5 +1,6 @@
 // Holds rows against the table's contract (plan/contract.h): what single values must be while they
-// pass, what the table as a whole must be before it is published.
+// pass, what the table as a whole must be before it is published. Puts aside what breaks it, and
+// what the source could not read.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +22,8 @@ namespace bulkhaul {
 
 class ContractTransform : public Transform {
  public:
-  // From the dataset's contract and options. kUser on a contract that is none, or a sample that is
-  // no fraction.
+  // From the dataset's contract, if it has one, and options. kUser on a contract that is none, or a
+  // sample that is no fraction.
   static Result<std::unique_ptr<ContractTransform>> Make(const Dataset& dataset);
 
   std::string name() const override { return kName; }
@@ -33,6 +34,7 @@ class ContractTransform : public Transform {
   // rules do nothing here. A column that no row with NULL passes comes out as not nullable.
   Result<std::shared_ptr<arrow::Schema>> Bind(
       const std::shared_ptr<arrow::Schema>& schema) override;
+  Result<bool> Refused(std::span<const RefusedRow> rows, arrow::MemoryPool* pool) override;
   Result<std::shared_ptr<arrow::RecordBatch>> Apply(
       const std::shared_ptr<arrow::RecordBatch>& batch, arrow::MemoryPool* pool) override;
   int64_t rows_rejected() const override { return rejected_count_; }
@@ -56,10 +58,12 @@ class ContractTransform : public Transform {
   Result<std::shared_ptr<arrow::RecordBatch>> PutAside(
       const std::shared_ptr<arrow::RecordBatch>& batch, arrow::MemoryPool* pool);
   Status CheckCount(int64_t rows) const;
+  Status CheckBytes() const;
   Status CheckUnique(std::span<const StagedResult> units, std::span<const UnitState> states) const;
   Status CheckFreshness(std::optional<int64_t> youngest) const;
 
   const Contract contract_;
+  bool has_contract_ = false;
   bool quarantine_ = false;
   int64_t max_rejects_ = 0;
   double sample_ = 1;
@@ -76,7 +80,10 @@ class ContractTransform : public Transform {
   int64_t rows_seen_ = 0, rows_checked_ = 0, rejected_count_ = 0;
   std::vector<int64_t> put_aside_;           // of the unit's rows, from 0, ascending
   std::map<std::string, int64_t> breaches_;  // rows by rule
-  std::optional<int64_t> youngest_;          // as the column holds it
+  // Of rejected_count_, what the source made no rows of, so that it is not in rows_seen_; by rule.
+  int64_t unread_count_ = 0;
+  std::map<std::string, int64_t> unread_;
+  std::optional<int64_t> youngest_;  // as the column holds it
   std::unique_ptr<RejectedRows> rejected_;
   std::vector<std::pair<int64_t, std::string>> files_;  // first row of each in the unit
   std::vector<std::unique_ptr<UniqueKeys>> keys_;       // one a unique column

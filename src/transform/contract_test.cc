@@ -230,8 +230,9 @@ TEST_F(ContractTest, RejectedRowsKeepTheirPlaceAndAllColumns) {
   const auto file = arrow::io::ReadableFile::Open(path).ValueOrDie();
   auto reader = parquet::arrow::OpenFile(file, arrow::default_memory_pool()).ValueOrDie();
   const auto table = reader->ReadTable().ValueOrDie();
-  EXPECT_THAT(table->schema()->field_names(),
-              ElementsAre("_file", "_line", "_row", "_column", "_rule", "_value", "id", "name"));
+  EXPECT_THAT(
+      table->schema()->field_names(),
+      ElementsAre("_file", "_line", "_row", "_column", "_rule", "_value", "_text", "id", "name"));
   const auto cell = [&](const char* column, int64_t row) {
     return table->GetColumnByName(column)->GetScalar(row).ValueOrDie()->ToString();
   };
@@ -246,6 +247,81 @@ TEST_F(ContractTest, RejectedRowsKeepTheirPlaceAndAllColumns) {
   EXPECT_EQ(WriteQuarantine(units, path).ValueOrDie(), 3);
   units[0].rows_rejected = 1;
   EXPECT_EQ(KindOf(WriteQuarantine(units, path).status()), ErrorKind::kBug);
+}
+
+// Rows that their source could not read go where those go that break rules.
+TEST_F(ContractTest, RowsThatCannotBeReadArePutAside) {
+  Set("reject", "quarantine");
+  Set("max_rejects", "3");
+  const auto pool = arrow::default_memory_pool();
+  const std::vector<RefusedRow> refused = {
+      {{"a.csv", 4}, "id", "type: int64", "x", "x,b"},
+      {{"a.csv", 5}, "", "fields: 3 instead of 2", "", "1,b,c"}};
+  for (const bool contract : {false, true}) {
+    const std::string rules = contract ? "columns: {id: {max: 5}}" : "";
+    const auto batch = Rows({1, 9, 2}, {"a", "b", "c"});
+    auto transform = Make(rules, batch->schema());
+    ASSERT_TRUE(*transform->Refused(refused, pool));
+    const auto out = transform->Apply(batch, pool).ValueOrDie();
+    EXPECT_EQ(out->num_rows(), contract ? 2 : 3);
+    // Which of the rows that the source gave: those that are none are not among them.
+    EXPECT_EQ(transform->RowBefore(1), contract ? 2 : 1);
+    StagedResult unit;
+    unit.rows_rejected = transform->rows_rejected();
+    EXPECT_EQ(unit.rows_rejected, contract ? 3 : 2);
+    unit.transform_states["contract"] = transform->FinishUnit().ValueOrDie();
+    std::vector<std::string> says = {"not read: 1 rows rejected: fields: 3 instead of 2",
+                                     "not read: 1 rows rejected: id, type: int64"};
+    if (contract) says.push_back("contract: 1 rows rejected: id, max: 5");
+    EXPECT_EQ(Make(rules, batch->schema())->Conclude(std::vector{unit}).ValueOrDie(), says);
+    // Of all units together.
+    const auto many = Make(rules, batch->schema())->Conclude(std::vector{unit, unit}).status();
+    EXPECT_THAT(MessageOf(many), HasSubstr(contract ? "contract: more than 3 rows break rules "
+                                                      "(max_rejects): fields: 3 instead of 2: 2; "
+                                                      "id, type: int64: 2; id, max: 5: 2"
+                                                    : "more than 3 rows cannot be read"));
+
+    const std::string path = (folder_ / "t.parquet").string();
+    EXPECT_EQ(WriteQuarantine(std::vector{unit}, path).ValueOrDie(), contract ? 3 : 2);
+    const auto file = arrow::io::ReadableFile::Open(path).ValueOrDie();
+    auto reader = parquet::arrow::OpenFile(file, pool).ValueOrDie();
+    const auto table = reader->ReadTable().ValueOrDie();
+    const auto cell = [&](const char* column, int64_t row) {
+      return table->GetColumnByName(column)->GetScalar(row).ValueOrDie()->ToString();
+    };
+    EXPECT_EQ(cell("_line", 0), "4");
+    EXPECT_EQ(cell("_row", 0), "null");
+    EXPECT_EQ(cell("_column", 0), "id");
+    EXPECT_EQ(cell("_value", 0), "x");
+    EXPECT_EQ(cell("_text", 0), "x,b");
+    EXPECT_EQ(cell("name", 0), "null");
+    EXPECT_EQ(cell("_column", 1), "null");
+    EXPECT_EQ(cell("_value", 1), "null");
+    EXPECT_EQ(cell("_text", 1), "1,b,c");
+    if (contract) {
+      EXPECT_EQ(cell("_text", 2), "null");
+      EXPECT_EQ(cell("_row", 2), "2");
+    }
+  }
+  // Within a unit too.
+  auto transform = Make("", Rows({}, {})->schema());
+  ASSERT_TRUE(transform->Refused(refused, pool).ok());
+  EXPECT_EQ(KindOf(transform->Refused(refused, pool).status()), ErrorKind::kUser);
+}
+
+// Rows that cannot be read are none of the rows that the contract counts.
+TEST_F(ContractTest, RowsThatCannotBeReadAreNotCounted) {
+  Set("reject", "quarantine");
+  const std::string rules = "rows: {min: 2, max: 2}\ncolumns: {id: int64}";
+  const auto batch = Rows({1, 2}, {"a", "b"});
+  auto transform = Make(rules, batch->schema());
+  const std::vector<RefusedRow> refused = {{{"a.csv", 4}, "id", "type: int64", "x", "x,b"}};
+  ASSERT_TRUE(transform->Refused(refused, arrow::default_memory_pool()).ok());
+  ASSERT_TRUE(transform->Apply(batch, arrow::default_memory_pool()).ok());
+  StagedResult unit;
+  unit.rows_rejected = 1;
+  unit.transform_states["contract"] = transform->FinishUnit().ValueOrDie();
+  EXPECT_TRUE(Make(rules, batch->schema())->Conclude(std::vector{unit}).ok());
 }
 
 TEST_F(ContractTest, TooManyRejectsFailInOneUnitOrOverAll) {

@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <utility>
 
+#include <arrow/array/util.h>
 #include <arrow/io/memory.h>
 #include <arrow/ipc/options.h>
 #include <arrow/ipc/reader.h>
@@ -71,28 +72,43 @@ std::shared_ptr<arrow::Schema> RejectSchema(const arrow::Schema& rows) {
   add("_column", arrow::utf8());
   add("_rule", arrow::utf8());
   add("_value", arrow::utf8());
+  add("_text", arrow::utf8());
   for (const auto& field : rows.fields()) fields.push_back(field->WithNullable(true));
   return arrow::schema(std::move(fields));
 }
 
-RejectedRows::RejectedRows(std::shared_ptr<arrow::Schema> rows) : schema_(RejectSchema(*rows)) {}
+RejectedRows::RejectedRows(std::shared_ptr<arrow::Schema> rows)
+    : rows_schema_(std::move(rows)), schema_(RejectSchema(*rows_schema_)) {}
+
+Status RejectedRows::AddUnread(std::span<const Reject> rejects, arrow::MemoryPool* pool) {
+  const auto count = static_cast<int64_t>(rejects.size());
+  arrow::ArrayVector columns;
+  for (const auto& field : rows_schema_->fields()) {
+    ARROW_ASSIGN_OR_RAISE(auto nulls, arrow::MakeArrayOfNull(field->type(), count, pool));
+    columns.push_back(std::move(nulls));
+  }
+  return Add(rejects, *arrow::RecordBatch::Make(rows_schema_, count, std::move(columns)), pool);
+}
 
 Status RejectedRows::Add(std::span<const Reject> rejects, const arrow::RecordBatch& rows,
                          arrow::MemoryPool* pool) {
-  arrow::StringBuilder file(pool), column(pool), rule(pool), value(pool);
+  arrow::StringBuilder file(pool), column(pool), rule(pool), value(pool), text(pool);
   arrow::Int64Builder line(pool), row(pool);
   for (const auto& reject : rejects) {
     ARROW_RETURN_NOT_OK(reject.place.file.empty() ? file.AppendNull()
                                                   : file.Append(reject.place.file));
     ARROW_RETURN_NOT_OK(reject.place.line < 0 ? line.AppendNull() : line.Append(reject.place.line));
-    ARROW_RETURN_NOT_OK(row.Append(reject.unit_row));
-    ARROW_RETURN_NOT_OK(column.Append(reject.column));
+    const bool unread = reject.unit_row < 1;
+    const bool whole = unread && reject.column.empty();
+    ARROW_RETURN_NOT_OK(unread ? row.AppendNull() : row.Append(reject.unit_row));
+    ARROW_RETURN_NOT_OK(whole ? column.AppendNull() : column.Append(reject.column));
     ARROW_RETURN_NOT_OK(rule.Append(reject.rule));
-    ARROW_RETURN_NOT_OK(value.Append(reject.value));
+    ARROW_RETURN_NOT_OK(whole ? value.AppendNull() : value.Append(reject.value));
+    ARROW_RETURN_NOT_OK(unread ? text.Append(reject.text) : text.AppendNull());
   }
   arrow::ArrayVector columns;
-  for (arrow::ArrayBuilder* builder :
-       std::initializer_list<arrow::ArrayBuilder*>{&file, &line, &row, &column, &rule, &value}) {
+  for (arrow::ArrayBuilder* builder : std::initializer_list<arrow::ArrayBuilder*>{
+           &file, &line, &row, &column, &rule, &value, &text}) {
     ARROW_ASSIGN_OR_RAISE(auto array, builder->Finish());
     columns.push_back(std::move(array));
   }

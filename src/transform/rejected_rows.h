@@ -21,12 +21,14 @@ namespace bulkhaul {
 // Why one row was refused.
 struct Reject {
   RowPlace place;
-  int64_t unit_row = 0;  // from 1
+  int64_t unit_row = 0;  // from 1; 0: its source made no row of it
   std::string column, rule, value;
+  std::string text;  // what the source found instead of a row
 };
 
-// Columns _file, _line, _row, _column, _rule and _value, then the row's own; another underscore
-// goes before a name that the row has itself.
+// Columns _file, _line, _row, _column, _rule, _value and _text, then the row's own; another
+// underscore goes before a name that the row has itself. Of what was no row _row and the own
+// columns are NULL, and where it was wrong as a whole _column and _value; of a row _text.
 std::shared_ptr<arrow::Schema> RejectSchema(const arrow::Schema& rows);
 
 // A unit's refused rows. They are few (max_rejects) and small (kRejectBytesMax), so that they
@@ -34,6 +36,8 @@ std::shared_ptr<arrow::Schema> RejectSchema(const arrow::Schema& rows);
 class RejectedRows {
  public:
   explicit RejectedRows(std::shared_ptr<arrow::Schema> rows);
+  // Those that the source made no rows of.
+  Status AddUnread(std::span<const Reject> rejects, arrow::MemoryPool* pool);
   // One reject for each row.
   Status Add(std::span<const Reject> rejects, const arrow::RecordBatch& rows,
              arrow::MemoryPool* pool);
@@ -43,7 +47,7 @@ class RejectedRows {
   Result<std::string> Serialize(arrow::MemoryPool* pool) const;
 
  private:
-  std::shared_ptr<arrow::Schema> schema_;
+  const std::shared_ptr<arrow::Schema> rows_schema_, schema_;
   std::vector<std::shared_ptr<arrow::RecordBatch>> batches_;
   int64_t rows_ = 0, bytes_ = 0;
 };

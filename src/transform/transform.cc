@@ -54,7 +54,7 @@ Result<std::shared_ptr<arrow::Schema>> SchemaForContract(const Dataset& dataset)
 Result<std::vector<std::unique_ptr<Transform>>> MakeTransforms(const Dataset& dataset) {
   const Options& options = dataset.options;
   auto transforms = MakeColumnTransforms(dataset);
-  if (!dataset.contract.empty()) {
+  if (dataset.judges_rows()) {
     ARROW_ASSIGN_OR_RAISE(auto contract, ContractTransform::Make(dataset));
     transforms.push_back(std::move(contract));
   }

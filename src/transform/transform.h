@@ -59,6 +59,11 @@ class Transform {
   // After the Bind of the first pass: the schema of the published rows, as far as it is known then;
   // nullptr: what Bind gave.
   virtual std::shared_ptr<arrow::Schema> PlannedSchema() const { return nullptr; }
+  // Rows that the source set aside, before those that Apply gets next. False: it is not the
+  // transform that takes them. They count as rows that went in and were put aside.
+  virtual Result<bool> Refused(std::span<const RefusedRow> rows, arrow::MemoryPool* pool) {
+    return false;
+  }
   // nullptr: no rows now. The batch is the transform's until Next has no more.
   virtual Result<std::shared_ptr<arrow::RecordBatch>> Apply(
       const std::shared_ptr<arrow::RecordBatch>& batch, arrow::MemoryPool* pool) = 0;
@@ -93,6 +98,8 @@ class Transform {
 // naming, cast, contract, group_by, shrink. Empty when none. kUser on options that contradict each
 // other.
 Result<std::vector<std::unique_ptr<Transform>>> MakeTransforms(const Dataset& dataset);
+// "contract: more than 5 rows of events break rules"; `of`: " of events", or "".
+std::string TooManyRejects(int64_t max_rejects, const std::string& of, bool contract);
 // Writes the rows that the units of the read stage have put aside into a Parquet file, durable when
 // it returns; replaces one of the same name. Rows written; 0: no file. kBug when they are not those
 // that the units count.

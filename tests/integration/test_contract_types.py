@@ -148,12 +148,16 @@ def test_a_value_that_does_not_fit_is_named_with_its_place(tmp_path, run, line):
     rows = [f"{number},{number}.25" for number in range(1, 2001)]
     rows[line - 2] = "9,1.125"
     data.write_text("id,amount\n" + "\n".join(rows) + "\n")
-    for words in (["copy", data, tmp_path / "out", "--contract", contract],
-                  ["contract", "check", data, contract]):
-        outcome = run(*words)
-        assert outcome.code == 1
-        assert f"{data}: line {line}, column 'amount': '1.125' is no decimal128(15, 2), as the " \
-            "contract wants it" in outcome.err
+    outcome = run("copy", data, tmp_path / "out", "--contract", contract)
+    assert outcome.code == 1
+    assert f"{data}: line {line}, column 'amount': '1.125' is no decimal128(15, 2), as the " \
+        "contract wants it" in outcome.err
+    outcome = run("contract", "check", data, contract)
+    assert outcome.code == 1
+    assert "1,999 rows keep the contract, 1 break it" in outcome.out
+    assert "not read: 1 rows rejected: amount, type: decimal(15,2)" in outcome.out
+    assert [str(data), str(line), "amount", "type:", "decimal(15,2)", "1.125"] in \
+        [shown.split() for shown in outcome.out.splitlines()]
     # A cast of the user is the last word on how values are read; then the types are compared.
     outcome = run("copy", data, tmp_path / "out", "--contract", contract, "--cast", "amount=double")
     assert outcome.code == 4 and "column 'amount' was decimal(15,2), is double" in outcome.err

@@ -20,12 +20,13 @@ namespace {
 
 constexpr int64_t kHeadBytes = 64 << 10;
 
-// The first row of the text, reading on until it ends. False: there is no row.
+// The first row of the text, reading on until it ends. False: there is no row. `broken` as for
+// csv::FirstRow.
 Result<bool> TakeRow(TextChunks& chunks, const csv::CsvDialect& dialect,
-                     std::vector<std::string>* fields) {
+                     std::vector<std::string>* fields, bool* broken = nullptr) {
   for (;;) {
-    ARROW_ASSIGN_OR_RAISE(const size_t bytes,
-                          csv::FirstRow(chunks.text(), dialect, chunks.last(), fields));
+    ARROW_ASSIGN_OR_RAISE(const size_t bytes, csv::FirstRow(chunks.text(), dialect, chunks.last(),
+                                                            fields, nullptr, broken));
     if (bytes > 0) {
       chunks.Consume(bytes, dialect.row_end);
       return true;
@@ -87,6 +88,23 @@ Result<std::vector<std::string>> NamesOf(const DataFile& file, const CsvLayout& 
   return ColumnNames(std::vector<std::string>(fields.size()));
 }
 
+// Which rule a row breaks; `type`: of its column.
+std::string RuleOf(const csv::CsvRefused& refused, const csv::CsvType* type, int fields) {
+  switch (refused.reason) {
+    case csv::CsvRefused::Reason::kFields:
+      return fmt::format("fields: {} instead of {}", refused.fields, fields);
+    case csv::CsvRefused::Reason::kUtf8:
+      return "utf-8";
+    case csv::CsvRefused::Reason::kQuotes:
+      return "quotes";
+    case csv::CsvRefused::Reason::kMisfit:
+      break;
+  }
+  if (type == nullptr) return "type";
+  return "type: " + TypeName(*type->type) +
+         (type->date_format.empty() ? "" : ", date_format: " + type->date_format);
+}
+
 class CsvPartReader : public PartReader {
  public:
   CsvPartReader(std::shared_ptr<const ReadPlan> plan, const DataFile& file, UnitContext& context)
@@ -121,12 +139,13 @@ class CsvPartReader : public PartReader {
         column.type.given = own->second.given;
         column.type.contract = own->second.contract;
       }
+      types_[column.name] = column.type;
       columns.push_back(std::move(column));
     }
     csv::CsvReading reading = ReadingOf(plan_->options);
     reading.dialect = layout.dialect;
     reading.larger_sample = plan_->larger_sample();
-    reading.fields = static_cast<int>(names.size());
+    reading.fields = fields_ = static_cast<int>(names.size());
     ARROW_ASSIGN_OR_RAISE(decoder_,
                           csv::CsvDecoder::Make(reading, std::move(columns), context_.pool));
     return Status::OK();
@@ -135,21 +154,40 @@ class CsvPartReader : public PartReader {
   Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
     if (decoder_ == nullptr) return nullptr;
     while (row_ >= decoder_->rows()) {
+      // Rows set aside are passed on before more of them come.
+      if (decoder_->has_refused()) {
+        return arrow::RecordBatch::MakeEmpty(plan_->file_schema, context_.pool);
+      }
       ARROW_ASSIGN_OR_RAISE(const bool more, IndexMore());
       if (!more) return nullptr;
     }
     const int64_t count = std::min(context_.batch_rows_max, decoder_->rows() - row_);
     auto batch = decoder_->Decode(row_, count);
     if (!batch.ok()) return WithContext(batch.status(), file_.path);
-    batch_first_ = row_;
     row_ += count;
     if (plan_->file_schema->num_fields() == (*batch)->num_columns()) {
-      return arrow::RecordBatch::Make(plan_->file_schema, count, (*batch)->columns());
+      return arrow::RecordBatch::Make(plan_->file_schema, (*batch)->num_rows(),
+                                      (*batch)->columns());
     }
     return Conform(*plan_, file_, **batch, context_.pool);
   }
 
-  int64_t LineOf(int64_t row) const override { return decoder_->LineOf(batch_first_ + row); }
+  int64_t LineOf(int64_t row) const override { return decoder_->LineOfDecoded(row); }
+  std::vector<RefusedRow> TakeRefused() override {
+    std::vector<RefusedRow> rows;
+    if (decoder_ == nullptr) return rows;
+    for (auto& refused : decoder_->TakeRefused()) {
+      RefusedRow row;
+      row.place.line = refused.line;
+      const auto type = types_.find(refused.column);
+      row.rule = RuleOf(refused, type == types_.end() ? nullptr : &type->second, fields_);
+      row.column = std::move(refused.column);
+      row.value = std::move(refused.value);
+      row.text = std::move(refused.text);
+      rows.push_back(std::move(row));
+    }
+    return rows;
+  }
   int64_t bytes_read() const override { return chunks_->bytes_read(); }
   std::map<std::string, int64_t> counters() const override {
     return decoder_ == nullptr ? std::map<std::string, int64_t>() : decoder_->counters();
@@ -179,6 +217,8 @@ class CsvPartReader : public PartReader {
     if (static_cast<int64_t>(used_) > plan_->row_bytes_max) {
       const int64_t row = decoder_->FirstRowLongerThan(plan_->row_bytes_max);
       if (row >= 0) return chunks_->TooLong(decoder_->LineOf(row));
+      const int64_t line = decoder_->LineRefusedLongerThan(plan_->row_bytes_max);
+      if (line >= 0) return chunks_->TooLong(line);
     }
     return true;
   }
@@ -188,11 +228,12 @@ class CsvPartReader : public PartReader {
   UnitContext& context_;
   std::unique_ptr<TextChunks> chunks_;
   std::unique_ptr<csv::CsvDecoder> decoder_;
+  std::map<std::string, csv::CsvType> types_;
+  int fields_ = 0;
   char row_end_ = '\n';
   bool fresh_ = true;  // nothing is indexed yet
   size_t used_ = 0;    // bytes of the rows that are indexed
   int64_t row_ = 0;
-  int64_t batch_first_ = 0;  // of the rows that are indexed
 };
 
 // A file's columns and what their values have in common.
@@ -273,11 +314,16 @@ class Sampler {
       }
       trials.push_back(&trial->second);
     }
+    // Rows that are left out say nothing of types.
+    const bool refuses = RefusedMax(options_) >= 0;
+    const bool pads = options_.GetString("ragged") == "pad";
+    const bool leaves_out = refuses || options_.GetString("ragged") == "skip";
     std::vector<std::string> fields;
     for (int64_t row = 0; wishes_.sample_rows == 0 || row < wishes_.sample_rows; ++row) {
       const size_t before = chunks.text().size();
       const int64_t line = chunks.line();
-      auto found = TakeRow(chunks, layout_.dialect, &fields);
+      bool broken = false;
+      auto found = TakeRow(chunks, layout_.dialect, &fields, refuses ? &broken : nullptr);
       // What is broken is said when the rows are read, with its place.
       if (!found.ok() || !*found) break;
       if (before > chunks.text().size()) {
@@ -286,6 +332,9 @@ class Sampler {
       }
       const size_t count = std::min(fields.size(), columns.size());
       if (fields.size() == 1 && fields[0].empty() && columns.size() > 1) continue;
+      const bool padded = pads && fields.size() < columns.size();
+      const bool ragged = fields.size() != columns.size() && !padded;
+      if (broken || (ragged && leaves_out)) continue;
       for (size_t i = 0; i < count; ++i) {
         const std::string_view value = fields[i];
         text_bytes_[names[i]] += static_cast<int64_t>(value.size());

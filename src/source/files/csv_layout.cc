@@ -206,6 +206,7 @@ csv::CsvReading ReadingOf(const Options& options) {
   const std::string& text = options.GetString("invalid_utf8");
   if (text == "replace") reading.invalid_utf8 = csv::OnInvalidUtf8::kReplace;
   if (text == "null") reading.invalid_utf8 = csv::OnInvalidUtf8::kNull;
+  reading.refused_max = RefusedMax(options);
   return reading;
 }
 

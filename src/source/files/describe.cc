@@ -373,6 +373,8 @@ Result<Dataset> DescribeDataset(const DatasetId& id, const std::string& pattern,
   dataset.source_state = state.ToJson();
   dataset.schema = WithFound(*plan->schema, description.found);
   dataset.options = options;
+  const bool text = list.format == FileFormat::kCsv || list.format == FileFormat::kJson;
+  dataset.refuses_rows = text && RefusedMax(options) >= 0;
   return dataset;
 }
 

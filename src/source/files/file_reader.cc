@@ -29,6 +29,10 @@ std::shared_ptr<arrow::DataType> PlainType(const std::shared_ptr<arrow::DataType
   }
 }
 
+int64_t RefusedMax(const Options& options) {
+  return options.GetString("reject") == "quarantine" ? options.GetInt("max_rejects") : -1;
+}
+
 Status FileError(const Status& status, const std::string& where) {
   if (const int number = arrow::internal::ErrnoFromStatus(status); number != 0) {
     return ErrnoError(number, "read", where);

@@ -38,6 +38,8 @@ class PartReader {
   virtual Result<std::shared_ptr<arrow::RecordBatch>> Next() = 0;
   // In the file, of a row of the batch that Next() gave last; -1: not known.
   virtual int64_t LineOf(int64_t row) const { return -1; }
+  // UnitReader::TakeRefused(), with lines and without the file's name.
+  virtual std::vector<RefusedRow> TakeRefused() { return {}; }
   // Of the file, as stored.
   virtual int64_t bytes_read() const = 0;
   virtual std::map<std::string, int64_t> counters() const { return {}; }
@@ -75,6 +77,9 @@ Status ColumnOfFolder(const std::string& path, const std::string& column);
 // a column that its folders' names give.
 Status CheckColumns(const ReadPlan& plan, const DataFile& file, const arrow::Schema& found);
 Status CheckNames(const DataFile& file, const arrow::Schema& schema);
+// Of how many rows that cannot be read, at least, more are too many for the table; -1: of one,
+// which is an error then.
+int64_t RefusedMax(const Options& options);
 // A failure of Arrow's readers as one of this file: what is broken stays broken.
 Status FileError(const Status& status, const std::string& where);
 

@@ -52,7 +52,11 @@ class FilesSource : public Source {
   FilesSource(const JobSpec& spec, std::string path) : spec_(spec), path_(std::move(path)) {}
 
   SourceTraits Traits() const override {
-    return {.name = "files", .checks_rows = true, .places_rows = true, .describes_content = true};
+    return {.name = "files",
+            .checks_rows = true,
+            .places_rows = true,
+            .refuses_rows = true,
+            .describes_content = true};
   }
   void StopOn(std::stop_token stop) override { stop_ = std::move(stop); }
 

@@ -12,6 +12,7 @@
 #include <arrow/array/builder_time.h>
 #include <fmt/format.h>
 
+#include "plan/type_name.h"
 #include "wire/csv/csv_value.h"
 
 namespace bulkhaul::files {
@@ -66,9 +67,10 @@ Status NoValue(std::string_view text, const arrow::DataType& type, const std::st
                const TextReading& reading) {
   const std::string column = path.substr(0, path.find_first_of(".["));
   const bool given = reading.contract.contains(path);
+  if (reading.first != nullptr) *reading.first = {path, std::string(text), TypeName(type)};
   return PermanentError(
       fmt::format("column '{}': '{}' is no {}{}. {}cast: {}: string keeps the column as text, "
-                  "type_mismatch: null takes NULL",
+                  "type_mismatch: null takes NULL, reject: quarantine puts such rows aside",
                   path, text, type.ToString(), given ? ", as the contract wants it" : "",
                   given ? "" : AdviceOf(reading.larger_sample), column),
       "bad_value");

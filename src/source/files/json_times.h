@@ -40,10 +40,16 @@ class JsonTimes {
   std::map<std::string, Texts> texts_;  // by the path of the field
 };
 
+// A text that is not what its column has.
+struct TextMisfit {
+  std::string path, value, type;
+};
+
 struct TextReading {
   int64_t* misfits = nullptr;             // counts texts that become NULL; nullptr: they are errors
   const std::set<std::string>& contract;  // columns that have their type by a contract
   std::string larger_sample;              // ReadPlan's, for messages
+  TextMisfit* first = nullptr;            // takes the one that is an error
 };
 // A batch of TimesAsText(`schema`) as one of `schema`. A text that is not what the column has is
 // NULL or kPermanent, naming column and value.

@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/invalid_utf8.h"
+#include "base/text.h"
 #include "plan/column_naming.h"
 #include "plan/type_name.h"
 #include "wire/csv/csv_inference.h"
@@ -65,6 +67,8 @@ char KindOfType(const arrow::DataType& type) {
       return arrow::is_integer(type.id()) ? '0' : '\0';
   }
 }
+
+using JsonKindCounts = std::map<std::string, std::map<char, int64_t>>;  // by path and kind
 
 bool TakesText(const std::shared_ptr<arrow::DataType>& type) {
   return type != nullptr && (arrow::is_string(type->id()) || arrow::is_decimal(type->id()));
@@ -133,8 +137,10 @@ bool JsonCasts::any_as_text() const {
 std::string MisfitText(const JsonMisfit& misfit, std::string_view larger_sample) {
   if (misfit.unknown_field) {
     if (larger_sample.empty()) return misfit.what;
-    return fmt::format("{}. Fields are those of a sample: a larger {} (0: all) gives every one",
-                       misfit.what, larger_sample);
+    return fmt::format(
+        "{}. Fields are those of a sample: a larger {} (0: all) gives every one; reject: "
+        "quarantine puts such rows aside",
+        misfit.what, larger_sample);
   }
   std::string text = fmt::format("column '{}': {}{}. ", misfit.path, misfit.what,
                                  misfit.contract ? ", as the contract wants it" : "");
@@ -143,9 +149,14 @@ std::string MisfitText(const JsonMisfit& misfit, std::string_view larger_sample)
   }
   text += fmt::format(
       "cast: {}: string takes the column's values as text, as they are written, "
-      "type_mismatch: null such values as NULL",
+      "type_mismatch: null such values as NULL, reject: quarantine puts such rows aside",
       misfit.column);
   return text;
+}
+
+std::string JsonValueShown(std::string_view raw) {
+  if (!IsValidUtf8(raw)) return Shown(ReplaceInvalidUtf8(raw));
+  return Shown(raw);
 }
 
 // One walk through a text's values.
@@ -156,6 +167,12 @@ class JsonValues::Walk {
        std::map<std::string, char>* kinds, size_t misfits_max)
       : text_(text), cursor_(text, index), kinds_(kinds), misfits_max_(misfits_max) {
     if (schema != nullptr) root_ = arrow::struct_(schema->fields());
+  }
+
+  // Instead of looking for misfits: how often the fields have values of which kinds.
+  void Count(JsonKindCounts* counts) {
+    counts_ = counts;
+    Run();
   }
 
   std::vector<JsonMisfit> Run() {
@@ -185,6 +202,12 @@ class JsonValues::Walk {
   Status Value(const arrow::DataType* type, const std::string& path, int depth) {
     const char kind = KindOfValue(cursor_.peek());
     if (kind == '\0' || depth > search::TokenCursor::kDepthMax) return cursor_.Skip();  // null
+    if (counts_ != nullptr) {
+      ++(*counts_)[path][kind];
+      if (kind == '{') return Members(nullptr, path, depth);
+      if (kind != '[') return cursor_.Skip();
+      return cursor_.ForEachElement([&] { return Value(nullptr, path + "[]", depth + 1); });
+    }
     const char wanted =
         type != nullptr ? KindOfType(*type) : kinds_->try_emplace(path, kind).first->second;
     if (wanted == '\0') return cursor_.Skip();
@@ -200,6 +223,7 @@ class JsonValues::Walk {
                             : wanted == '0' ? "numbers"
                                             : KindName(wanted));
       Add(raw, path, what, false);
+      if (type != nullptr) misfits_.back().type = TypeName(*type);
       return Full();
     }
     if (kind == '{') return Members(type, path, depth);
@@ -220,10 +244,12 @@ class JsonValues::Walk {
       if (csv::IsValueOf(type, raw)) return Status::OK();
       Add(raw, path, fmt::format("'{}' is no {}", Shown(raw), type.ToString()),
           csv::ParseDouble(raw, &real));
+      misfits_.back().type = TypeName(type);
       return Full();
     }
     if (csv::ParseDouble(raw, &real)) return Status::OK();
     Add(raw, path, fmt::format("'{}' has more digits than a double can hold", Shown(raw)), false);
+    misfits_.back().type = TypeName(type);
     return Full();
   }
 
@@ -246,6 +272,7 @@ class JsonValues::Walk {
   search::TokenCursor cursor_;
   std::shared_ptr<arrow::DataType> root_;
   std::map<std::string, char>* const kinds_;
+  JsonKindCounts* counts_ = nullptr;
   const size_t misfits_max_;
   std::string column_;
   std::vector<JsonMisfit> misfits_;
@@ -260,6 +287,45 @@ std::vector<JsonMisfit> JsonValues::Misfits(std::string_view text, const arrow::
 std::vector<JsonMisfit> JsonValues::OtherKinds(std::string_view text, size_t misfits_max) {
   if (!index_.Build(text).ok()) return {};
   return Walk(text, index_, nullptr, &kinds_, misfits_max).Run();
+}
+
+void JsonValues::TakeUsualKinds(std::string_view text) {
+  JsonKindCounts counts;
+  while (!text.empty()) {
+    const auto line = text.substr(0, std::min(text.find('\n'), text.size() - 1) + 1);
+    text.remove_prefix(line.size());
+    if (index_.Build(line).ok()) Walk(line, index_, nullptr, nullptr, 1).Count(&counts);
+  }
+  for (const auto& [path, kinds] : counts) {
+    const auto most =
+        std::max_element(kinds.begin(), kinds.end(),
+                         [](const auto& a, const auto& b) { return a.second < b.second; });
+    kinds_.try_emplace(path, most->first);
+  }
+}
+
+bool JsonValues::FindInvalidUtf8(std::string_view line, std::string* column,
+                                 std::string_view* raw) {
+  // With the same bytes at the same places where they matter to JSON.
+  std::string ascii(line);
+  for (char& c : ascii) {
+    if (static_cast<unsigned char>(c) >= 0x80) c = 'x';
+  }
+  if (!index_.Build(ascii).ok()) return false;
+  search::TokenCursor cursor(ascii, index_);
+  const auto original = [&](std::string_view part) {
+    return line.substr(static_cast<size_t>(part.data() - ascii.data()), part.size());
+  };
+  bool found = false;
+  (void)cursor.ForEachMember([&](std::string_view key) -> Status {
+    std::string_view value;
+    ARROW_RETURN_NOT_OK(cursor.TakeRaw(&value));
+    *raw = original(value);
+    *column = ReplaceInvalidUtf8(original(key));
+    found = !IsValidUtf8(*raw) || !IsValidUtf8(original(key));
+    return found ? Status::Cancelled("found") : Status::OK();
+  });
+  return found;
 }
 
 std::string JsonValues::WithNulls(std::string_view text, const std::vector<JsonMisfit>& misfits) {

@@ -49,6 +49,7 @@ struct JsonMisfit {
   std::string column;            // at the top
   std::string path;              // s.list[].x
   std::string what;              // is wrong: "'1.5' is no int64"
+  std::string type;              // of the field
   bool unknown_field = false;
   bool wider_fits = false;  // a sample that has the value gives a type that holds it
   bool contract = false;    // which gave the type
@@ -56,6 +57,9 @@ struct JsonMisfit {
 
 // What is wrong, and what to do about it. `larger_sample`: ReadPlan's.
 std::string MisfitText(const JsonMisfit& misfit, std::string_view larger_sample);
+
+// A value for people: text without its quotes, of bounded length, valid UTF-8.
+std::string JsonValueShown(std::string_view raw);
 
 // Walks the values of texts and keeps its buffers. Not thread-safe.
 class JsonValues {
@@ -67,6 +71,11 @@ class JsonValues {
   // The same without a schema: values of another kind (text, number …) than the first one of their
   // field, in this text or those before it.
   std::vector<JsonMisfit> OtherKinds(std::string_view text, size_t misfits_max);
+  // Makes what most of the text's values are the kind of each field that has none yet. Lines that
+  // are no JSON do not count.
+  void TakeUsualKinds(std::string_view text);
+  // The first top-level field, and its raw value, that is not valid UTF-8; false: none is found.
+  bool FindInvalidUtf8(std::string_view line, std::string* column, std::string_view* raw);
   // The text with null for each of them.
   static std::string WithNulls(std::string_view text, const std::vector<JsonMisfit>& misfits);
   // Makes strings of the values of columns that are to be taken as text. False: there was nothing

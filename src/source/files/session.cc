@@ -1,6 +1,7 @@
 #include "source/files/session.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <arrow/array/util.h>
 #include <arrow/scalar.h>
@@ -60,6 +61,8 @@ class FilesReader : public UnitReader {
     return {path(), row < 0 ? -1 : reader_->LineOf(RowBeforeWhere(row))};
   }
 
+  std::vector<RefusedRow> TakeRefused() override { return std::exchange(refused_, {}); }
+
   Status ReadNext(std::shared_ptr<arrow::RecordBatch>* out) override {
     out->reset();
     while (next_ < parts_.size() || reader_ != nullptr) {
@@ -75,9 +78,13 @@ class FilesReader : public UnitReader {
         ARROW_RETURN_NOT_OK(CloseFile());
         continue;
       }
+      for (auto& row : reader_->TakeRefused()) {
+        row.place.file = path();
+        refused_.push_back(std::move(row));
+      }
       ARROW_ASSIGN_OR_RAISE(*out, Shaped(*std::move(read)));
       if (context_.bytes_read != nullptr) *context_.bytes_read = bytes_read();
-      if ((*out)->num_rows() == 0) continue;
+      if ((*out)->num_rows() == 0 && refused_.empty()) continue;
       if (rows_left_ > 0) {
         *out = (*out)->Slice(0, rows_left_);
         rows_left_ -= (*out)->num_rows();
@@ -171,6 +178,7 @@ class FilesReader : public UnitReader {
   std::unique_ptr<PartReader> reader_;
   std::vector<std::shared_ptr<arrow::Scalar>> folder_values_;
   std::shared_ptr<arrow::Array> chosen_;  // by `where`, of the last batch; null: all
+  std::vector<RefusedRow> refused_;
   std::map<std::string, int64_t> counters_;
   int64_t bytes_before_ = 0;
 };

@@ -1,14 +1,44 @@
 #include "wire/csv/csv_decoder.h"
 
 #include <algorithm>
+#include <utility>
 
+#include <arrow/array/concatenate.h>
 #include <arrow/type_traits.h>
 #include <fmt/format.h>
 
+#include "base/invalid_utf8.h"
 #include "base/text.h"
 #include "wire/csv/csv_fields.h"
 
 namespace bulkhaul::csv {
+namespace {
+
+constexpr size_t kRefusedValueBytesMax = 1000;
+
+std::string Readable(std::string_view text) {
+  return IsValidUtf8(text) ? std::string(text) : ReplaceInvalidUtf8(text);
+}
+
+// Lines of places that are asked for in ascending order.
+class LineCounter {
+ public:
+  LineCounter(std::string_view text, int64_t line, char row_end)
+      : text_(text), line_(line), row_end_(row_end) {}
+  int64_t At(size_t place) {
+    line_ += static_cast<int64_t>(CountByte(text_.substr(at_, place - at_), row_end_));
+    at_ = place;
+    return line_;
+  }
+
+ private:
+  const std::string_view text_;
+  size_t at_ = 0;
+  int64_t line_;
+  const char row_end_;
+};
+
+}  // namespace
 
 bool IsCsvType(const arrow::DataType& type) {
   switch (type.id()) {
@@ -31,10 +61,28 @@ bool IsCsvType(const arrow::DataType& type) {
 class CsvDecoder::Impl {
  public:
   Impl(CsvReading reading, std::shared_ptr<arrow::Schema> schema,
-       std::vector<std::unique_ptr<ColumnDecoder>> columns)
-      : reading_(std::move(reading)), schema_(std::move(schema)), columns_(std::move(columns)) {}
+       std::vector<std::unique_ptr<ColumnDecoder>> columns, arrow::MemoryPool* pool)
+      : reading_(std::move(reading)),
+        schema_(std::move(schema)),
+        columns_(std::move(columns)),
+        pool_(pool) {}
 
   int64_t LineOf(int64_t row) const { return rows_.LineOf(row, reading_); }
+  int64_t LineOfDecoded(int64_t row) const {
+    return LineOf(kept_.empty() ? decoded_first_ + row : kept_[static_cast<size_t>(row)]);
+  }
+  bool has_refused() const { return !refused_.empty(); }
+  int64_t LineRefusedLongerThan(int64_t bytes) const {
+    for (const auto& refused : refused_) {
+      if (static_cast<int64_t>(refused.text.size()) > bytes) return refused.line;
+    }
+    return -1;
+  }
+  std::vector<CsvRefused> TakeRefused() {
+    std::stable_sort(refused_.begin(), refused_.end(),
+                     [](const auto& a, const auto& b) { return a.line < b.line; });
+    return std::exchange(refused_, {});
+  }
 
   int64_t FirstRowLongerThan(int64_t bytes) const {
     for (int64_t row = 0; row < rows_.rows; ++row) {
@@ -73,11 +121,18 @@ class CsvDecoder::Impl {
   Result<std::shared_ptr<arrow::RecordBatch>> Decode(int64_t first, int64_t count) {
     std::vector<std::shared_ptr<arrow::ArrayData>> arrays;
     arrays.reserve(columns_.size());
+    marks_.Reset(count);
+    decoded_first_ = first;
+    kept_.clear();
+    int place = 0;
     for (const auto& column : columns_) {
-      ARROW_ASSIGN_OR_RAISE(auto array, column->Decode(rows_, reading_, first, count));
+      ARROW_ASSIGN_OR_RAISE(auto array, column->Decode(rows_, reading_, first, count, place++,
+                                                       refuses() ? &marks_ : nullptr));
       arrays.push_back(std::move(array));
     }
-    return arrow::RecordBatch::Make(schema_, count, std::move(arrays));
+    auto batch = arrow::RecordBatch::Make(schema_, count, std::move(arrays));
+    if (marks_.count() == 0) return batch;
+    return WithoutMarked(*batch);
   }
 
   std::map<std::string, int64_t> counters() const {
@@ -121,6 +176,8 @@ class CsvDecoder::Impl {
     std::vector<uint32_t> begins;
     size_t row_first = 0;
     uint32_t begin = 0;
+    LineCounter lines(rows_.text, rows_.line, reading_.dialect.row_end);
+    int64_t told = 0;
     for (size_t i = 0; i < rows_.ends.size(); ++i) {
       if (!IsRowEnd(rows_.ends[i])) continue;
       const size_t found = i + 1 - row_first;
@@ -128,8 +185,17 @@ class CsvDecoder::Impl {
       const bool blank = fields > 1 && (row.empty() || row == "\r");
       bool kept = !blank;
       if (kept && found != fields) {
+        const bool padded = reading_.ragged == OnRagged::kPad && found < fields;
         if (reading_.ragged == OnRagged::kSkip) {
           ++skipped_;
+          kept = false;
+        } else if (refuses() && !padded) {
+          if (told++ <= reading_.refused_max) {
+            CsvRefused refused{CsvRefused::Reason::kFields, lines.At(begin), "",
+                               static_cast<int64_t>(found), ""};
+            refused.text = Readable(row.substr(0, row.size() - row.ends_with('\r')));
+            refused_.push_back(std::move(refused));
+          }
           kept = false;
         } else if (reading_.ragged == OnRagged::kError || found > fields) {
           return Ragged(begin, found);
@@ -152,6 +218,51 @@ class CsvDecoder::Impl {
     return Status::OK();
   }
 
+  bool refuses() const { return reading_.refused_max >= 0; }
+
+  // The batch that was decoded, without the rows that are marked, which are told of.
+  Result<std::shared_ptr<arrow::RecordBatch>> WithoutMarked(const arrow::RecordBatch& batch) {
+    LineCounter lines(rows_.text, rows_.line, reading_.dialect.row_end);
+    int64_t told = 0;
+    std::vector<std::pair<int64_t, int64_t>> runs;  // of rows that are kept: first, count
+    for (int64_t row = 0; row < batch.num_rows(); ++row) {
+      const auto& mark = marks_[row];
+      const int64_t indexed = decoded_first_ + row;
+      if (mark.column < 0) {
+        kept_.push_back(indexed);
+        if (runs.empty() || runs.back().first + runs.back().second != row) runs.push_back({row, 0});
+        ++runs.back().second;
+      } else if (told++ <= reading_.refused_max) {
+        refused_.push_back(Describe(mark, indexed, lines));
+      }
+    }
+    if (runs.empty()) return batch.Slice(0, 0);
+    arrow::ArrayVector columns;
+    for (const auto& column : batch.columns()) {
+      arrow::ArrayVector pieces;
+      for (const auto& [first, count] : runs) pieces.push_back(column->Slice(first, count));
+      ARROW_ASSIGN_OR_RAISE(auto kept, arrow::Concatenate(pieces, pool_));
+      columns.push_back(std::move(kept));
+    }
+    return arrow::RecordBatch::Make(schema_, static_cast<int64_t>(kept_.size()),
+                                    std::move(columns));
+  }
+
+  CsvRefused Describe(const RefusedFields::Mark& mark, int64_t row, LineCounter& lines) {
+    const uint32_t begin = rows_.BeginOf(row, reading_);
+    std::string scratch;
+    const int field = columns_[static_cast<size_t>(mark.column)]->field();
+    std::string_view value = rows_.At(row, field, reading_, &scratch).text;
+    const bool cut = value.size() > kRefusedValueBytesMax;
+    size_t bytes = std::min(value.size(), kRefusedValueBytesMax);
+    while (cut && bytes > 0 && (static_cast<unsigned char>(value[bytes]) & 0xC0) == 0x80) --bytes;
+    CsvRefused refused{mark.reason, lines.At(begin), schema_->field(mark.column)->name(),
+                       reading_.fields, Readable(value.substr(0, bytes)) + (cut ? "…" : "")};
+    refused.text =
+        Readable(rows_.text.substr(begin, static_cast<size_t>(rows_.BytesOf(row, reading_))));
+    return refused;
+  }
+
   int64_t LineAt(uint32_t place) const {
     const auto before = rows_.text.substr(0, place);
     return rows_.line + std::count(before.begin(), before.end(), reading_.dialect.row_end);
@@ -162,7 +273,7 @@ class CsvDecoder::Impl {
     return PermanentError(
         fmt::format(
             "line {}: the row has {} fields instead of {}. Set {}ragged: skip to leave such "
-            "rows out and count them",
+            "rows out and count them, or reject: quarantine to put them aside",
             LineAt(begin), found, reading_.fields,
             more ? "" : "ragged: pad to take NULL for what is missing, or "),
         "ragged_row");
@@ -183,7 +294,12 @@ class CsvDecoder::Impl {
   const CsvReading reading_;
   const std::shared_ptr<arrow::Schema> schema_;
   const std::vector<std::unique_ptr<ColumnDecoder>> columns_;
+  arrow::MemoryPool* const pool_;
   IndexedRows rows_;
+  RefusedFields marks_;
+  std::vector<CsvRefused> refused_;
+  int64_t decoded_first_ = 0;  // of the indexed rows
+  std::vector<int64_t> kept_;  // of the indexed rows, those of the batch; empty: all from there on
   int64_t padded_ = 0, skipped_ = 0;
 };
 
@@ -205,7 +321,7 @@ Result<std::unique_ptr<CsvDecoder>> CsvDecoder::Make(CsvReading reading,
     decoders.push_back(std::move(decoder));
   }
   return std::unique_ptr<CsvDecoder>(new CsvDecoder(std::make_unique<Impl>(
-      std::move(reading), arrow::schema(std::move(fields)), std::move(decoders))));
+      std::move(reading), arrow::schema(std::move(fields)), std::move(decoders), pool)));
 }
 
 Result<size_t> CsvDecoder::Index(std::string_view text, bool last, int64_t line) {
@@ -219,12 +335,19 @@ int64_t CsvDecoder::FirstRowLongerThan(int64_t bytes) const {
   return impl_->FirstRowLongerThan(bytes);
 }
 int64_t CsvDecoder::LineOf(int64_t row) const { return impl_->LineOf(row); }
+int64_t CsvDecoder::LineOfDecoded(int64_t row) const { return impl_->LineOfDecoded(row); }
+bool CsvDecoder::has_refused() const { return impl_->has_refused(); }
+int64_t CsvDecoder::LineRefusedLongerThan(int64_t bytes) const {
+  return impl_->LineRefusedLongerThan(bytes);
+}
+std::vector<CsvRefused> CsvDecoder::TakeRefused() { return impl_->TakeRefused(); }
 const std::shared_ptr<arrow::Schema>& CsvDecoder::schema() const { return impl_->schema(); }
 std::map<std::string, int64_t> CsvDecoder::counters() const { return impl_->counters(); }
 
 Result<size_t> FirstRow(std::string_view text, const CsvDialect& dialect, bool last,
-                        std::vector<std::string>* fields, std::vector<bool>* quoted) {
+                        std::vector<std::string>* fields, std::vector<bool>* quoted, bool* broken) {
   fields->clear();
+  if (broken != nullptr) *broken = false;
   if (quoted != nullptr) quoted->clear();
   CsvScanState state;
   const size_t row_end = ScanToRowEnd(text, dialect, 0, &state);
@@ -243,7 +366,8 @@ Result<size_t> FirstRow(std::string_view text, const CsvDialect& dialect, bool l
   std::string scratch;
   for (int i = 0; i < reading.fields; ++i) {
     const Field field = rows.At(0, i, reading, &scratch);
-    if (field.broken) {
+    if (field.broken && broken != nullptr) *broken = true;
+    if (field.broken && broken == nullptr) {
       return PermanentError(fmt::format("text stands behind the quote that closes field {}", i + 1),
                             "bad_value");
     }

@@ -129,6 +129,81 @@ TEST(CsvDecoder, PoliciesCount) {
   EXPECT_EQ(skipping->counters().at("ragged_skipped"), 2);
 }
 
+// "line 3 c0 value | row's text", or the number of fields.
+std::vector<std::string> Told(CsvDecoder& decoder) {
+  std::vector<std::string> told;
+  for (const auto& row : decoder.TakeRefused()) {
+    const bool whole = row.reason == CsvRefused::Reason::kFields;
+    told.push_back("line " + std::to_string(row.line) + " " +
+                   (whole ? std::to_string(row.fields) : row.column + " " + row.value) + " | " +
+                   row.text);
+  }
+  return told;
+}
+
+TEST(CsvDecoder, RowsThatAreNoneAreSetAside) {
+  CsvReading reading;
+  reading.refused_max = 10;
+  const auto decoder =
+      Decoder({Column("i", arrow::int32(), 0), Column("s", arrow::utf8(), 1)}, reading);
+  EXPECT_EQ(
+      RowsOf(*decoder,
+             "1,a\n2\nx,\"b\nb\"\r\n3,\xFF\n4,c\n\n5,\"d\"e\n6,f,g\ny,\xFE\n7,h\n3000000000,i\n8,")
+          .ValueOrDie(),
+      (Rows{{"1", "a"}, {"4", "c"}, {"7", "h"}, {"8", "NULL"}}));
+  EXPECT_EQ(decoder->LineOfDecoded(0), 1);
+  EXPECT_EQ(decoder->LineOfDecoded(1), 6);
+  EXPECT_EQ(decoder->LineOfDecoded(2), 11);
+  EXPECT_EQ(decoder->LineOfDecoded(3), 13);
+  EXPECT_TRUE(decoder->has_refused());
+  // Of each row the first reason.
+  EXPECT_EQ(Told(*decoder),
+            (std::vector<std::string>{
+                "line 2 1 | 2", "line 3 i x | x,\"b\nb\"", "line 5 s \xEF\xBF\xBD | 3,\xEF\xBF\xBD",
+                "line 8 s \"d\"e | 5,\"d\"e", "line 9 3 | 6,f,g", "line 10 i y | y,\xEF\xBF\xBD",
+                "line 12 i 3000000000 | 3000000000,i"}));
+  EXPECT_FALSE(decoder->has_refused());
+  EXPECT_TRUE(decoder->counters().empty());
+  // A batch of none, and one where all are good.
+  EXPECT_EQ(RowsOf(*decoder, "x,a\ny,b\n").ValueOrDie(), Rows{});
+  EXPECT_EQ(Told(*decoder).size(), 2U);
+  EXPECT_EQ(RowsOf(*decoder, "1,a\n2,b\n").ValueOrDie(), (Rows{{"1", "a"}, {"2", "b"}}));
+  EXPECT_EQ(decoder->LineOfDecoded(1), 2);
+  // A quote that is never closed may have swallowed rows.
+  EXPECT_NE(MessageOfText(*decoder, "1,\"a\n2,b\n").find("never closed"), std::string::npos);
+}
+
+TEST(CsvDecoder, OptionsOfAKindComeBeforeSettingAside) {
+  CsvReading reading;
+  reading.refused_max = 10;
+  reading.ragged = OnRagged::kPad;
+  reading.misfit = OnMisfit::kNull;
+  reading.invalid_utf8 = OnInvalidUtf8::kReplace;
+  const auto lenient =
+      Decoder({Column("i", arrow::int32(), 0), Column("s", arrow::utf8(), 1)}, reading);
+  EXPECT_EQ(RowsOf(*lenient, "1\nx,a\n2,\xFF\n3,b,c\n4,\"d\"e\n").ValueOrDie(),
+            (Rows{{"1", "NULL"}, {"NULL", "a"}, {"2", "\xEF\xBF\xBD"}}));
+  EXPECT_EQ(Told(*lenient),
+            (std::vector<std::string>{"line 4 3 | 3,b,c", "line 5 s \"d\"e | 4,\"d\"e"}));
+  reading.ragged = OnRagged::kSkip;
+  const auto skipping = Texts(2, reading);
+  EXPECT_EQ(RowsOf(*skipping, "a\nb,c\n").ValueOrDie(), (Rows{{"b", "c"}}));
+  EXPECT_FALSE(skipping->has_refused());
+}
+
+TEST(CsvDecoder, FewOfTooManyRowsAreToldOf) {
+  CsvReading reading;
+  reading.refused_max = 2;
+  const auto decoder =
+      Decoder({Column("i", arrow::int32(), 0), Column("s", arrow::utf8(), 1)}, reading);
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += "x,a\nragged\n";
+  EXPECT_EQ(RowsOf(*decoder, text).ValueOrDie(), Rows{});
+  EXPECT_EQ(Told(*decoder), (std::vector<std::string>{"line 1 i x | x,a", "line 2 1 | ragged",
+                                                      "line 3 i x | x,a", "line 4 1 | ragged",
+                                                      "line 5 i x | x,a", "line 6 1 | ragged"}));
+}
+
 TEST(CsvValue, DoublesAreTheNearest) {
   EXPECT_TRUE(rc::check("as strtod", [] {
     const auto digits = *rc::gen::inRange<int>(1, 18);

@@ -60,10 +60,17 @@ struct ColumnDecoder::Output {
   uint8_t* valid = nullptr;
   int64_t nulls = 0;
   std::shared_ptr<arrow::Buffer> values, data;  // data: of text
+  int column = 0;
+  RefusedFields* refused = nullptr;
 
   void SetNull(int64_t at) {
     arrow::bit_util::ClearBit(valid, at);
     ++nulls;
+  }
+  bool Refuse(int64_t row, CsvRefused::Reason reason) const {
+    if (refused == nullptr) return false;
+    refused->Add(row, column, reason);
+    return true;
   }
 };
 
@@ -161,14 +168,17 @@ bool ColumnDecoder::IsNull(const Field& field) const {
 
 Status ColumnDecoder::Misfit(const Output& output, int64_t row, const Field& field) {
   if (field.broken) {
+    if (output.Refuse(row, CsvRefused::Reason::kQuotes)) return Status::OK();
     return Complain(output, row,
-                    "text stands behind the quote that closes '" + Shown(field.text) + "'");
+                    "text stands behind the quote that closes '" + Shown(field.text) +
+                        "'; reject: quarantine puts such rows aside");
   }
   if (IsNull(field)) return Status::OK();
   if (output.reading.misfit == OnMisfit::kNull) {
     ++counters_.misfits;
     return Status::OK();
   }
+  if (output.Refuse(row, CsvRefused::Reason::kMisfit)) return Status::OK();
   const std::string format =
       column_.type.date_format.empty() ? "" : " of the form " + column_.type.date_format;
   const bool inexact = column_.type.type->id() == arrow::Type::DOUBLE && ShapeOf(field.text).number;
@@ -188,7 +198,8 @@ std::string ColumnDecoder::AdviceOn(const CsvReading& reading, bool inexact) con
   if (inexact) advice += "decimal_precision: 38,9 makes exact decimals of fractions, ";
   return advice + fmt::format(
                       "cast: {}: string takes the column as text, "
-                      "type_mismatch: null such values as NULL",
+                      "type_mismatch: null such values as NULL, reject: quarantine puts such rows "
+                      "aside",
                       column_.name);
 }
 
@@ -244,10 +255,14 @@ Result<std::string_view> ColumnDecoder::CheckedText(const Output& output, int64_
     case OnInvalidUtf8::kError:
       break;
   }
+  if (output.Refuse(row, CsvRefused::Reason::kUtf8)) {
+    *null = true;
+    return std::string_view();
+  }
   return Complain(
       output, row,
       fmt::format("'{}' is not valid UTF-8; set source_encoding (windows-1252, latin1), "
-                  "or invalid_utf8: replace or null",
+                  "invalid_utf8: replace or null, or reject: quarantine to put such rows aside",
                   Shown(field.text)));
 }
 
@@ -276,9 +291,9 @@ Status ColumnDecoder::DecodeText(Output* output) {
   offsets[0] = 0;
   for (int64_t row = 0; row < output->count; ++row) {
     const Field field = rows.At(output->first + row, column_.field, output->reading, &scratch_);
-    if (field.broken) return Misfit(*output, row, field);
+    if (field.broken) ARROW_RETURN_NOT_OK(Misfit(*output, row, field));
     std::string_view text = field.text;
-    bool null = (text.empty() || !column_.type.nulls.empty()) && IsNull(field);
+    bool null = field.broken || ((text.empty() || !column_.type.nulls.empty()) && IsNull(field));
     if (rows.invalid_utf8 && !null) {
       ARROW_ASSIGN_OR_RAISE(text, CheckedText(*output, row, field, &replaced_, &null));
     }
@@ -383,8 +398,11 @@ Status ColumnDecoder::DecodeByType(Output* output) {
 
 Result<std::shared_ptr<arrow::ArrayData>> ColumnDecoder::Decode(const IndexedRows& rows,
                                                                 const CsvReading& reading,
-                                                                int64_t first, int64_t count) {
-  Output output{rows, reading, first, count, nullptr, nullptr, 0, nullptr, nullptr};
+                                                                int64_t first, int64_t count,
+                                                                int column,
+                                                                RefusedFields* refused) {
+  Output output{rows, reading, first,   count,  nullptr, nullptr,
+                0,    nullptr, nullptr, column, refused};
   ARROW_ASSIGN_OR_RAISE(output.validity, arrow::AllocateBitmap(count, pool_));
   output.valid = output.validity->mutable_data();
   std::memset(output.valid, 0xFF, static_cast<size_t>(output.validity->size()));

@@ -70,6 +70,35 @@ struct IndexedRows {
   static void Trim(char escape, std::string_view* text);
 };
 
+// Which rows of a batch are set aside, and for which column. Empty while none is.
+class RefusedFields {
+ public:
+  struct Mark {
+    int column = -1;  // -1: the row is kept
+    CsvRefused::Reason reason = CsvRefused::Reason::kMisfit;
+  };
+  void Reset(int64_t rows) {
+    rows_ = static_cast<size_t>(rows);
+    count_ = 0;
+    marks_.clear();
+  }
+  // The first reason stays.
+  void Add(int64_t row, int column, CsvRefused::Reason reason) {
+    marks_.resize(rows_);
+    Mark& mark = marks_[static_cast<size_t>(row)];
+    if (mark.column >= 0) return;
+    mark = {column, reason};
+    ++count_;
+  }
+  int64_t count() const { return count_; }
+  const Mark& operator[](int64_t row) const { return marks_[static_cast<size_t>(row)]; }
+
+ private:
+  size_t rows_ = 0;
+  int64_t count_ = 0;
+  std::vector<Mark> marks_;
+};
+
 struct ColumnCounters {
   int64_t misfits = 0, utf8_replaced = 0, utf8_null = 0;
 };
@@ -77,9 +106,12 @@ struct ColumnCounters {
 class ColumnDecoder {
  public:
   static Result<std::unique_ptr<ColumnDecoder>> Make(CsvColumn column, arrow::MemoryPool* pool);
+  // `column`: its place, for `refused`, which takes what would be errors; nullptr: they are.
   Result<std::shared_ptr<arrow::ArrayData>> Decode(const IndexedRows& rows,
                                                    const CsvReading& reading, int64_t first,
-                                                   int64_t count);
+                                                   int64_t count, int column,
+                                                   RefusedFields* refused);
+  int field() const { return column_.field; }
   const ColumnCounters& counters() const { return counters_; }
 
  private:
@@ -94,7 +126,7 @@ class ColumnDecoder {
   Status DecodeText(Output* output);
   Status DecodeByType(Output* output);
   Status DecodeTimes(Output* output);
-  // What becomes of a field that is no value of the type: NULL (OK), or an error.
+  // What becomes of a field that is no value of the type: NULL or set aside (OK), or an error.
   Status Misfit(const Output& output, int64_t row, const Field& field);
   // What to do about a value that does not fit.
   std::string AdviceOn(const CsvReading& reading, bool inexact) const;
