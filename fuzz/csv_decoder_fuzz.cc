@@ -28,7 +28,6 @@ std::unique_ptr<CsvDecoder> MakeDecoder(uint8_t choice) {
   if (choice & 4) reading.dialect.row_end = '\r';
   if (choice & 8) reading.dialect.quote = '\0';
   if (choice & 16) reading.ragged = choice & 32 ? OnRagged::kPad : OnRagged::kSkip;
-  if ((choice & 48) == 32) reading.refused_max = 1000;
   if (choice & 64) reading.misfit = OnMisfit::kNull;
   if (choice & 128) reading.invalid_utf8 = OnInvalidUtf8::kReplace;
   reading.fields = 6;

@@ -42,7 +42,7 @@ TEST(JsonSift, FewBadLinesCostFewTries) {
 }
 
 TEST(JsonSift, KeepsTheOtherLinesAndTheirNumbers) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check("lines that stay keep their numbers", [] {
     const auto kinds = *rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 3));
     std::string text, kept;
     std::vector<std::pair<size_t, int64_t>> places;
@@ -63,7 +63,7 @@ TEST(JsonSift, KeepsTheOtherLinesAndTheirNumbers) {
     const SiftedLines sifted(text, found);
     RC_ASSERT(sifted.text() == kept);
     for (const auto& [offset, line] : places) RC_ASSERT(sifted.LinesBefore(offset) == line);
-  });
+  }));
 }
 
 }  // namespace
