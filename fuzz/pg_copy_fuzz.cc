@@ -3,6 +3,7 @@
 //
 // Input: one byte of options, one byte of chunk size (0: 1 byte, else × 16), one byte with the
 // number of columns less one (modulo 8), one byte a column that picks its type, then the tuples.
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -122,13 +123,15 @@ Outcome Decode(const std::vector<ColumnMapping>& columns, std::string_view strea
   return outcome;
 }
 
-// Encodes the batches; values that no server sends, such as texts with NUL, may be refused.
-void CheckWayBack(const std::vector<ColumnMapping>& mappings, const std::vector<ColumnSpec>& specs,
-                  const arrow::RecordBatchVector& batches) {
-  const auto schema = batches[0]->schema();
+// The batches encoded and decoded again. None: values that no server sends, such as texts with NUL,
+// may be refused.
+arrow::RecordBatchVector ThereAndBack(const std::vector<ColumnMapping>& mappings,
+                                      const std::vector<ColumnSpec>& specs,
+                                      const arrow::RecordBatchVector& batches) {
   std::vector<EncodeColumn> columns;
   for (size_t i = 0; i < specs.size(); ++i) {
-    auto plan = PlanEncoding(*schema->field(static_cast<int>(i))->type(), specs[i], {});
+    const auto& field = *batches[0]->schema()->field(static_cast<int>(i));
+    auto plan = PlanEncoding(*field.type(), specs[i], {});
     if (!plan.ok()) Die("no way back: " + plan.status().ToString());
     columns.push_back({specs[i].name, static_cast<int>(i), *std::move(plan)});
   }
@@ -138,14 +141,30 @@ void CheckWayBack(const std::vector<ColumnMapping>& mappings, const std::vector<
     const Status status = encoder.Encode(*batch, 0, batch->num_rows(), &out);
     if (status.ok()) continue;
     if (KindOf(status) != ErrorKind::kUser || encoder.row_at_fault() < 0) Die(status.ToString());
-    return;
+    return {};
   }
   const std::string stream =
       pg::testing::Stream({reinterpret_cast<const char*>(out.data()), out.size()});
-  const Outcome again = Decode(mappings, stream, stream.size());
+  Outcome again = Decode(mappings, stream, stream.size());
   if (!again.status.ok()) Die("what was written: " + again.status.ToString());
-  const auto first = arrow::Table::FromRecordBatches(schema, batches).ValueOrDie();
-  const auto second = arrow::Table::FromRecordBatches(schema, again.batches).ValueOrDie();
+  return std::move(again.batches);
+}
+
+void CheckWayBack(const std::vector<ColumnMapping>& mappings, const std::vector<ColumnSpec>& specs,
+                  arrow::RecordBatchVector batches) {
+  auto again = ThereAndBack(mappings, specs, batches);
+  if (again.empty()) return;
+  // A server's numbers have no zeros in front, as these bytes may: text has lost them now.
+  const bool numbers = std::any_of(specs.begin(), specs.end(), [](const ColumnSpec& spec) {
+    return spec.type->typname.find("num") != std::string::npos;
+  });
+  if (numbers) {
+    batches = std::move(again);
+    again = ThereAndBack(mappings, specs, batches);
+    if (again.empty()) Die("what came back cannot be written");
+  }
+  const auto first = arrow::Table::FromRecordBatches(batches[0]->schema(), batches).ValueOrDie();
+  const auto second = arrow::Table::FromRecordBatches(again[0]->schema(), again).ValueOrDie();
   if (!first->Equals(*second, arrow::EqualOptions().nans_equal(true))) {
     Die("other values there and back\n" + first->ToString() + second->ToString());
   }

@@ -296,18 +296,29 @@ class ContractReader {
   const std::string_view file_name_;
 };
 
+// yaml-cpp writes a carriage return as it is unless in double quotes, and reads it as a line's end.
+void EmitText(YAML::Emitter& out, const std::string& text) {
+  if (text.find('\r') != std::string::npos) out << YAML::DoubleQuoted;
+  out << text;
+}
+
 // Numbers and plain words stay plain; everything else is quoted, so that it is read back as text.
 void EmitValue(YAML::Emitter& out, const std::string& text) {
   const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '-';
   });
   if (!plain) out << YAML::SingleQuoted;
-  out << text;
+  EmitText(out, text);
 }
 
 void EmitColumn(YAML::Emitter& out, const ContractColumn& column) {
-  out << YAML::Key << column.name << YAML::Value << YAML::BeginMap;
-  if (!column.type.empty()) out << YAML::Key << "type" << YAML::Value << column.type;
+  out << YAML::Key;
+  EmitText(out, column.name);
+  out << YAML::Value << YAML::BeginMap;
+  if (!column.type.empty()) {
+    out << YAML::Key << "type" << YAML::Value;
+    EmitText(out, column.type);
+  }
   if (!column.note.empty()) out << YAML::Comment(column.note);
   if (!column.nullable) out << YAML::Key << "nullable" << YAML::Value << false;
   if (column.unique) out << YAML::Key << "unique" << YAML::Value << true;

@@ -153,6 +153,17 @@ TEST(Contract, ValuesOfEveryOrderedType) {
   EXPECT_EQ(text(arrow::time64(arrow::TimeUnit::MICRO), "12:30:00"), "12:30:00.000000");
 }
 
+TEST(Contract, CarriageReturnsAreWrittenSoThatTheyAreRead) {
+  Contract contract;
+  ContractColumn& column = contract.columns.emplace_back();
+  column.name = "a\rb";
+  column.type = "list<a\r\r>";
+  column.allowed = {"x\r", "\r\n"};
+  const auto written = ParseContract(contract.ToYaml(), "again");
+  ASSERT_TRUE(written.ok()) << written.status() << contract.ToYaml();
+  EXPECT_EQ(written->tables.at(0).second, contract) << contract.ToYaml();
+}
+
 TEST(Contract, AMissingFileSaysWhich) {
   const auto file = LoadContract("/nowhere/orders.yaml");
   EXPECT_THAT(MessageOf(file.status()),
