@@ -8,6 +8,7 @@
 #include <arrow/array/array_binary.h>
 #include <arrow/array/builder_binary.h>
 #include <arrow/compute/api_scalar.h>
+#include <arrow/compute/cast.h>
 #include <arrow/compute/exec.h>
 #include <arrow/datum.h>
 #include <arrow/type_traits.h>
@@ -115,10 +116,16 @@ Status TextPattern::Others(const arrow::Array& texts, arrow::MemoryPool* pool,
     remembers_ = false;
     slots_ = {};
   }
-  if (remembers_ || arrow::is_binary_view_like(texts.type_id())) {
-    return Lookup(texts, pool, rows);
+  if (remembers_) return Lookup(texts, pool, rows);
+  auto plain = arrow::MakeArray(texts.data());
+  if (arrow::is_binary_view_like(texts.type_id())) {  // which the function below does not take
+    arrow::compute::ExecContext context(pool);
+    context.set_use_threads(false);
+    const auto type =
+        texts.type_id() == arrow::Type::STRING_VIEW ? arrow::large_utf8() : arrow::large_binary();
+    ARROW_ASSIGN_OR_RAISE(plain, arrow::compute::Cast(*plain, type, {}, &context));
   }
-  ARROW_ASSIGN_OR_RAISE(const auto matches, Match(arrow::MakeArray(texts.data()), pool));
+  ARROW_ASSIGN_OR_RAISE(const auto matches, Match(plain, pool));
   if (matches->true_count() + texts.null_count() == texts.length()) return Status::OK();
   for (int64_t i = 0; i < texts.length(); ++i) {
     if (texts.IsValid(i) && !matches->Value(i)) rows->push_back(i);

@@ -24,6 +24,7 @@ from support.socks_proxy import SocksProxy
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
 PAGE = REPOSITORY / "docs" / "source-opensearch.md"
+README = REPOSITORY / "README.md"
 DOCUMENTS = 500
 MANY = 200_000  # over two shards: the fewest of which each has a stream of its own
 PROPERTIES = {"@timestamp": {"type": "date"}, "seq": {"type": "long"},
@@ -176,9 +177,27 @@ def test_one_csv_file_larger_than_the_memory(bulkhaul, node, many, tmp_path):
     bulkhaul("verify", tmp_path / "csv" / "many")
 
 
-def code_of(heading: str) -> str:
+def code_of(heading: str, page: pathlib.Path = PAGE) -> str:
     """The first block of code after that text of the page."""
-    return re.search(r"```\w*\n(.*?)```", PAGE.read_text().split(heading, 1)[1], re.DOTALL)[1]
+    return re.search(r"```\w*\n(.*?)```", page.read_text().split(heading, 1)[1], re.DOTALL)[1]
+
+
+def test_the_first_commands_of_readme(bulkhaul, node, tmp_path):
+    node.create("logs-2024.03.01", {**PROPERTIES, "level": {"type": "keyword"}})
+    node.bulk("logs-2024.03.01", [
+        {"@timestamp": f"2024-0{2 + n % 3}-01T00:00:00Z", "seq": n,
+         "level": ("ERROR", "INFO")[n % 2]} for n in range(300)])
+    text = code_of("## Documents out of OpenSearch", README)
+    assert text.count("opensearch://host:9200/") == 2
+    text = text.replace("opensearch://host:9200/", node.uri("")).replace("bulkhaul ", f"{bulkhaul.binary} ")
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", text], cwd=tmp_path, text=True,
+                          env=bulkhaul.environment, stdin=subprocess.DEVNULL, capture_output=True,
+                          timeout=300)
+    node.drop("logs-2024.03.01")
+    assert done.returncode == 0, done.stderr
+    assert sequence(tmp_path / "exports") == list(range(1, 300, 3))
+    with open(tmp_path / "errors.csv", newline="") as lines:
+        assert sorted(int(row["seq"]) for row in csv.DictReader(lines)) == list(range(0, 300, 2))
 
 
 def test_the_daily_script(bulkhaul, node, tmp_path):
