@@ -123,7 +123,8 @@ Status TextPattern::Others(const arrow::Array& texts, arrow::MemoryPool* pool,
     context.set_use_threads(false);
     const auto type =
         texts.type_id() == arrow::Type::STRING_VIEW ? arrow::large_utf8() : arrow::large_binary();
-    ARROW_ASSIGN_OR_RAISE(plain, arrow::compute::Cast(*plain, type, {}, &context));
+    ARROW_ASSIGN_OR_RAISE(
+        plain, arrow::compute::Cast(*plain, type, arrow::compute::CastOptions::Safe(), &context));
   }
   ARROW_ASSIGN_OR_RAISE(const auto matches, Match(plain, pool));
   if (matches->true_count() + texts.null_count() == texts.length()) return Status::OK();
