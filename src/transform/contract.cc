@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/short_text.h"
 #include "base/units.h"
 #include "transform/take_rows.h"
 
@@ -24,13 +25,7 @@ constexpr int64_t kKeyBytes = 24;
 
 std::string Shown(const std::shared_ptr<arrow::Array>& column, int64_t row) {
   const auto value = column->GetScalar(row);
-  std::string text = value.ok() ? (*value)->ToString() : "?";
-  if (text.size() > kRuleShownBytesMax) {
-    size_t end = kRuleShownBytesMax;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-    text = text.substr(0, end) + "…";
-  }
-  return text;
+  return ShortText(value.ok() ? (*value)->ToString() : "?", kRuleShownBytesMax);
 }
 
 // Whole blocks, spread evenly, the first one always: the same rows for the same units.

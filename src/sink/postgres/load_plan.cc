@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "base/short_text.h"
 #include "base/text.h"
 #include "client/postgres/server_catalog.h"
 #include "client/postgres/sql_text.h"
@@ -29,10 +30,7 @@ std::string Replace(std::string text, std::string_view what, const std::string& 
 
 // A name that may be a whole file.
 std::string ShownName(const std::string& name) {
-  if (name.size() <= 2 * kNameBytesMax) return name;
-  size_t end = kNameBytesMax;
-  while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xC0) == 0x80) --end;
-  return name.substr(0, end) + "…";
+  return name.size() <= 2 * kNameBytesMax ? name : ShortText(name, kNameBytesMax);
 }
 
 bool IsSystemColumn(std::string_view name) {

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/type_leaves.h"
 #include "plan/drift.h"
 #include "source/files/describe.h"
 #include "source/files/json_contract.h"
@@ -26,22 +27,9 @@ namespace {
 
 // Types that later rows may fill: what was NULL throughout is text.
 std::shared_ptr<arrow::DataType> Settled(const std::shared_ptr<arrow::DataType>& type) {
-  switch (type->id()) {
-    case arrow::Type::NA:
-      return arrow::utf8();
-    case arrow::Type::LIST: {
-      const auto& list = static_cast<const arrow::ListType&>(*type);
-      return arrow::list(list.value_field()->WithType(Settled(list.value_type())));
-    }
-    case arrow::Type::STRUCT: {
-      arrow::FieldVector fields;
-      for (const auto& field : type->fields())
-        fields.push_back(field->WithType(Settled(field->type())));
-      return arrow::struct_(fields);
-    }
-    default:
-      return type;
-  }
+  return MapLeaves(type, [](const std::shared_ptr<arrow::DataType>& leaf) {
+    return leaf->id() == arrow::Type::NA ? arrow::utf8() : leaf;
+  });
 }
 
 // How the rows of a sample are read.

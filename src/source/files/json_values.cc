@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/invalid_utf8.h"
+#include "base/short_text.h"
 #include "base/text.h"
 #include "plan/column_naming.h"
 #include "plan/type_name.h"
@@ -85,10 +86,7 @@ std::string KeyText(std::string_view raw) {
 
 std::string Shown(std::string_view raw) {
   if (raw.size() >= 2 && raw.front() == '"') raw = raw.substr(1, raw.size() - 2);
-  if (raw.size() <= kShownBytesMax) return std::string(raw);
-  size_t end = kShownBytesMax;
-  while (end > 0 && (static_cast<unsigned char>(raw[end]) & 0xC0) == 0x80) --end;
-  return std::string(raw.substr(0, end)) + "…";
+  return ShortText(raw, kShownBytesMax);
 }
 
 void AppendQuoted(std::string_view raw, std::string* out) {

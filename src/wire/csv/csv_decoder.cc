@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/invalid_utf8.h"
+#include "base/short_text.h"
 #include "base/text.h"
 #include "wire/csv/csv_fields.h"
 
@@ -252,12 +253,9 @@ class CsvDecoder::Impl {
     const uint32_t begin = rows_.BeginOf(row, reading_);
     std::string scratch;
     const int field = columns_[static_cast<size_t>(mark.column)]->field();
-    std::string_view value = rows_.At(row, field, reading_, &scratch).text;
-    const bool cut = value.size() > kRefusedValueBytesMax;
-    size_t bytes = std::min(value.size(), kRefusedValueBytesMax);
-    while (cut && bytes > 0 && (static_cast<unsigned char>(value[bytes]) & 0xC0) == 0x80) --bytes;
+    const std::string_view value = rows_.At(row, field, reading_, &scratch).text;
     CsvRefused refused{mark.reason, lines.At(begin), schema_->field(mark.column)->name(),
-                       reading_.fields, Readable(value.substr(0, bytes)) + (cut ? "…" : "")};
+                       reading_.fields, Readable(ShortText(value, kRefusedValueBytesMax))};
     refused.text =
         Readable(rows_.text.substr(begin, static_cast<size_t>(rows_.BytesOf(row, reading_))));
     return refused;
