@@ -5,25 +5,19 @@
 // the others where the text is cut, then the text.
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <arrow/api.h>
 
+#include "die.h"
 #include "wire/csv/csv_decoder.h"
 
 namespace {
 
 using namespace bulkhaul;
 using namespace bulkhaul::csv;
-
-[[noreturn]] void Die(const std::string& why) {
-  std::fprintf(stderr, "%s\n", why.c_str());
-  std::abort();
-}
 
 std::unique_ptr<CsvDecoder> MakeDecoder(uint8_t choice, bool refuses) {
   CsvReading reading;

@@ -3,8 +3,6 @@
 //
 // Input: one byte of options, one byte that says where the file is cut, then the text.
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "die.h"
 #include "source/files/contract_types.h"
 #include "source/files/json_files.h"
 
@@ -21,11 +20,6 @@ namespace {
 
 using namespace bulkhaul;
 using namespace bulkhaul::files;
-
-[[noreturn]] void Die(const std::string& why) {
-  std::fprintf(stderr, "%s\n", why.c_str());
-  std::abort();
-}
 
 // A file in memory with another text each time.
 class TextFile {

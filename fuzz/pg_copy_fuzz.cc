@@ -5,11 +5,10 @@
 // number of columns less one (modulo 8), one byte a column that picks its type, then the tuples.
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 
 #include <arrow/api.h>
 
+#include "die.h"
 #include "wire/pg_copy/copy_decoder.h"
 #include "wire/pg_copy/copy_encoder.h"
 #include "wire/pg_copy/golden_values.h"
@@ -19,11 +18,6 @@ namespace {
 
 using namespace bulkhaul;
 using namespace bulkhaul::pg;
-
-[[noreturn]] void Die(const std::string& why) {
-  std::fprintf(stderr, "%s\n", why.c_str());
-  std::abort();
-}
 
 std::vector<TypePtr> UserTypes() {
   const auto make = [](char kind, uint32_t oid) {

@@ -3,12 +3,11 @@
 //
 // Input: one byte of options (bit 7: the rest is an answer to _mapping), then the answer.
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 
 #include <arrow/api.h>
 
+#include "die.h"
 #include "wire/json/search_page.h"
 #include "wire/json/testing.h"
 
@@ -35,11 +34,6 @@ constexpr char kDocValueProperties[] = R"({
   "b":{"type":"boolean"},"k":{"type":"keyword"},"n":{"type":"date_nanos"},
   "t":{"type":"date","format":"strict_date_optional_time||epoch_second||dd/MMM/yyyy[:HH:mm:ss[ Z]]"},
   "o":{"properties":{"a":{"type":"long"},"p":{"properties":{"q":{"type":"keyword"}}}}}})";
-
-[[noreturn]] void Die(const std::string& why) {
-  std::fprintf(stderr, "%s\n", why.c_str());
-  std::abort();
-}
 
 PageLayout PickLayout(uint8_t choice) {
   LayoutOptions options;

@@ -1,8 +1,6 @@
 // Any text as a condition: an error, or one that keeps the same rows of a batch as of its slices,
 // and that no bounds of kept rows exclude.
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,17 +9,13 @@
 #include <arrow/compute/api.h>
 #include <arrow/json/from_string.h>
 
+#include "die.h"
 #include "source/files/where.h"
 
 namespace {
 
 using namespace bulkhaul;
 using namespace bulkhaul::files;
-
-[[noreturn]] void Die(const std::string& why) {
-  std::fprintf(stderr, "%s\n", why.c_str());
-  std::abort();
-}
 
 std::shared_ptr<arrow::RecordBatch> MakeRows() {
   const auto type = arrow::struct_(
