@@ -65,6 +65,13 @@ std::string Normal(std::string_view path) {
 
 }  // namespace
 
+std::string ToTheSecond(std::string job_time) {
+  if (const auto point = job_time.find('.'); point != std::string::npos) {
+    job_time.replace(point, std::string::npos, "Z");
+  }
+  return job_time;
+}
+
 Result<JobEntry> ReadJobEntry(const std::string& folder) {
   const auto text = ReadFile(folder + "/job.json");
   ARROW_ASSIGN_OR_RAISE(JobEntry entry, text ? JobEntry::FromJson(*text) : EntryFromLedger(folder));
@@ -239,8 +246,9 @@ Result<std::vector<JobEntry>> CleanJobs(const std::string& state_folder, int64_t
 }
 
 Status WriteFileRecord(const std::string& job_folder, const FileRecord& record) {
-  return WriteFileDurably(job_folder + kFileRecordName, job_folder,
-                          Dump({{"path", record.path}, {"metadata", record.metadata}}));
+  return WriteFileDurably(
+      job_folder + kFileRecordName, job_folder,
+      Dump({{"path", record.path}, {"metadata", record.metadata}, {"written_at", JobTime()}}));
 }
 
 Result<std::optional<FileRecord>> FindFileRecord(const std::string& state_folder,
@@ -248,17 +256,17 @@ Result<std::optional<FileRecord>> FindFileRecord(const std::string& state_folder
   ARROW_ASSIGN_OR_RAISE(const auto entries, ListJobs(state_folder));
   const std::string wanted = Normal(path);
   std::optional<FileRecord> found;
-  std::string updated_at;
+  std::string found_at;
   for (const auto& entry : entries) {
-    if (found && entry.updated_at <= updated_at) continue;
     const auto text = ReadFile(entry.folder + kFileRecordName);
     if (!text) continue;
     const auto value = json::parse(*text, nullptr, false);
     if (!value.is_object()) continue;
     FileRecord record{value.value("path", ""), value.value("metadata", "")};
-    if (Normal(record.path) != wanted) continue;
+    const std::string written_at = value.value("written_at", entry.updated_at);
+    if (Normal(record.path) != wanted || (found && written_at <= found_at)) continue;
     found = std::move(record);
-    updated_at = entry.updated_at;
+    found_at = written_at;
   }
   return found;
 }
@@ -324,7 +332,8 @@ std::string JobStatus::ToText() const {
   std::string text = fmt::format(
       "job          {}\nstate        {}\nsource       {}\n"
       "destination  {}\ncreated      {}\nupdated      {}\n",
-      entry.id, entry.state, entry.source, entry.destination, entry.created_at, entry.updated_at);
+      entry.id, entry.state, entry.source, entry.destination, ToTheSecond(entry.created_at),
+      ToTheSecond(entry.updated_at));
   if (entry.owner) {
     text += fmt::format("process      {} on {}\n", entry.owner->pid, entry.owner->host);
   }

@@ -39,7 +39,7 @@ struct JobEntry {
   // "running" (its lock is held), "interrupted" (it is not, and nobody wrote an end), "done",
   // "failed", "partial", "cancelled".
   std::string state;
-  std::string created_at, updated_at;  // UTC
+  std::string created_at, updated_at;  // JobTime()
   std::string error;
   bool left_nothing = false;  // it ended without having reached its destination
   int64_t tables = 0, tables_published = 0, rows = 0;
@@ -48,6 +48,9 @@ struct JobEntry {
   std::string ToJson() const;
   static Result<JobEntry> FromJson(std::string_view json);
 };
+
+// A JobTime() for people: "2026-11-21T10:15:00Z".
+std::string ToTheSecond(std::string job_time);
 
 // Of the job whose folder it is.
 Result<JobEntry> ReadJobEntry(const std::string& folder);
@@ -74,6 +77,7 @@ struct FileRecord {
   std::string path;
   std::string metadata;  // sink/export_metadata.h
 };
+// With the time of the call, by which FindFileRecord() tells the last of several.
 Status WriteFileRecord(const std::string& job_folder, const FileRecord& record);
 // Of the job that wrote to `path` last; nullopt where none is known.
 Result<std::optional<FileRecord>> FindFileRecord(const std::string& state_folder,

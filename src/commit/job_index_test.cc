@@ -80,6 +80,22 @@ TEST_F(JobIndexTest, CleansOldJobsButNeverARunningOne) {
   EXPECT_TRUE(FindJob(state_, "future").ok());
 }
 
+TEST_F(JobIndexTest, TheLastOfTwoJobsInOneSecondCounts) {
+  // Ids are random: neither order of them may decide.
+  for (const auto* ids : {"ab", "ba"}) {
+    const std::string first(1, ids[0]), second(1, ids[1]);
+    std::filesystem::remove_all(state_);
+    const auto path = (std::filesystem::path(state_) / "one.csv").string();
+    for (const auto& id : {first, second}) {
+      const auto entry = Add(id, "failed", JobTime());
+      ASSERT_TRUE(WriteFileRecord(entry.folder, {path, "metadata of " + id}).ok());
+    }
+    EXPECT_EQ(FindFileRecord(state_, path).ValueOrDie()->metadata, "metadata of " + second);
+    EXPECT_EQ(ListJobs(state_)->front().id, second);
+    EXPECT_EQ(FindJob(state_, state_ + "/exports")->id, second);
+  }
+}
+
 TEST_F(JobIndexTest, KeepsTheSpecWithoutItsSecrets) {
   JobSpec spec;
   spec.source_uri = "postgres://reader:geheim@db/shop";

@@ -56,6 +56,15 @@ std::string LedgerPath(const std::string& folder) { return folder + "/ledger.db"
 
 }  // namespace
 
+std::string JobTime() {
+  const auto now = std::chrono::system_clock::now();
+  const auto microseconds =
+      std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count();
+  std::string text = FormatUtc(now);
+  text.insert(text.size() - 1, fmt::format(".{:06}", microseconds % 1'000'000));
+  return text;
+}
+
 const char* DatasetStateName(DatasetState state) {
   switch (state) {
     case DatasetState::kPlanned:
@@ -96,12 +105,11 @@ Result<std::unique_ptr<Ledger>> Ledger::Create(const std::string& job_folder, co
     ARROW_RETURN_NOT_OK(
         database->Execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; BEGIN IMMEDIATE;"));
     ARROW_RETURN_NOT_OK(database->Execute(kTables));
-    const std::pair<const char*, std::string> meta[] = {
-        {"version", std::to_string(kVersion)},
-        {"job", job},
-        {"spec", spec_json},
-        {"instance", NewId()},
-        {"created_at", FormatUtc(std::chrono::system_clock::now())}};
+    const std::pair<const char*, std::string> meta[] = {{"version", std::to_string(kVersion)},
+                                                        {"job", job},
+                                                        {"spec", spec_json},
+                                                        {"instance", NewId()},
+                                                        {"created_at", JobTime()}};
     for (const auto& [key, value] : meta) {
       ARROW_RETURN_NOT_OK(
           database->Change("INSERT INTO meta VALUES (?, ?)", {std::string(key), value}).status());

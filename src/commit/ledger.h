@@ -32,6 +32,10 @@ inline constexpr const char* kLedgerCrashPoints[] = {
     "ledger.published",
 };
 
+// Now, in UTC to the microsecond, "2026-11-21T10:15:00.123456Z": of jobs in one second, text order
+// is the order of time.
+std::string JobTime();
+
 // A dataset's way. It never goes back but through BeginEpoch() or Reopen().
 enum class DatasetState {
   kPlanned = 0,     // its units are being read
@@ -108,7 +112,7 @@ class Ledger {
   const std::string& spec_json() const { return spec_json_; }
   // Random, made with the ledger: tells this job from an earlier one with the same id.
   const std::string& instance() const { return instance_; }
-  const std::string& created_at() const { return created_at_; }
+  const std::string& created_at() const { return created_at_; }  // JobTime()
   const std::string& folder() const { return folder_; }
 
   Status SaveDatasets(std::span<const DatasetRecord> datasets);

@@ -59,7 +59,7 @@ JobEntry MakeEntry(const JobSpec& spec, const RunOptions& options, const std::st
   }
   entry.workspace = WorkspaceOf(spec, options.job_id);
   entry.state = "running";
-  entry.updated_at = FormatUtc(std::chrono::system_clock::now());
+  entry.updated_at = JobTime();
   return entry;
 }
 

@@ -226,7 +226,7 @@ Status JobRun::PublishJob(JobReport& report) {
 
 Status JobRun::WriteEntry(const JobReport& report) {
   entry_.state = JobStateName(report.state);
-  entry_.updated_at = FormatUtc(std::chrono::system_clock::now());
+  entry_.updated_at = JobTime();
   entry_.error = report.error;
   entry_.left_nothing = entry_.left_nothing && !run_.sink.Traits().reached;
   entry_.tables = static_cast<int64_t>(report.tables.size());

@@ -151,7 +151,7 @@ Result<int> RunJobs(OutputForm form) {
   }
   std::vector<std::vector<std::string>> rows;
   for (const auto& entry : entries) {
-    rows.push_back({entry.id, entry.state, entry.created_at,
+    rows.push_back({entry.id, entry.state, ToTheSecond(entry.created_at),
                     fmt::format("{} of {}", entry.tables_published, entry.tables),
                     FormatCount(entry.rows), entry.source, entry.destination});
   }
