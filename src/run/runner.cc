@@ -30,6 +30,9 @@ class Runner::Impl {
 Runner::Runner(JobSpec spec, Source& source, Sink& sink, RunOptions options)
     : impl_(std::make_unique<Impl>(std::move(spec), source, sink, std::move(options))) {
   impl_->source.StopOn(impl_->options.stop);
+  impl_->source.TypesFrom([&sink](const DatasetId& id, const Options& options) {
+    return sink.ColumnsThere(id, options);
+  });
 }
 Runner::~Runner() = default;
 

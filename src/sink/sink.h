@@ -100,6 +100,13 @@ class Sink {
  public:
   virtual ~Sink() = default;
   virtual SinkTraits Traits() const = 0;
+  // The columns that the dataset's rows will go into, where such are there already; nullptr: none
+  // are, or the job does not want them. Only those whose type says how a text is to be read. What
+  // is wrong with the destination is for Prepare() to say.
+  virtual Result<std::shared_ptr<arrow::Schema>> ColumnsThere(const DatasetId& id,
+                                                              const Options& options) {
+    return nullptr;
+  }
   // Once a dataset, before a row is read: the schema fits the format, the destination can be
   // written, the conflict rule allows it. Creates nothing that readers see. With `dry_run` (plan)
   // it creates nothing at all.

@@ -113,6 +113,10 @@ class Session {
 // the tries. `what` is done, for people. Thread-safe.
 using Retry = std::function<Status(const std::string& what, const std::function<Status()>& action)>;
 
+// The columns at the destination of a dataset's rows (Sink::ColumnsThere); nullptr: none are there.
+using ColumnsThere = std::function<Result<std::shared_ptr<arrow::Schema>>(const DatasetId& id,
+                                                                          const Options& options)>;
+
 // Thread-safe after it is made. Errors are classified (base/error.h); a source never retries and
 // never sleeps: run/ does, or is asked to.
 class Source {
@@ -126,6 +130,9 @@ class Source {
   // CheckRows are many requests has each of them that may be repeated tried again by `retry`, and
   // says retries_requests: the runner then repeats no Discover or Split as a whole.
   virtual void RetryBy(Retry retry) {}
+  // Called at most once, before Discover(). A source whose columns have no types of their own takes
+  // those of the destination, for what neither `cast` nor a contract gives.
+  virtual void TypesFrom(ColumnsThere columns_there) {}
   // Schema, keys and sizes of everything selected, in one round trip for thousands, ordered by id.
   // kUser when a table named without a glob is not there.
   virtual Result<std::vector<Dataset>> Discover(const Selector& selector) = 0;

@@ -28,6 +28,29 @@ std::string Replace(std::string text, std::string_view what, const std::string& 
   return text;
 }
 
+// Whether a text that is read as this type is what the column takes. Of text itself only where the
+// column is text: numeric without precision, say, is text in Arrow, and takes numbers as they come.
+bool ReadsTexts(const arrow::DataType& type, uint32_t base_oid) {
+  constexpr uint32_t kText = 25, kBpchar = 1042, kVarchar = 1043;
+  switch (type.id()) {
+    case arrow::Type::BOOL:
+    case arrow::Type::INT16:
+    case arrow::Type::INT32:
+    case arrow::Type::INT64:
+    case arrow::Type::FLOAT:
+    case arrow::Type::DOUBLE:
+    case arrow::Type::DECIMAL128:
+    case arrow::Type::DATE32:
+    case arrow::Type::TIMESTAMP:
+    case arrow::Type::TIME64:
+      return true;
+    case arrow::Type::STRING:
+      return base_oid == kText || base_oid == kBpchar || base_oid == kVarchar;
+    default:
+      return false;
+  }
+}
+
 // A name that may be a whole file.
 std::string ShownName(const std::string& name) {
   return name.size() <= 2 * kNameBytesMax ? name : ShortText(name, kNameBytesMax);
@@ -319,7 +342,8 @@ Status CheckSkipsWal(Connection& connection, const WaitLimit& limit, LoadPlan* p
 Result<SinkPlace> PlaceOfLoad(Connection& connection, const DatasetPlan& dataset,
                               const WaitLimit& limit) {
   ARROW_ASSIGN_OR_RAISE(const auto options, LoadOptions::From(dataset.dataset.options));
-  ARROW_ASSIGN_OR_RAISE(const auto target, TargetNameOf(connection, dataset, options, limit));
+  ARROW_ASSIGN_OR_RAISE(const auto target,
+                        TargetNameOf(connection, dataset.dataset.id, options, limit));
   ARROW_ASSIGN_OR_RAISE(const auto existing, FindTarget(connection, target, limit));
   SinkPlace place;
   place.place = target.ToString();
@@ -339,6 +363,22 @@ Result<SinkPlace> PlaceOfLoad(Connection& connection, const DatasetPlan& dataset
     }
   }
   return place;
+}
+
+Result<std::shared_ptr<arrow::Schema>> ColumnsThere(Connection& connection, const DatasetId& id,
+                                                    const Options& dataset_options,
+                                                    const WaitLimit& limit) {
+  ARROW_ASSIGN_OR_RAISE(const auto options, LoadOptions::From(dataset_options));
+  ARROW_ASSIGN_OR_RAISE(const auto name, TargetNameOf(connection, id, options, limit));
+  ARROW_ASSIGN_OR_RAISE(const auto table, FindTarget(connection, name, limit));
+  if (!table) return nullptr;
+  arrow::FieldVector fields;
+  for (const auto& column : table->columns) {
+    ARROW_ASSIGN_OR_RAISE(const auto mapping, pg::MapColumn(column.spec, {}));
+    const pg::TypePtr base = column.spec.type->base ? column.spec.type->base : column.spec.type;
+    if (ReadsTexts(*mapping.field->type(), base->oid)) fields.push_back(mapping.field);
+  }
+  return arrow::schema(std::move(fields));
 }
 
 bool LoadPlan::casts() const {
@@ -377,9 +417,8 @@ Result<std::vector<pg::EncodeColumn>> LoadPlan::EncodeColumns(const arrow::Schem
   return encoded;
 }
 
-Result<TableName> TargetNameOf(Connection& connection, const DatasetPlan& plan,
+Result<TableName> TargetNameOf(Connection& connection, const DatasetId& id,
                                const LoadOptions& options, const WaitLimit& limit) {
-  const DatasetId& id = plan.dataset.id;
   const auto fill = [&](const std::string& text) {
     return Replace(Replace(text, "{schema}", id.schema), "{table}", id.name);
   };
@@ -438,7 +477,8 @@ Result<LoadPlan> PlanLoad(Connection& connection, const DatasetPlan& dataset,
                           const WaitLimit& limit) {
   LoadPlan plan;
   ARROW_ASSIGN_OR_RAISE(plan.options, LoadOptions::From(dataset.dataset.options));
-  ARROW_ASSIGN_OR_RAISE(plan.target, TargetNameOf(connection, dataset, plan.options, limit));
+  ARROW_ASSIGN_OR_RAISE(plan.target,
+                        TargetNameOf(connection, dataset.dataset.id, plan.options, limit));
   plan.side.schema = plan.target.schema;
   plan.side.name =
       fmt::format("_bulkhaul_{}_{}",

@@ -75,11 +75,15 @@ inline constexpr char kLeftOutByTriggers[] = "left_out_by_triggers";
 // Looks at the server, changes nothing. kUser names what does not fit: columns with the nearest
 // name, types, policies, keys.
 Result<LoadPlan> PlanLoad(Connection& connection, const DatasetPlan& plan, const WaitLimit& limit);
+// Sink::ColumnsThere; kUser as PlanLoad().
+Result<std::shared_ptr<arrow::Schema>> ColumnsThere(Connection& connection, const DatasetId& id,
+                                                    const Options& dataset_options,
+                                                    const WaitLimit& limit);
 // Where the dataset goes and which tables its foreign keys refer to; looks at the server.
 Result<SinkPlace> PlaceOfLoad(Connection& connection, const DatasetPlan& plan,
                               const WaitLimit& limit);
 // Where the dataset goes, by its options.
-Result<TableName> TargetNameOf(Connection& connection, const DatasetPlan& plan,
+Result<TableName> TargetNameOf(Connection& connection, const DatasetId& id,
                                const LoadOptions& options, const WaitLimit& limit);
 
 }  // namespace bulkhaul::postgres

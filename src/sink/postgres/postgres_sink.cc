@@ -35,6 +35,8 @@ class PostgresSink final : public Sink {
         source_uri_(spec.source_uri) {}
 
   SinkTraits Traits() const override;
+  Result<std::shared_ptr<arrow::Schema>> ColumnsThere(const DatasetId& id,
+                                                      const Options& options) override;
   Result<SinkPlan> Prepare(const DatasetPlan& plan, bool dry_run) override;
   Result<SinkPlace> PlaceOf(const DatasetPlan& plan) override;
   int UnitsAtOnceMax(const Dataset& dataset) const override {
@@ -263,6 +265,16 @@ Result<SinkPlan> PostgresSink::Prepare(const DatasetPlan& plan, bool dry_run) {
     return Status::OK();
   }));
   return out;
+}
+
+Result<std::shared_ptr<arrow::Schema>> PostgresSink::ColumnsThere(const DatasetId& id,
+                                                                  const Options& options) {
+  std::shared_ptr<arrow::Schema> columns;
+  const Status looked = Use([&](Connection& connection) {
+    return postgres::ColumnsThere(connection, id, options, CatalogLimit()).Value(&columns);
+  });
+  if (looked.ok() || KindOf(looked) == ErrorKind::kUser) return columns;
+  return looked;
 }
 
 Result<SinkPlace> PostgresSink::PlaceOf(const DatasetPlan& plan) {

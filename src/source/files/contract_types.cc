@@ -16,13 +16,18 @@ constexpr size_t kMisfitShownBytesMax = 80;
 }  // namespace
 
 Result<ContractTypes> ContractTypes::Make(const Options& options, const DatasetId& id,
-                                          Contracts* contracts) {
+                                          Contracts* contracts, const arrow::Schema* there) {
   ContractTypes types;
   ARROW_ASSIGN_OR_RAISE(const auto* contract, contracts->For(options, id));
-  if (contract == nullptr) return types;
-  for (const auto& column : contract->columns) {
-    auto type = ParseTypeName(column.type);  // not of "" and of nested types
-    if (type.ok()) types.types_[column.name] = *std::move(type);
+  if (contract == nullptr && there == nullptr) return types;
+  if (there != nullptr) {
+    for (const auto& field : there->fields()) types.types_[field->name()] = field->type();
+  }
+  if (contract != nullptr) {
+    for (const auto& column : contract->columns) {
+      auto type = ParseTypeName(column.type);  // not of "" and of nested types
+      if (type.ok()) types.types_[column.name] = *std::move(type);
+    }
   }
   for (const auto& [column, type] : options.GetPairs("cast")) types.types_.erase(column);
   for (const auto& [old_name, new_name] : options.GetPairs("rename")) {
@@ -33,11 +38,14 @@ Result<ContractTypes> ContractTypes::Make(const Options& options, const DatasetI
   types.columns_.insert(columns.begin(), columns.end());
   const auto& dropped = options.GetList("drop");
   types.dropped_.insert(dropped.begin(), dropped.end());
-  ARROW_ASSIGN_OR_RAISE(const auto policy, DriftPolicy::From(options, /*with_contract=*/true));
+  ARROW_ASSIGN_OR_RAISE(const auto policy,
+                        DriftPolicy::From(options, /*with_contract=*/contract != nullptr));
   DriftChange wider;
   wider.kind = DriftKind::kRetyped;
   wider.widens = true;
-  types.lenient_ = policy.For(wider) != DriftAction::kFail;
+  // The table there takes no other type, unless the job may widen its own.
+  types.lenient_ = contract != nullptr ? policy.For(wider) != DriftAction::kFail
+                                       : policy.For(wider) == DriftAction::kEvolve;
   return types;
 }
 

@@ -1,5 +1,5 @@
-// The types that a table's contract gives columns whose files do not say what they hold: those of
-// CSV and JSON lines, and of folders named "key=value".
+// The types that a table's contract, or else the table that rows go into, gives columns whose files
+// do not say what they hold: those of CSV and JSON lines, and of folders named "key=value".
 #pragma once
 
 #include <cstdint>
@@ -22,12 +22,13 @@ namespace bulkhaul::files {
 class ContractTypes {
  public:
   ContractTypes() = default;  // none
-  // kUser when the contract cannot be read or says nothing of the dataset.
+  // `there`: the columns of the table that rows go into; nullptr: none. kUser when the contract
+  // cannot be read or says nothing of the dataset.
   static Result<ContractTypes> Make(const Options& options, const DatasetId& id,
-                                    Contracts* contracts);
+                                    Contracts* contracts, const arrow::Schema* there);
 
   bool empty() const { return types_.empty(); }
-  // nullptr: the contract has no type for it, `cast` has one, or the column is not taken.
+  // nullptr: nobody has a type for it, `cast` has one, or the column is not taken.
   std::shared_ptr<arrow::DataType> Of(const std::string& column) const;
   // Whether `drift` lets a column of another type pass: then one value of another type is enough
   // for the column to be what its values show.

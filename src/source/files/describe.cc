@@ -330,10 +330,16 @@ Result<std::shared_ptr<arrow::Schema>> CommonSchema(
 }
 
 Result<Dataset> DescribeDataset(const DatasetId& id, const std::string& pattern,
-                                const Options& options, Contracts* contracts) {
+                                const Options& options, Contracts* contracts,
+                                const ColumnsThere& columns_there) {
   ARROW_ASSIGN_OR_RAISE(auto list, ListFiles(pattern, options.GetString("source_format"),
                                              options.GetBool("hive_partitions")));
-  ARROW_ASSIGN_OR_RAISE(const auto contract, ContractTypes::Make(options, id, contracts));
+  std::shared_ptr<arrow::Schema> there;
+  if (columns_there) {
+    ARROW_ASSIGN_OR_RAISE(there, columns_there(id, options));
+  }
+  ARROW_ASSIGN_OR_RAISE(const auto contract,
+                        ContractTypes::Make(options, id, contracts, there.get()));
   ARROW_ASSIGN_OR_RAISE(auto description, Describe(list, options, contract));
   TableState state;
   state.format = list.format;

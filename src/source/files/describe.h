@@ -6,12 +6,14 @@
 #include "plan/contract.h"
 #include "plan/values.h"
 #include "source/files/table_state.h"
+#include "source/source.h"
 
 namespace bulkhaul::files {
 
 // The dataset of the files that `pattern` names. kUser for what cannot be read as asked.
 Result<Dataset> DescribeDataset(const DatasetId& id, const std::string& pattern,
-                                const Options& options, Contracts* contracts);
+                                const Options& options, Contracts* contracts,
+                                const ColumnsThere& columns_there);
 
 // What a flat column takes of Arrow memory for a row, with texts of `text_bytes` on average.
 double RowMemoryBytes(const arrow::DataType& type, double text_bytes);

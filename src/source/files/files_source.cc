@@ -59,6 +59,7 @@ class FilesSource : public Source {
             .describes_content = true};
   }
   void StopOn(std::stop_token stop) override { stop_ = std::move(stop); }
+  void TypesFrom(ColumnsThere columns_there) override { columns_there_ = std::move(columns_there); }
 
   Result<std::vector<Dataset>> Discover(const Selector& selector) override {
     if (!selector.queries.empty()) return UserError("files have no queries: name files");
@@ -78,7 +79,8 @@ class FilesSource : public Source {
       if (stop_.stop_requested()) return CancelledError();
       Options options = selector.OptionsFor(request.id);
       if (request.own != nullptr) options = options.With(*request.own);
-      auto dataset = DescribeDataset(request.id, request.pattern, options, &contracts);
+      auto dataset =
+          DescribeDataset(request.id, request.pattern, options, &contracts, columns_there_);
       if (!dataset.ok()) return dataset.status();
       datasets.push_back(*std::move(dataset));
     }
@@ -239,8 +241,9 @@ class FilesSource : public Source {
 
   const JobSpec spec_;
   const std::string path_;
-  std::stop_token stop_;  // constant after StopOn()
-  std::mutex mutex_;      // guards all below
+  std::stop_token stop_;        // constant after StopOn()
+  ColumnsThere columns_there_;  // constant after TypesFrom()
+  std::mutex mutex_;            // guards all below
   std::map<std::string, std::shared_ptr<const Fingerprints>> pins_;
   std::map<DatasetId, Units> splits_;
 };
