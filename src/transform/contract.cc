@@ -28,6 +28,10 @@ std::string Shown(const std::shared_ptr<arrow::Array>& column, int64_t row) {
   return ShortText(value.ok() ? (*value)->ToString() : "?", kRuleShownBytesMax);
 }
 
+std::string RowsRejected(int64_t count) {
+  return fmt::format("{} {} rejected", FormatCount(count), count == 1 ? "row" : "rows");
+}
+
 // Whole blocks, spread evenly, the first one always: the same rows for the same units.
 bool InSample(int64_t block, double fraction) {
   const auto before = static_cast<int64_t>(static_cast<double>(block) * fraction);
@@ -403,10 +407,10 @@ Result<std::vector<std::string>> ContractTransform::Conclude(std::span<const Sta
                                 FormatCount(sum.checked), FormatCount(sum.rows), sample_));
   }
   for (const auto& [rule, count] : unread_) {
-    lines.push_back(fmt::format("not read: {} rows rejected: {}", FormatCount(count), rule));
+    lines.push_back(fmt::format("not read: {}: {}", RowsRejected(count), rule));
   }
   for (const auto& [rule, count] : breaches_) {
-    lines.push_back(fmt::format("contract: {} rows rejected: {}", FormatCount(count), rule));
+    lines.push_back(fmt::format("contract: {}: {}", RowsRejected(count), rule));
   }
   return lines;
 }

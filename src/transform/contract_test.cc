@@ -221,9 +221,9 @@ TEST_F(ContractTest, RejectedRowsKeepTheirPlaceAndAllColumns) {
   EXPECT_EQ(passed[1]->num_rows(), 1);
   EXPECT_EQ(passed[2]->num_rows(), 0);
   const auto lines = Make(contract, Rows({}, {})->schema())->Conclude(units).ValueOrDie();
-  EXPECT_THAT(lines, ElementsAre("contract: 1 rows rejected: id, max: 5",
-                                 "contract: 1 rows rejected: id, nullable: false",
-                                 "contract: 1 rows rejected: name, max_length: 3"));
+  EXPECT_THAT(lines, ElementsAre("contract: 1 row rejected: id, max: 5",
+                                 "contract: 1 row rejected: id, nullable: false",
+                                 "contract: 1 row rejected: name, max_length: 3"));
 
   const std::string path = (folder_ / "new" / "t.parquet").string();
   EXPECT_EQ(WriteQuarantine(units, path).ValueOrDie(), 3);
@@ -270,9 +270,9 @@ TEST_F(ContractTest, RowsThatCannotBeReadArePutAside) {
     unit.rows_rejected = transform->rows_rejected();
     EXPECT_EQ(unit.rows_rejected, contract ? 3 : 2);
     unit.transform_states["contract"] = transform->FinishUnit().ValueOrDie();
-    std::vector<std::string> says = {"not read: 1 rows rejected: fields: 3 instead of 2",
-                                     "not read: 1 rows rejected: id, type: int64"};
-    if (contract) says.push_back("contract: 1 rows rejected: id, max: 5");
+    std::vector<std::string> says = {"not read: 1 row rejected: fields: 3 instead of 2",
+                                     "not read: 1 row rejected: id, type: int64"};
+    if (contract) says.push_back("contract: 1 row rejected: id, max: 5");
     EXPECT_EQ(Make(rules, batch->schema())->Conclude(std::vector{unit}).ValueOrDie(), says);
     // Of all units together.
     const auto many = Make(rules, batch->schema())->Conclude(std::vector{unit, unit}).status();

@@ -105,6 +105,18 @@ def test_misspelt_table_is_named(bulkhaul, shop, tmp_path):
     assert bulkhaul("jobs").out == "no jobs\n"
 
 
+def test_jobs_are_a_screen_of_the_newest(bulkhaul, tmp_path):
+    (tmp_path / "a.csv").write_text("id\n1\n")
+    for number in range(22):
+        bulkhaul("copy", tmp_path / "a.csv", tmp_path / f"out{number}", "--job-id", f"j{number}")
+    lines = bulkhaul("jobs").out.splitlines()
+    assert [line.split()[0] for line in lines[1:21]] == [f"j{n}" for n in range(21, 1, -1)]
+    assert lines[21].startswith("and 2 older: 'bulkhaul jobs --all'") and len(lines) == 22
+    lines = bulkhaul("jobs", "--all").out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == [f"j{n}" for n in range(21, -1, -1)]
+    assert len(bulkhaul("jobs", "--output", "json").json) == 22
+
+
 def test_copy_and_everything_after_it(bulkhaul, shop, tmp_path):
     report = tmp_path / "report.json"
     outcome = bulkhaul("copy", shop, tmp_path / "out", "--all", "--exclude", "tmp_*",

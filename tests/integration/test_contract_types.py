@@ -155,7 +155,7 @@ def test_a_value_that_does_not_fit_is_named_with_its_place(tmp_path, run, line):
     outcome = run("contract", "check", data, contract)
     assert outcome.code == 1
     assert "1,999 rows keep the contract, 1 break it" in outcome.out
-    assert "not read: 1 rows rejected: amount, type: decimal(15,2)" in outcome.out
+    assert "not read: 1 row rejected: amount, type: decimal(15,2)" in outcome.out
     assert [str(data), str(line), "amount", "type:", "decimal(15,2)", "1.125"] in \
         [shown.split() for shown in outcome.out.splitlines()]
     # A cast of the user is the last word on how values are read; then the types are compared.

@@ -68,8 +68,8 @@ def test_each_kind_of_csv_under_a_contract(copy, contract, tmp_path, zipped):
     assert [row["_row"] for row in aside] == [None] * 6 + [3]
     assert [row["id"] for row in aside] == [None] * 6 + [9]
     assert table["rows"] == 3
-    assert "contract: 1 rows rejected: amount, min: 0" in table["explanations"]
-    assert "not read: 1 rows rejected: fields: 4 instead of 3" in table["explanations"]
+    assert "contract: 1 row rejected: amount, min: 0" in table["explanations"]
+    assert "not read: 1 row rejected: fields: 4 instead of 3" in table["explanations"]
     loaded = [row for part in sorted((tmp_path / "out").glob("*/*.parquet"))
               for row in parquet.read_table(part).to_pylist() if "_quarantine" not in str(part)]
     assert [(row["id"], row["note"]) for row in loaded] == [(1, "a"), (5, "e\ne"), (10, None)]

@@ -34,6 +34,7 @@ struct Parsed {
   std::string word;
   std::string older_than = "30d";
   int64_t days = 30;
+  bool all_jobs = false;
   bool brief = false;
   bool dry_run = false;
   QueryRequest query;
@@ -244,10 +245,11 @@ class Program {
     });
 
     auto* jobs = Add("jobs", "Lists this user's jobs, newest first.", "  bulkhaul jobs");
+    last()->add_flag("--all", jobs->all_jobs, "All jobs, not only the newest; json has them all.");
     AddOutput(jobs);
     SetRun([jobs]() -> Result<int> {
       ARROW_ASSIGN_OR_RAISE(const auto form, FormOf(*jobs));
-      return RunJobs(form);
+      return RunJobs(form, jobs->all_jobs);
     });
 
     auto* cancel = Add("cancel", "Stops a running job, so that it can be resumed.",

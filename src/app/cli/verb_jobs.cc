@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <span>
 #include <sstream>
 #include <thread>
 
@@ -34,6 +35,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+
+// A screen's.
+constexpr size_t kNewestJobs = 20;
 
 std::string HostName() {
   char name[256] = {};
@@ -136,7 +140,7 @@ Result<int> RunStatus(const std::string& job, OutputForm form) {
   return kExitDone;
 }
 
-Result<int> RunJobs(OutputForm form) {
+Result<int> RunJobs(OutputForm form, bool all) {
   ARROW_ASSIGN_OR_RAISE(const auto state_folder, StateFolder());
   ARROW_ASSIGN_OR_RAISE(const auto entries, ListJobs(state_folder));
   if (form == OutputForm::kJson) {
@@ -149,8 +153,9 @@ Result<int> RunJobs(OutputForm form) {
     fmt::print("no jobs\n");
     return kExitDone;
   }
+  const size_t shown = all ? entries.size() : std::min(entries.size(), kNewestJobs);
   std::vector<std::vector<std::string>> rows;
-  for (const auto& entry : entries) {
+  for (const auto& entry : std::span(entries).first(shown)) {
     rows.push_back({entry.id, entry.state, ToTheSecond(entry.created_at),
                     fmt::format("{} of {}", entry.tables_published, entry.tables),
                     FormatCount(entry.rows), entry.source, entry.destination});
@@ -163,6 +168,12 @@ Result<int> RunJobs(OutputForm form) {
                                  {"source"},
                                  {"destination"}},
                                 rows));
+  if (shown < entries.size()) {
+    fmt::print(
+        "and {} older: 'bulkhaul jobs --all' lists them, 'bulkhaul clean' removes what ended long "
+        "ago\n",
+        FormatCount(static_cast<int64_t>(entries.size() - shown)));
+  }
   return kExitDone;
 }
 

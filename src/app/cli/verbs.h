@@ -37,7 +37,8 @@ Result<int> RunDiscover(const DiscoverRequest& request);
 
 // "" as job: the newest running one, else the newest.
 Result<int> RunStatus(const std::string& job, OutputForm form);
-Result<int> RunJobs(OutputForm form);
+// As text only the newest ones, unless `all`.
+Result<int> RunJobs(OutputForm form, bool all);
 Result<int> RunCancel(const std::string& job, int64_t wait_ms);
 
 struct CleanRequest {
