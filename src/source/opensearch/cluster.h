@@ -107,6 +107,8 @@ class Cluster {
   Result<std::string> CallOnce(const HttpRequest& request);
   // Asks, and reads the answer, until both succeed or either fails for good.
   Status Ask(const HttpRequest& request, const Reading& reading);
+  Status AskBuckets(const std::string& index, const std::string& body,
+                    std::vector<TimeBucket>* buckets);
 
   std::mutex mutex_;  // guards client_
   const std::unique_ptr<HttpClient> client_;
