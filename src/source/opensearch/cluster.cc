@@ -159,6 +159,13 @@ Status ReadProbes(std::string_view text, std::span<const ProbeRequest> requests,
   return Status::OK();
 }
 
+// rest.action.multi.allow_explicit_index: false, so that what stands before the cluster can tell by
+// the path alone which index is asked for.
+bool RefusesIndicesInBodies(const Status& status) {
+  return MessageOf(status).find("explicit index in multi search is not allowed") !=
+         std::string::npos;
+}
+
 // Takes an answer apart. One of another form is an error of the answer, not of the program.
 template <typename Read>
 Status Understand(std::string_view what, const Read& read) {
@@ -303,20 +310,50 @@ Result<std::vector<Probe>> Cluster::ProbeIndices(std::span<const ProbeRequest> r
   while (probes.size() < requests.size()) {
     const auto part = requests.subspan(probes.size())
                           .first(std::min(kProbesPerCall, requests.size() - probes.size()));
-    std::string body;
-    for (const auto& request : part) {
-      body += Json{{"index", request.index}}.dump() + "\n" +
-              ProbeBody(request.query, time_field).dump() + "\n";
-    }
     std::vector<Probe> found;
-    ARROW_RETURN_NOT_OK(
-        Ask({.method = "POST", .path = "/_msearch", .body = body}, [&](const std::string& text) {
-          found.clear();
-          return ReadProbes(text, part, &found);
-        }));
+    if (!one_by_one_) {
+      const Status asked = ProbeTogether(part, time_field, &found);
+      if (RefusesIndicesInBodies(asked)) {
+        one_by_one_ = true;
+      } else {
+        ARROW_RETURN_NOT_OK(asked);
+      }
+    }
+    if (one_by_one_) {
+      found.resize(part.size());
+      for (size_t i = 0; i < part.size(); ++i) {
+        ARROW_RETURN_NOT_OK(ProbeAlone(part[i], time_field, &found[i]));
+      }
+    }
     probes.insert(probes.end(), found.begin(), found.end());
   }
   return probes;
+}
+
+Status Cluster::ProbeTogether(std::span<const ProbeRequest> requests, const std::string& time_field,
+                              std::vector<Probe>* probes) {
+  std::string body;
+  for (const auto& request : requests) {
+    body += Json{{"index", request.index}}.dump() + "\n" +
+            ProbeBody(request.query, time_field).dump() + "\n";
+  }
+  return Ask({.method = "POST", .path = "/_msearch", .body = body}, [&](const std::string& text) {
+    probes->clear();
+    return ReadProbes(text, requests, probes);
+  });
+}
+
+Status Cluster::ProbeAlone(const ProbeRequest& request, const std::string& time_field,
+                           Probe* probe) {
+  return Ask({.method = "POST",
+              .path = "/" + PercentEncode(request.index) + "/_search",
+              .body = ProbeBody(request.query, time_field).dump()},
+             [&](const std::string& text) -> Status {
+               ARROW_ASSIGN_OR_RAISE(const Json answer, Parse(text, "_search"));
+               ARROW_RETURN_NOT_OK(CheckWholeJson(answer, request.index));
+               *probe = ProbeOf(answer);
+               return Status::OK();
+             });
 }
 
 Result<int64_t> Cluster::Count(const std::string& index, const std::string& query) {

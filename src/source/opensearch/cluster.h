@@ -1,6 +1,7 @@
 // The questions that planning asks a cluster, each answered by a plain value.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -107,6 +108,10 @@ class Cluster {
   Result<std::string> CallOnce(const HttpRequest& request);
   // Asks, and reads the answer, until both succeed or either fails for good.
   Status Ask(const HttpRequest& request, const Reading& reading);
+  // All in one request.
+  Status ProbeTogether(std::span<const ProbeRequest> requests, const std::string& time_field,
+                       std::vector<Probe>* probes);
+  Status ProbeAlone(const ProbeRequest& request, const std::string& time_field, Probe* probe);
   Status AskBuckets(const std::string& index, const std::string& body,
                     std::vector<TimeBucket>* buckets);
 
@@ -115,6 +120,8 @@ class Cluster {
   const std::string addresses_;
   const std::stop_token stop_;
   const Retry retry_;
+  // The cluster takes no requests that name indices in their bodies.
+  std::atomic<bool> one_by_one_ = false;
 };
 
 // What is missing in an answer's "_shards", or OK. Pure.

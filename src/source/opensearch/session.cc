@@ -331,10 +331,11 @@ Result<UnitContent> SearchSession::Content(const WorkUnit& unit, UnitContext& co
     content.reason = token.content.reason;
     return content;
   }
-  ARROW_ASSIGN_OR_RAISE(
-      const auto response,
-      client_->Request({.method = "POST", .path = "/_msearch", .body = ContentRequest(token)},
-                       context.stop));
+  ARROW_ASSIGN_OR_RAISE(const auto response,
+                        client_->Request({.method = "POST",
+                                          .path = "/" + PercentEncode(token.index) + "/_msearch",
+                                          .body = ContentRequest(token)},
+                                         context.stop));
   return ReadContent(response.body, token);
 }
 
