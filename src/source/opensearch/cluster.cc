@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -118,6 +119,16 @@ void AddShard(const Json& shard, const std::string& number, IndexFacts* facts) {
   facts->fingerprint += fmt::format("{}:{}:{}:{};", number, documents, IntAt(docs, "deleted", 0),
                                     IntAt(shard.value("seq_no", Json::object()), "max_seq_no", -1));
   facts->history += shard.value("/commit/user_data/history_uuid"_json_pointer, "") + ";";
+}
+
+// Settings are texts, and there only where the index has its own.
+void SetLimits(const Json& settings, IndexFacts* facts) {
+  const auto set = [&](const char* name, int64_t* limit) {
+    const std::string own = settings.value(name, "");
+    if (!own.empty()) *limit = std::strtoll(own.c_str(), nullptr, 10);
+  };
+  set("max_result_window", &facts->page_documents_max);
+  set("max_docvalue_fields_search", &facts->doc_value_fields_max);
 }
 
 // The objects that are walked have names of their own: items() does not keep a temporary alive.
@@ -259,6 +270,7 @@ Result<std::map<std::string, IndexFacts>> Cluster::Describe(std::span<const std:
             facts[index].uuid = own.value("uuid", "");
             facts[index].shards =
                 std::max(1, std::atoi(own.value("number_of_shards", "1").c_str()));
+            SetLimits(own, &facts[index]);
           }
           return Status::OK();
         }));

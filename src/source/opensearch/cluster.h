@@ -32,6 +32,10 @@ struct IndexFacts {
   // documents and highest _seq_no. "" when the server does not say: then nothing is known about
   // changes.
   std::string fingerprint;
+  // index.max_result_window: documents that one page may have; 0: what the servers have by default,
+  // which is as many as are ever asked for.
+  int64_t page_documents_max = 0;
+  int64_t doc_value_fields_max = 100;  // index.max_docvalue_fields_search
   // Per primary shard the id of its history, which another one replaces when the shard's past is
   // lost: restored in place, or forced from a stale copy. "" when the server does not say.
   std::string history;
