@@ -16,6 +16,7 @@ import pytest
 
 from support import exports, faults
 from support.search import SearchNode
+from support.search_times import check_one_sided_ranges
 from support.search_types import check_doc_values, check_every_type, check_week_formats
 
 DAY = datetime.timedelta(days=1)
@@ -105,6 +106,10 @@ def test_only_what_is_in_the_range_is_asked_for(bulkhaul, logs, tmp_path):
     assert seen["estimated_rows"] == PER_DAY + PER_DAY // 2
     bulkhaul("copy", uri, tmp_path / "out")
     assert sequence(tmp_path / "out") == list(range(PER_DAY, 2 * PER_DAY + PER_DAY // 2))
+
+
+def test_an_upper_bound_alone_can_be_cut(bulkhaul, node, tmp_path):
+    check_one_sided_ranges(bulkhaul, node, tmp_path)
 
 
 @pytest.mark.parametrize("bounds", [

@@ -80,6 +80,9 @@ std::string Hint(int status, const ServerError& error) {
   }
   if (status == 413) return "; the request is larger than http.max_content_length";
   if (status >= 300 && status < 400) return "; it redirects elsewhere: name that address instead";
+  if (error.reason.find("[search.max_keep_alive]") != std::string::npos) {
+    return "; choose a shorter scroll_keep_alive";
+  }
   if (IsLostContext(error)) return "; it expired (scroll_keep_alive), or its node is gone";
   return "";
 }

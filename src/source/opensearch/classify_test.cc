@@ -42,6 +42,19 @@ TEST(Classify, ALostContextIsTransient) {
   EXPECT_THAT(MessageOf(status), HasSubstr("No search context found for id [2]"));
 }
 
+// As OpenSearch 3.6.0 and Elasticsearch 8.19.21 say it.
+TEST(Classify, AScrollThatIsKeptForTooLongNamesTheOption) {
+  const Status status = ClassifyHttp(
+      400,
+      R"({"error":{"root_cause":[{"type":"illegal_argument_exception","reason":"Keep alive for )"
+      R"(request (5m) is too large. It must be less than (1m). This limit can be set by changing )"
+      R"(the [search.max_keep_alive] cluster level setting."}]},"status":400})",
+      kJson, kLine);
+  EXPECT_EQ(KindOf(status), ErrorKind::kUser);
+  EXPECT_THAT(MessageOf(status), HasSubstr("It must be less than (1m)"));
+  EXPECT_THAT(MessageOf(status), HasSubstr("choose a shorter scroll_keep_alive"));
+}
+
 TEST(Classify, AContextLimitIsTransientWhateverItsStatus) {
   EXPECT_EQ(KindFor(400, R"({"error":{"root_cause":[{"type":"exception","reason":)"
                          R"("Trying to create too many scroll contexts."}]}})"),

@@ -1,6 +1,7 @@
 // The questions that planning asks a cluster, each answered by a plain value.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -31,6 +32,10 @@ struct IndexFacts {
   // documents and highest _seq_no. "" when the server does not say: then nothing is known about
   // changes.
   std::string fingerprint;
+  // index.max_result_window: documents that one page may have; 0: what the servers have by default,
+  // which is as many as are ever asked for.
+  int64_t page_documents_max = 0;
+  int64_t doc_value_fields_max = 100;  // index.max_docvalue_fields_search
   // Per primary shard the id of its history, which another one replaces when the shard's past is
   // lost: restored in place, or forced from a stale copy. "" when the server does not say.
   std::string history;
@@ -107,12 +112,20 @@ class Cluster {
   Result<std::string> CallOnce(const HttpRequest& request);
   // Asks, and reads the answer, until both succeed or either fails for good.
   Status Ask(const HttpRequest& request, const Reading& reading);
+  // All in one request.
+  Status ProbeTogether(std::span<const ProbeRequest> requests, const std::string& time_field,
+                       std::vector<Probe>* probes);
+  Status ProbeAlone(const ProbeRequest& request, const std::string& time_field, Probe* probe);
+  Status AskBuckets(const std::string& index, const std::string& body,
+                    std::vector<TimeBucket>* buckets);
 
   std::mutex mutex_;  // guards client_
   const std::unique_ptr<HttpClient> client_;
   const std::string addresses_;
   const std::stop_token stop_;
   const Retry retry_;
+  // The cluster takes no requests that name indices in their bodies.
+  std::atomic<bool> one_by_one_ = false;
 };
 
 // What is missing in an answer's "_shards", or OK. Pure.

@@ -216,7 +216,7 @@ std::string ContentRequest(const UnitToken& token) {
   const Json count{{"size", 0}, {"track_total_hits", true}, {"query", ParsedQuery(token.query)}};
   std::string request;
   for (const int shard : ShardsOf(token)) {
-    const Json head{{"index", token.index}, {"preference", fmt::format("_shards:{}", shard)}};
+    const Json head{{"preference", fmt::format("_shards:{}", shard)}};
     request += head.dump() + "\n" + look.dump() + "\n";
     if (CountsOwn(token)) request += head.dump() + "\n" + count.dump() + "\n";
   }

@@ -41,7 +41,8 @@ struct UnitPlace {
 ContentToken DescribeContent(const TableState& state, const PlannedIndex& index,
                              std::span<const TimePart> parts, const UnitPlace& place);
 
-// Body of an _msearch that looks at the unit's documents, shard by shard.
+// Body of an _msearch of the token's index that looks at the unit's documents, shard by shard. The
+// index is not in it: a server may want it in the path alone.
 std::string ContentRequest(const UnitToken& token);
 // Its answer. kTransient when a part of the data is missing.
 Result<UnitContent> ReadContent(std::string_view answer, const UnitToken& token);

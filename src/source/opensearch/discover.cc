@@ -12,6 +12,7 @@
 #include "base/units.h"
 #include "plan/job_spec.h"
 #include "source/opensearch/column_wishes.h"
+#include "source/opensearch/index_limits.h"
 #include "source/opensearch/odd_times.h"
 #include "source/opensearch/plan_units.h"
 #include "source/opensearch/query_fields.h"
@@ -155,19 +156,19 @@ class TableDescriber {
       Warn(fmt::format("left out because closed: {}", ShownNames(names.closed)));
     }
     for (const auto& span : names.spans) names_.push_back(span.index);
-    ARROW_ASSIGN_OR_RAISE(const auto facts, cluster_.Describe(names_));
+    ARROW_ASSIGN_OR_RAISE(facts_, cluster_.Describe(names_));
     for (const auto& span : names.spans) {
       PlannedIndex index;
       index.index = span.index;
-      const auto known = facts.find(span.index);
-      if (known == facts.end()) {
+      const auto known = facts_.find(span.index);
+      if (known == facts_.end()) {
         return TransientError(
             fmt::format("index {} went away while the job was planned", span.index), "index_gone");
       }
       index.uuid = known->second.uuid;
       index.shards = known->second.shards;
       index.fingerprint = known->second.fingerprint;
-      histories_[index.index] = known->second.history;
+      index.page_documents_max = known->second.page_documents_max;
       store_bytes_ += std::max<int64_t>(0, known->second.store_bytes);
       state_.indices.push_back(std::move(index));
     }
@@ -255,7 +256,7 @@ class TableDescriber {
                                         [&](const auto& one) { return one.index == index.index; });
       if (mapping == mappings_.end()) continue;
       index.identity = HashName(fmt::format("{}\n{}\n{}\n{}\n{}", cluster, index.index, index.uuid,
-                                            histories_[index.index], mapping->hash));
+                                            facts_[index.index].history, mapping->hash));
     }
     return Status::OK();
   }
@@ -455,8 +456,10 @@ class TableDescriber {
     if (fetch != "source") {
       wishes.doc_values = true;
       auto layout = search::MakeLayout(merged, wishes);
-      if (fetch == "doc_values") return layout;
-      if (layout.ok() && layout->RequestedFields().size() <= kDocValueFieldsMaxOfAuto) {
+      const Status allowed =
+          layout.ok() ? CheckDocValueFields(*layout, state_.indices, facts_) : layout.status();
+      if (fetch == "doc_values") return allowed.ok() ? layout : allowed;
+      if (allowed.ok() && layout->RequestedFields().size() <= kDocValueFieldsMaxOfAuto) {
         return layout;
       }
       wishes.doc_values = false;
@@ -478,6 +481,7 @@ class TableDescriber {
       const bool first = documents == 0;
       if (!first || index.documents <= 1) ++i;
       if (index.documents == 0) continue;
+      if (index.page_documents_max > 0) wanted = std::min(wanted, index.page_documents_max);
       const auto query = IndexQuery(state_, index);
       Json body{
           {"size", wanted},
@@ -540,6 +544,9 @@ class TableDescriber {
       dataset_.comment = fmt::format("{} of {} indices hold documents of it", state_.indices.size(),
                                      names_.size());
     }
+    for (auto& note : PageNotes(state_.indices, options_.GetInt("page_documents"))) {
+      Warn(std::move(note));
+    }
     dataset_.source_state = state_.ToJson();
   }
 
@@ -552,7 +559,7 @@ class TableDescriber {
   Dataset dataset_;
   TableState state_;
   std::vector<std::string> names_;
-  std::map<std::string, std::string> histories_;  // by index, see IndexFacts
+  std::map<std::string, IndexFacts> facts_;  // by index
   std::vector<search::IndexMapping> mappings_;
   int64_t store_bytes_ = 0;
 };

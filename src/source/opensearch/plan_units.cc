@@ -66,6 +66,7 @@ class IndexCutter {
       token.slice_max = pieces[i].slices;
       token.expected = index.documents / count;
       token.document_bytes = index.document_bytes;
+      token.page_documents_max = index.page_documents_max;
       token.content =
           DescribeContent(state_, index, parts,
                           {pieces[i].part, pieces[i].shard, pieces[i].slices, wishes_.slice_ms});

@@ -135,6 +135,7 @@ TEST(UnitToken, RoundTrip) {
   token.slice_max = 3;
   token.expected = 7;
   token.document_bytes = 300;
+  token.page_documents_max = 100;
   EXPECT_EQ(UnitToken::FromJson(token.ToJson()).ValueOrDie(), token);
   EXPECT_EQ(UnitToken::FromJson(UnitToken{}.ToJson()).ValueOrDie(), UnitToken{});
   EXPECT_EQ(KindOf(UnitToken::FromJson("{}").status()), ErrorKind::kBug);

@@ -284,6 +284,7 @@ Result<const DatasetReading*> SearchSession::ReadingFor(const DatasetId& id) {
 int64_t SearchSession::PageDocuments(const UnitToken& token) const {
   const int64_t bytes = DocumentBytes(token);
   int64_t most = settings_.page_documents_max;
+  if (token.page_documents_max > 0) most = std::min(most, token.page_documents_max);
   if (limiter_ != nullptr) most = std::min(most, limiter_->PageDocumentsMax(bytes));
   if (bytes <= 0) return most;
   return std::clamp<int64_t>(settings_.page_bytes_target / bytes, 1, most);
@@ -331,10 +332,11 @@ Result<UnitContent> SearchSession::Content(const WorkUnit& unit, UnitContext& co
     content.reason = token.content.reason;
     return content;
   }
-  ARROW_ASSIGN_OR_RAISE(
-      const auto response,
-      client_->Request({.method = "POST", .path = "/_msearch", .body = ContentRequest(token)},
-                       context.stop));
+  ARROW_ASSIGN_OR_RAISE(const auto response,
+                        client_->Request({.method = "POST",
+                                          .path = "/" + PercentEncode(token.index) + "/_msearch",
+                                          .body = ContentRequest(token)},
+                                         context.stop));
   return ReadContent(response.body, token);
 }
 

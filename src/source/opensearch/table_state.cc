@@ -81,6 +81,7 @@ Json IndexToJson(const PlannedIndex& index) {
            {"shards", index.shards},       {"fingerprint", index.fingerprint},
            {"documents", index.documents}, {"document_bytes", index.document_bytes}};
   if (!index.filter.empty()) out["filter"] = index.filter;
+  if (index.page_documents_max > 0) out["page_documents_max"] = index.page_documents_max;
   if (index.min_ms) out["min_ms"] = *index.min_ms;
   if (index.max_ms) out["max_ms"] = *index.max_ms;
   if (index.without_time > 0) out["without_time"] = index.without_time;
@@ -98,6 +99,7 @@ PlannedIndex IndexFromJson(const Json& object) {
   index.fingerprint = object.value("fingerprint", "");
   index.documents = object.value("documents", int64_t{0});
   index.document_bytes = object.value("document_bytes", int64_t{0});
+  index.page_documents_max = object.value("page_documents_max", int64_t{0});
   index.filter = object.value("filter", "");
   index.identity = object.value("identity", "");
   if (object.contains("min_ms")) index.min_ms = object["min_ms"].get<int64_t>();

@@ -22,6 +22,7 @@ struct PlannedIndex {
   std::string fingerprint;     // IndexFacts::fingerprint when it was planned
   int64_t documents = 0;       // that belong to the dataset
   int64_t document_bytes = 0;  // mean size of a document's JSON; 0: unknown
+  int64_t page_documents_max = 0;         // that the index allows; 0: any number
   std::optional<int64_t> min_ms, max_ms;  // of the time field
   int64_t without_time = 0;
   bool several_times = false;

@@ -17,6 +17,7 @@ std::string UnitToken::ToJson() const {
   }
   if (expected >= 0) json["expected"] = expected;
   if (document_bytes > 0) json["doc_bytes"] = document_bytes;
+  if (page_documents_max > 0) json["page_max"] = page_documents_max;
   if (!content.address.empty()) {
     json["content"] = {{"address", content.address},
                        {"query", content.query},
@@ -45,6 +46,7 @@ Result<UnitToken> UnitToken::FromJson(std::string_view text) {
     }
     token.expected = json.value("expected", int64_t{-1});
     token.document_bytes = json.value("doc_bytes", int64_t{0});
+    token.page_documents_max = json.value("page_max", int64_t{0});
     if (const auto content = json.find("content"); content != json.end()) {
       token.content = {content->value("address", ""), content->value("query", ""),
                        content->value("shards", 1),   content->value("ends_ms", int64_t{-1}),

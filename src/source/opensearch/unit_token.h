@@ -22,8 +22,8 @@ struct ContentToken {
   bool operator==(const ContentToken&) const = default;
 };
 
-// {"index","uuid","shards","routing","query","slice":{"field","id","max"},"expected","doc_bytes"};
-// members with their default are left out.
+// {"index","uuid","shards","routing","query","slice":{"field","id","max"},"expected","doc_bytes",
+// "page_max"}; members with their default are left out.
 struct UnitToken {
   std::string index;  // one concrete index (the backing index of a data stream, never an alias)
   // The index's uuid when it was planned: an index of the same name with another uuid is not the
@@ -34,9 +34,10 @@ struct UnitToken {
   std::string query;        // query DSL, a JSON object as text; "": match_all
   std::string slice_field;  // "": the server's own slicing
   int slice_id = 0;
-  int slice_max = 0;           // 0: not sliced
-  int64_t expected = -1;       // documents that a count said, for page sizes only; -1: unknown
-  int64_t document_bytes = 0;  // mean size of a document's JSON, an estimate; 0: unknown
+  int slice_max = 0;               // 0: not sliced
+  int64_t expected = -1;           // documents that a count said, for page sizes only; -1: unknown
+  int64_t document_bytes = 0;      // mean size of a document's JSON, an estimate; 0: unknown
+  int64_t page_documents_max = 0;  // that the index allows; 0: any number
   ContentToken content;
   bool operator==(const UnitToken&) const = default;
 
