@@ -19,6 +19,7 @@ constexpr char kInvalidTime[] = "22007";
 constexpr char kTimeOutOfRange[] = "22008";
 constexpr char kUndefinedTable[] = "42P01";
 constexpr char kLockNotAvailable[] = "55P03";
+constexpr int32_t kUpsertLocks = 0x62756C6B;  // "bulk": the first key of the advisory locks
 
 std::string EnterKeySql(const TableName& target, const CommitRequest& request) {
   return fmt::format("INSERT INTO {} (key, job, place, rows) VALUES ({}, {}, {}, {})",
@@ -41,6 +42,7 @@ class Commit {
     return result.affected();
   }
   Status Publish(Committed* done);
+  Status TakeTurn();
   Status LockTarget();
   Status CastColumns();
   Status CastSide();
@@ -87,6 +89,21 @@ std::string Commit::KeyIsOfNoOther() const {
   std::vector<std::string> parts;
   for (const auto& column : plan_.key) parts.push_back(QuoteIdentifier(column) + " IS NULL");
   return fmt::format("{}", fmt::join(parts, " OR "));
+}
+
+// Two upserts that update the same rows in different orders would wait for each other. The advisory
+// lock, of the partitioned table where there is one, makes ours take turns and stops no other
+// writer.
+Status Commit::TakeTurn() {
+  const Status taken = Execute(
+      fmt::format("SELECT pg_catalog.pg_advisory_xact_lock({}, coalesce(pg_catalog."
+                  "pg_partition_root({}), {}::pg_catalog.regclass)::bigint::bit(32)::integer)",
+                  kUpsertLocks, plan_.existing->oid, plan_.existing->oid));
+  if (CodeOf(taken) != kLockNotAvailable) return taken;
+  return TransientError(
+      fmt::format("other upserts into {} are being published, longer than lock_timeout: {}",
+                  plan_.target.ToString(), MessageOf(taken)),
+      kLockNotAvailable);
 }
 
 // The strongest lock that will be needed, so that nothing is waited for half way; then the table
@@ -289,7 +306,10 @@ Status Commit::AdvanceSequences() {
 }
 
 Status Commit::Publish(Committed* done) {
-  if (plan_.existing) ARROW_RETURN_NOT_OK(LockTarget());
+  if (plan_.existing) {
+    if (plan_.options.if_exists == IfExists::kUpsert) ARROW_RETURN_NOT_OK(TakeTurn());
+    ARROW_RETURN_NOT_OK(LockTarget());
+  }
   ARROW_RETURN_NOT_OK(CheckUnits(connection_, plan_, request_.staged, limit_));
   CrashPoint("postgres.checked");
   const IfExists mode = plan_.options.if_exists;
