@@ -53,6 +53,17 @@ def test_a_partitioned_target(load, sql):
     assert content(sql) == wanted and leftovers(sql) == []
 
 
+def test_truncate_leaves_the_rows_of_tables_that_inherit(load, sql):
+    sql("""
+      CREATE TABLE target (id int, kind int, name text); INSERT INTO target VALUES (0, 0, 'old');
+      CREATE TABLE heir (extra int) INHERITS (target); INSERT INTO heir VALUES (-1, 0, 'mine', 1)""")
+    assert "those of tables that inherit from it stay" in load("truncate", verb="plan").out
+    load("truncate")
+    assert sql("SELECT count(*) FROM ONLY target") == [(ROWS,)]
+    assert sql("SELECT id, name, extra FROM heir") == [(-1, "mine", 1)]
+    sql("DROP TABLE target CASCADE")
+
+
 def test_rows_that_no_partition_takes_change_nothing(load, sql):
     sql("""
       CREATE TABLE target (id int, kind int, name text) PARTITION BY LIST (kind);

@@ -116,8 +116,10 @@ Status Commit::LockTarget() {
   const char* lock = alone              ? "ACCESS EXCLUSIVE"
                      : plan_.attaches() ? "SHARE UPDATE EXCLUSIVE"
                                         : "ROW EXCLUSIVE";
-  const Status locked =
-      Execute(fmt::format("LOCK TABLE {} IN {} MODE", plan_.target.quoted(), lock));
+  // A change of columns is one of the children's too.
+  const bool only = plan_.alterations.empty() && !plan_.existing->partitioned();
+  const Status locked = Execute(
+      fmt::format("LOCK TABLE {}{} IN {} MODE", only ? "ONLY " : "", plan_.target.quoted(), lock));
   const auto changed = [&](const char* how) {
     return UserError(fmt::format("{} was {} while rows were loaded for it; nothing was published. "
                                  "Start a new job",
@@ -192,7 +194,9 @@ Result<int64_t> Commit::InsertInto(const TableName& table) {
 
 Status Commit::InsertAll(Committed* done) {
   if (plan_.options.if_exists == IfExists::kTruncate) {
-    ARROW_RETURN_NOT_OK(Execute(fmt::format("TRUNCATE {}", plan_.target.quoted())));
+    // Rows go into the table itself; those of tables that inherit from it stay.
+    ARROW_RETURN_NOT_OK(Execute(fmt::format(
+        "TRUNCATE {}{}", plan_.existing->partitioned() ? "" : "ONLY ", plan_.target.quoted())));
   }
   if (plan_.columns.empty()) return UserError("there is no column to load", "no_columns");
   ARROW_ASSIGN_OR_RAISE(const int64_t rows, InsertInto(plan_.target));
