@@ -64,6 +64,12 @@ def test_truncate_leaves_the_rows_of_tables_that_inherit(load, sql):
     sql("DROP TABLE target CASCADE")
 
 
+def test_unlogged_is_refused_where_no_table_is_loaded_beside(load, sql):
+    sql("CREATE TABLE target (id int, kind int, name text)")
+    assert "leave one of them out" in load("append", "--commit", "unit", "--unlogged", code=2).err
+    assert sql("SELECT count(*) FROM target") == [(0,)]
+
+
 def test_rows_that_no_partition_takes_change_nothing(load, sql):
     sql("""
       CREATE TABLE target (id int, kind int, name text) PARTITION BY LIST (kind);
