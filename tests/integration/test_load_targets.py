@@ -181,7 +181,7 @@ def test_advice_is_a_statement_that_runs(bulkhaul, load, database, postgres, sql
 def test_a_table_is_not_loaded_from_itself(bulkhaul, database, sql, mode):
     sql("CREATE TABLE target (id int); INSERT INTO target VALUES (1)")
     words = [database, database, "--table", "public.target", "--if-exists", mode]
-    assert "would be refused: public.target is where the rows" in bulkhaul("plan", *words).out
+    assert "would be refused: public.target is where the rows" in bulkhaul("plan", *words, code=1).out
     refused = bulkhaul("copy", *words, code=1)
     assert "public.target is where the rows come from" in refused.err, refused.err
     assert sql("SELECT id FROM target") == [(1,)] and leftovers(sql) == []
@@ -197,7 +197,8 @@ def test_the_ledger_of_another_role(load, postgres, sql):
         load("append", code=1)  # leaves a job that could go on
         second = postgres.uri_of("load_targets", "second")
         sql("DELETE FROM target")
-        assert "would be refused: jobs of role postgres" in load("append", uri=second, verb="plan").out
+        assert "would be refused: jobs of role postgres" in load("append", uri=second, verb="plan",
+                                                             code=1).out
         refused = load("append", uri=second, code=1)
         sql(re.search(r"GRANT SELECT, INSERT.* TO \"second\"", refused.err).group())
         load("append", uri=second)
