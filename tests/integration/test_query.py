@@ -225,6 +225,7 @@ def test_a_table_shows_the_first_rows_and_counts_all(query, shop):
     assert len(lines) == 4 and lines[0].split() == ["id", "employee_id", "total", "note", "at"]
     assert lines[3].split()[:4] == ["3", "3", "3.75", "NULL"]
     assert "5,000 rows, the first 3 shown" in got.err
+    assert "-1 not in range 1 to 1000000000" in query("SELECT 1", "--rows-shown=-1", code=2).err
 
 
 def test_explain_reads_nothing(query, shop):
