@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/secret.h"
+#include "duckdb/csv_columns.h"
 
 namespace bulkhaul::duckdb {
 namespace {
@@ -53,21 +54,12 @@ std::string ListOf(const std::vector<std::string>& files) {
   return list;
 }
 
-// read_parquet(['…']) with what the metadata says; "" for a format that DuckDB does not read.
-std::string Reader(const fs::path& folder, const nlohmann::json& metadata) {
-  std::vector<std::string> parts;
-  for (const auto& part : metadata.at("parts")) {
-    parts.push_back((folder / part.at("name").get<std::string>()).string());
-  }
-  const std::string files = ListOf(parts);
-  const std::string format = metadata.at("format");
-  if (format == "parquet") return fmt::format("read_parquet([{}])", files);
-  if (format != "csv") return {};
-  const auto& options = metadata.at("format_options");
-  std::string text = fmt::format("read_csv([{}]", files);
+// ", delim = ';'": how the export's CSV files are written.
+std::string Dialect(const nlohmann::json& format_options) {
+  std::string text;
   const auto add = [&](const char* option, const char* key) {
-    const auto found = options.find(key);
-    if (found == options.end()) return;
+    const auto found = format_options.find(key);
+    if (found == format_options.end()) return;
     text +=
         fmt::format(", {} = {}", option,
                     found->is_boolean() ? found->dump() : QuotedText(found->get<std::string>()));
@@ -75,7 +67,24 @@ std::string Reader(const fs::path& folder, const nlohmann::json& metadata) {
   add("delim", "delimiter");
   add("header", "header");
   add("nullstr", "null");
-  return text + ")";
+  return text;
+}
+
+// "SELECT * FROM …" with what the metadata says; "" for a format that DuckDB does not read.
+std::string SelectFrom(const fs::path& folder, const nlohmann::json& metadata) {
+  std::vector<std::string> parts;
+  for (const auto& part : metadata.at("parts")) {
+    parts.push_back((folder / part.at("name").get<std::string>()).string());
+  }
+  const std::string files = ListOf(parts);
+  const std::string format = metadata.at("format");
+  if (format == "parquet") return fmt::format("SELECT * FROM read_parquet([{}])", files);
+  if (format != "csv") return {};
+  std::vector<CsvColumn> columns;
+  for (const auto& column : metadata.at("columns")) {
+    columns.push_back({column.at("name"), column.at("type")});
+  }
+  return SelectFromCsv(files, columns, Dialect(metadata.at("format_options")));
 }
 
 Status AddView(const std::string& schema, const fs::path& root, const fs::path& folder,
@@ -83,7 +92,7 @@ Status AddView(const std::string& schema, const fs::path& root, const fs::path& 
   std::ifstream file(folder / kMetadataFile);
   const auto metadata = nlohmann::json::parse(file, nullptr, false);
   if (!metadata.is_object() || !metadata.contains("parts") || !metadata.contains("format") ||
-      !metadata.contains("format_options")) {
+      !metadata.contains("format_options") || !metadata.contains("columns")) {
     return UserError(fmt::format("{} cannot be understood", (folder / kMetadataFile).string()));
   }
   const std::string name = ViewName(root, folder);
@@ -91,14 +100,14 @@ Status AddView(const std::string& schema, const fs::path& root, const fs::path& 
     notes->push_back(fmt::format("{}: has no files, so that there is no view of it", name));
     return Status::OK();
   }
-  const std::string reader = Reader(folder, metadata);
-  if (reader.empty()) {
+  const std::string select = SelectFrom(folder, metadata);
+  if (select.empty()) {
     notes->push_back(fmt::format("{}: DuckDB does not read the format {}", name,
                                  metadata["format"].get<std::string>()));
     return Status::OK();
   }
-  statements->push_back(fmt::format("CREATE VIEW {}.{} AS SELECT * FROM {}", QuotedName(schema),
-                                    QuotedName(name), reader));
+  statements->push_back(
+      fmt::format("CREATE VIEW {}.{} AS {}", QuotedName(schema), QuotedName(name), select));
   return Status::OK();
 }
 

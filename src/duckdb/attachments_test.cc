@@ -62,19 +62,28 @@ class ExportViewsTest : public testing::Test {
 
 TEST_F(ExportViewsTest, OneForEachFolderWithMetadata) {
   Export("public/it's",
-         R"({"format":"parquet","format_options":{},"parts":[{"name":"p1"},{"name":"p2"}]})");
-  Export("csv_t", R"({"format":"csv","format_options":{"delimiter":";","header":true,"null":"\\N"},
-                      "parts":[{"name":"part.csv"}]})");
-  Export(".archive/old", R"({"format":"parquet","format_options":{},"parts":[{"name":"p"}]})");
-  Export("ipc", R"({"format":"arrow","format_options":{},"parts":[{"name":"p"}]})");
-  Export("nothing", R"({"format":"parquet","format_options":{},"parts":[]})");
+         R"({"format":"parquet","format_options":{},"columns":[],
+             "parts":[{"name":"p1"},{"name":"p2"}]})");
+  Export("csv_t", R"j({"format":"csv","format_options":{"delimiter":";","header":true,"null":"\\N"},
+                       "columns":[{"name":"it's","type":"decimal128(24, 4)"},
+                                  {"name":"b\"","type":"binary"}],
+                       "parts":[{"name":"part.csv"}]})j");
+  Export(".archive/old",
+         R"({"format":"parquet","format_options":{},"columns":[],"parts":[{"name":"p"}]})");
+  Export("ipc", R"({"format":"arrow","format_options":{},"columns":[],"parts":[{"name":"p"}]})");
+  Export("nothing", R"({"format":"parquet","format_options":{},"columns":[],"parts":[]})");
   const auto statements = ExportViews("e", root_, &notes_);
   ASSERT_TRUE(statements.ok()) << statements.status().ToString();
   const std::string root = root_.string();
   EXPECT_THAT(*statements,
               ElementsAre("CREATE SCHEMA \"e\"",
-                          "CREATE VIEW \"e\".\"csv_t\" AS SELECT * FROM read_csv(['" + root +
-                              "/csv_t/part.csv'], delim = ';', header = true, nullstr = '\\N')",
+                          "CREATE VIEW \"e\".\"csv_t\" AS SELECT * REPLACE (unhex(\"b\"\"\"[3:]) AS"
+                          " \"b\"\"\") FROM read_csv(['" +
+                              root +
+                              "/csv_t/part.csv'], auto_detect = false, columns = {'it''s': "
+                              "'DECIMAL(24, 4)', 'b\"': 'VARCHAR'}, quote = '\"', escape = '\"', "
+                              "allow_quoted_nulls = false, delim = ';', header = true, nullstr = "
+                              "'\\N')",
                           "CREATE VIEW \"e\".\"public_it's\" AS SELECT * FROM read_parquet(['" +
                               root + "/public/it''s/p1', '" + root + "/public/it''s/p2'])"));
   EXPECT_THAT(notes_, ElementsAre(HasSubstr("ipc: DuckDB does not read the format arrow"),
@@ -82,7 +91,7 @@ TEST_F(ExportViewsTest, OneForEachFolderWithMetadata) {
 }
 
 TEST_F(ExportViewsTest, TheFolderItself) {
-  Export("", R"({"format":"parquet","format_options":{},"parts":[{"name":"p"}]})");
+  Export("", R"({"format":"parquet","format_options":{},"columns":[],"parts":[{"name":"p"}]})");
   const auto statements = ExportViews("e", root_.string() + "/", &notes_);
   ASSERT_TRUE(statements.ok()) << statements.status().ToString();
   EXPECT_THAT(statements->at(1), HasSubstr("\"" + root_.filename().string() + "\""));

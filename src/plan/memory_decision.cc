@@ -82,10 +82,15 @@ Result<MemoryDecision> DecideMemory(const Options& options, int64_t need_bytes,
   if (need_bytes >= 0) {
     decision.ratio = static_cast<double>(need_bytes) / std::max(1.0, usable);
     decision.strategy = StrategyAt(decision.ratio);
-    compared = fmt::format("needs {}, {:.2f} of {} ({} available, less os_margin {:.0f} %)",
-                           FormatBytes(need_bytes), decision.ratio,
-                           FormatBytes(static_cast<int64_t>(usable)), FormatBytes(available_bytes),
-                           decision.os_margin * 100);
+    const std::string need = FormatBytes(need_bytes), available = FormatBytes(available_bytes);
+    const double percent = decision.os_margin * 100;
+    compared =
+        usable < 1
+            ? fmt::format("needs {}, and os_margin {:.0f} % leaves nothing of the {} available",
+                          need, percent, available)
+            : fmt::format("needs {}, {:.2f} of {} ({} available, less os_margin {:.0f} %)", need,
+                          decision.ratio, FormatBytes(static_cast<int64_t>(usable)), available,
+                          percent);
   }
   const std::string& wanted = options.GetString("strategy");
   if (wanted != "auto") {

@@ -56,6 +56,15 @@ TEST(MemoryDecision, MarginAndStrategyAreOptions) {
   EXPECT_FALSE(options.SetFromText("strategy", "greedy").ok());
 }
 
+TEST(MemoryDecision, AMarginOfEverythingIsNoShare) {
+  Options options;
+  ASSERT_TRUE(options.SetFromText("os_margin", "1").ok());
+  const auto decision = DecideMemory(options, kGiB, 8 * kGiB).ValueOrDie();
+  EXPECT_EQ(decision.reason,
+            "needs 1 GiB, and os_margin 100 % leaves nothing of the 8 GiB available; streaming is "
+            "for above 2");
+}
+
 TEST(MemoryDecision, WhatIsNotKnownIsStreamed) {
   const auto decision = DecideMemory({}, MemoryNeed{}.total_bytes(), 8 * kGiB).ValueOrDie();
   EXPECT_EQ(decision.strategy, Strategy::kStreaming);

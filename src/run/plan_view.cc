@@ -60,7 +60,7 @@ Result<PlannedTable> Describe(Source& source, Sink& sink, const JobId& job, Data
     planned.location = place->location;
     planned.notes.insert(planned.notes.end(), place->notes.begin(), place->notes.end());
   } else {
-    planned.notes.push_back("would be refused: " + MessageOf(place.status()));
+    planned.Refuse(place.status());
   }
   ARROW_ASSIGN_OR_RAISE(to_order->place, PlaceOf(sink, table->plan));
   return planned;
@@ -75,8 +75,7 @@ Status AddOrder(std::span<const TableToOrder> to_order, std::vector<PlannedTable
   }
   const auto cycle = FindCycle(order);
   for (const size_t table : cycle) {
-    (*planned)[table].notes.push_back("would be refused: " +
-                                      MessageOf(CycleError(to_order, order, cycle)));
+    (*planned)[table].Refuse(CycleError(to_order, order, cycle));
   }
   return Status::OK();
 }
@@ -96,6 +95,7 @@ nlohmann::json Json(const PlannedTable& table) {
           {"estimated_bytes", table.estimated_bytes},
           {"units", table.units},
           {"after", std::move(after)},
+          {"refused", table.refused},
           {"notes", table.notes}};
 }
 
@@ -169,6 +169,16 @@ Result<JobPlan> PlanWithoutRunning(const JobSpec& spec, const JobId& job, Source
   }
   plan.notes.insert(plan.notes.end(), memory.notes.begin(), memory.notes.end());
   return plan;
+}
+
+void PlannedTable::Refuse(const Status& why) {
+  refused = true;
+  notes.push_back("would be refused: " + MessageOf(why));
+}
+
+bool JobPlan::refused() const {
+  return std::any_of(tables.begin(), tables.end(),
+                     [](const PlannedTable& table) { return table.refused; });
 }
 
 std::string JobPlan::ToJson() const {

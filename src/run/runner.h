@@ -33,7 +33,10 @@ struct PlannedTable {
   int64_t estimated_bytes = -1;
   int64_t units = 0;
   std::vector<ComesAfter> after;   // tables that are published before it
+  bool refused = false;            // the load would be; a note says why
   std::vector<std::string> notes;  // from source and sink: what is not carried, what exists already
+
+  void Refuse(const Status& why);
 };
 
 struct JobPlan {
@@ -54,6 +57,7 @@ struct JobPlan {
   MemoryDecision decision;
   std::vector<std::string> notes;  // what was lowered and why
 
+  bool refused() const;  // some table would be
   std::string ToJson() const;
   std::string ToText() const;  // for people, several lines
 };

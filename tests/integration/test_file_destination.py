@@ -197,7 +197,7 @@ def test_the_plan_names_the_file_and_makes_nothing(bulkhaul, shop, out, tmp_path
     table = json.loads(report.read_text())["tables"][0]
     assert table["location"] == str(out / "one.parquet")
     assert table["files"] == 1
-    noted = bulkhaul("plan", job).out
+    noted = bulkhaul("plan", job, code=1).out
     assert "would be refused" in noted
     assert "if_exists: replace" in noted
 

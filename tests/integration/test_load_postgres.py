@@ -227,7 +227,8 @@ def test_what_files_have_and_tables_do_not(bulkhaul, database):
         refused = load(bulkhaul, database, 10, *words, code=2)
         assert "leave out" in refused.err or "set commit" in refused.err or \
             "takes if_exists" in refused.err or "if_exists: append" in refused.err, refused.err
-    planned = bulkhaul("plan", ORDERS.format(10), database, "--table", "orders")
+    planned = bulkhaul("plan", ORDERS.format(10), database, "--table", "orders",
+                       "--if-exists", "append")
     assert "public.orders" in planned.out
 
 
@@ -236,7 +237,7 @@ def test_names_of_system_columns_are_refused(bulkhaul, database, tmp_path, name)
     path = tmp_path / "rows.csv"
     path.write_text(f"id,{name}\n1,2\n")
     message = f"'{name}' cannot be the name of a column"
-    assert message in bulkhaul("plan", path, database).out
+    assert message in bulkhaul("plan", path, database, code=1).out
     assert message in bulkhaul("copy", path, database, code=1).err
     assert "cannot be" not in bulkhaul("plan", path, database, "--rename", f"{name}=other").out
 

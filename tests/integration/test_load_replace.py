@@ -89,7 +89,8 @@ def test_grants_are_those_of_the_replaced_table(replace, sql):
 ])
 def test_what_uses_the_row_type_is_refused_before_a_row_is_sent(replace, sql, made, named):
     sql(f"CREATE TABLE target (v text); INSERT INTO target VALUES ('old'); {made}")
-    assert f"would be refused: replacing public.target would lose {named}" in replace(verb="plan").out
+    assert f"would be refused: replacing public.target would lose {named}" in \
+        replace(verb="plan", code=1).out
     refused = replace(code=1)
     assert named in refused.err and "use truncate" in refused.err, refused.err
     assert sql("SELECT v FROM target") == [("old",)] and leftovers(sql) == []
@@ -140,7 +141,7 @@ def test_an_unlogged_table_and_its_statistics(replace, sql):
 def test_what_a_swap_would_lose_is_refused_before_a_row_is_sent(replace, sql, made, named):
     sql(f"CREATE TABLE target (v text); INSERT INTO target VALUES ('old'); {made}")
     try:
-        planned = replace(verb="plan").out
+        planned = replace(verb="plan", code=1).out
         assert "would be refused: " in planned and named in planned
         refused = replace(code=1)
         assert named in refused.err and "use truncate" in refused.err, refused.err

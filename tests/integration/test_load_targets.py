@@ -53,6 +53,23 @@ def test_a_partitioned_target(load, sql):
     assert content(sql) == wanted and leftovers(sql) == []
 
 
+def test_truncate_leaves_the_rows_of_tables_that_inherit(load, sql):
+    sql("""
+      CREATE TABLE target (id int, kind int, name text); INSERT INTO target VALUES (0, 0, 'old');
+      CREATE TABLE heir (extra int) INHERITS (target); INSERT INTO heir VALUES (-1, 0, 'mine', 1)""")
+    assert "those of tables that inherit from it stay" in load("truncate", verb="plan").out
+    load("truncate")
+    assert sql("SELECT count(*) FROM ONLY target") == [(ROWS,)]
+    assert sql("SELECT id, name, extra FROM heir") == [(-1, "mine", 1)]
+    sql("DROP TABLE target CASCADE")
+
+
+def test_unlogged_is_refused_where_no_table_is_loaded_beside(load, sql):
+    sql("CREATE TABLE target (id int, kind int, name text)")
+    assert "leave one of them out" in load("append", "--commit", "unit", "--unlogged", code=2).err
+    assert sql("SELECT count(*) FROM target") == [(0,)]
+
+
 def test_rows_that_no_partition_takes_change_nothing(load, sql):
     sql("""
       CREATE TABLE target (id int, kind int, name text) PARTITION BY LIST (kind);
@@ -164,7 +181,7 @@ def test_advice_is_a_statement_that_runs(bulkhaul, load, database, postgres, sql
 def test_a_table_is_not_loaded_from_itself(bulkhaul, database, sql, mode):
     sql("CREATE TABLE target (id int); INSERT INTO target VALUES (1)")
     words = [database, database, "--table", "public.target", "--if-exists", mode]
-    assert "would be refused: public.target is where the rows" in bulkhaul("plan", *words).out
+    assert "would be refused: public.target is where the rows" in bulkhaul("plan", *words, code=1).out
     refused = bulkhaul("copy", *words, code=1)
     assert "public.target is where the rows come from" in refused.err, refused.err
     assert sql("SELECT id FROM target") == [(1,)] and leftovers(sql) == []
@@ -180,7 +197,8 @@ def test_the_ledger_of_another_role(load, postgres, sql):
         load("append", code=1)  # leaves a job that could go on
         second = postgres.uri_of("load_targets", "second")
         sql("DELETE FROM target")
-        assert "would be refused: jobs of role postgres" in load("append", uri=second, verb="plan").out
+        assert "would be refused: jobs of role postgres" in load("append", uri=second, verb="plan",
+                                                             code=1).out
         refused = load("append", uri=second, code=1)
         sql(re.search(r"GRANT SELECT, INSERT.* TO \"second\"", refused.err).group())
         load("append", uri=second)

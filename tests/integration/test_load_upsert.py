@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from support import faults
 from support.loading import database_fixture, leftovers, sql_fixture
 
 FILES = 3
@@ -93,3 +94,44 @@ def test_a_resumed_job_keeps_the_order_of_the_input(bulkhaul, database, sql, tmp
              for row in reversed([row for rows in files for row in rows])}
     assert {(a, b): place for a, b, place in sql("SELECT a, b, place FROM target")} == first
     assert leftovers(sql) == []
+
+
+def test_upserts_in_opposite_orders_take_turns(bulkhaul, postgres, database, sql, tmp_path):
+    """Both wait while a session holds a key in the middle; without turns each then has rows that the
+    other one needs."""
+    sql("CREATE TABLE target (a int, b int, v text, PRIMARY KEY (a, b)) PARTITION BY LIST (b);"
+        " CREATE TABLE part PARTITION OF target FOR VALUES IN (1);"
+        " INSERT INTO target SELECT i, 1, 'old' FROM generate_series(1, 100) i")
+    jobs = []
+    with postgres.connect("load_upsert", autocommit=False) as holder:
+        holder.execute("SELECT 1 FROM target WHERE a = 50 FOR UPDATE")
+        for place, order in (("target", range(1, 101)), ("part", range(100, 0, -1))):
+            path = tmp_path / f"{place}.csv"
+            write_csv(path, [{"a": a, "b": 1, "place": place} for a in order])
+            jobs.append(bulkhaul.start(
+                "copy", path, database, "--target-table", f"public.{place}", "--rename", "place=v",
+                "--if-exists", "upsert", "--key", "a,b", "--retries", "0", "--lock-timeout", "10m",
+                "--progress", "none"))
+        faults.wait_until(lambda: sql(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND"
+            " datname = current_database()") == [(2,)], what="both jobs to wait")
+        holder.execute("INSERT INTO target VALUES (0, 1, 'of another session')")  # others may write
+        holder.commit()
+    for job in jobs:
+        bulkhaul.finish(job).check(0)
+    assert sql("SELECT count(*), count(DISTINCT v) FROM target WHERE a > 0") == [(100, 1)]
+
+
+def test_an_upsert_waits_for_its_turn_no_longer_than_lock_timeout(bulkhaul, postgres, database, sql,
+                                                                  tmp_path):
+    sql("CREATE TABLE target (a int PRIMARY KEY); INSERT INTO target VALUES (1)")
+    path = tmp_path / "target.csv"
+    path.write_text("a\n1\n2\n")
+    words = ["copy", path, database, "--target-table", "public.target", "--if-exists", "upsert",
+             "--duplicates", "first", "--retries", "0", "--progress", "none"]
+    with postgres.connect("load_upsert", autocommit=False) as holder:
+        holder.execute("SELECT pg_advisory_xact_lock(1651862635, 'target'::regclass::oid::int)")
+        refused = bulkhaul(*words, "--lock-timeout", "50ms", code=1)
+        assert "other upserts into public.target" in refused.err and "lock_timeout" in refused.err
+    bulkhaul(*words)
+    assert sql("SELECT count(*) FROM target") == [(2,)]

@@ -181,6 +181,43 @@ def test_every_format_holds_the_same_rows(query, shop, tmp_path):
         "rows.arrow", "rows.csv", "rows.parquet"]
 
 
+@pytest.mark.parametrize("words", [
+    [], ["--compression", "gzip", "--no-csv-header"], ["--compression", "zstd", "--csv-quote", "all"],
+    ["--csv-null", "\\N", "--csv-delimiter", "tab"], ["--csv-null", "NULL", "--csv-quote", "strings"]],
+    ids=["plain", "gzip", "zstd", "null", "quoted"])
+def test_a_csv_export_has_the_values_that_went_in(query, bulkhaul, postgres, database, tmp_path, words):
+    """In the names and types of the same table's Parquet export, where DuckDB has such a type."""
+    postgres.sql("""CREATE TABLE s2 (id int PRIMARY KEY, zip text, n numeric(24,4), e text,
+        big numeric(30,0), wide numeric(60,20), t text, b boolean, x double precision, r real, c bytea,
+        d date, h time, s timestamp, z timestamptz, u uuid, a int[], "Odd ""n'ame" int, "ID" int);
+        INSERT INTO s2 VALUES
+        (1, '01234', 12345678901234567890.1234, '', 123456789012345678901234567890, 1.5, '\\N', true,
+         0.1, 'NaN', '\\x00ff5c', '0044-03-15 BC', '23:59:59.999999', '12024-02-29 01:02:03',
+         '2024-02-29 12:00:00.5+05:30', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '{1,NULL}', 5, 6),
+        (2, 'NULL', -1, E'a,\\t"b"\n', 0, 0, 'null', false, '-inf', 1e30, '', '9999-12-31', '00:00',
+         '1969-12-31 23:59:59.999999', 'epoch', NULL, '{}', 0, 0);
+        INSERT INTO s2 (id) VALUES (3)""", database)
+    copy = ["copy", postgres.uri_of(database), "--table", "s2"]
+    bulkhaul(*copy, "--format", "csv", *words, tmp_path / "csv")
+    bulkhaul(*copy, tmp_path / "parquet")
+
+    def told(name):
+        folders = [word for n in ("csv", "parquet") for word in ("--attach", f"{n}={tmp_path / n}")]
+        return {kind: query(f"{kind} FROM {name}.public_s2{order}", *folders, "--format", "json").out
+                for kind, order in (("SELECT *", " ORDER BY id"), ("DESCRIBE SELECT *", ""))}
+
+    def rows(out):
+        return [json.loads(line) for line in out.splitlines()]
+
+    csv_rows, parquet_rows = (told(name) for name in ("csv", "parquet"))
+    types, wanted = ({row["column_name"]: row["column_type"] for row in rows(one["DESCRIBE SELECT *"])}
+                     for one in (csv_rows, parquet_rows))
+    assert list(types) == list(wanted)
+    assert {name for name in types if types[name] != wanted[name]} == {"a"}
+    for got, expected in zip(rows(csv_rows["SELECT *"]), rows(parquet_rows["SELECT *"]), strict=True):
+        assert {**got, "a": got["a"] and json.loads(got["a"])} == expected
+
+
 def test_a_table_shows_the_first_rows_and_counts_all(query, shop):
     _, exports = shop
     got = query("FROM exports.public_orders ORDER BY id", "--attach", exports, "--rows-shown", 3)
@@ -188,6 +225,7 @@ def test_a_table_shows_the_first_rows_and_counts_all(query, shop):
     assert len(lines) == 4 and lines[0].split() == ["id", "employee_id", "total", "note", "at"]
     assert lines[3].split()[:4] == ["3", "3", "3.75", "NULL"]
     assert "5,000 rows, the first 3 shown" in got.err
+    assert "-1 not in range 1 to 1000000000" in query("SELECT 1", "--rows-shown=-1", code=2).err
 
 
 def test_explain_reads_nothing(query, shop):

@@ -405,7 +405,8 @@ class Program {
     last()->add_flag("--explain", query.explain, "Shows DuckDB's plan and reads nothing.");
     last()
         ->add_option("--rows-shown", query.rows_shown_max, "Most rows that a table shows. [50]")
-        ->check(CLI::PositiveNumber);
+        ->type_name("NUMBER")
+        ->check(CLI::Range(1, 1'000'000'000));
     last()
         ->add_option("--memory-limit", query.memory_limit,
                      "Most memory that DuckDB takes; beyond it goes to temporary files. [half of "

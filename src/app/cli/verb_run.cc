@@ -136,7 +136,7 @@ Result<int> RunPlan(JobSpec job) {
   Runner runner(std::move(job), *ends.source, *ends.sink, std::move(run));
   ARROW_ASSIGN_OR_RAISE(const auto plan, runner.Plan());
   fmt::print("{}", form == OutputForm::kJson ? plan.ToJson() + "\n" : plan.ToText());
-  return kExitDone;
+  return plan.refused() ? kExitFailed : kExitDone;
 }
 
 Result<int> RunResume(const ResumeRequest& request) {

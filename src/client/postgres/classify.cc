@@ -90,11 +90,17 @@ ErrorKind ClassifySqlState(std::string_view sqlstate, const ErrorSituation& situ
   return ClassifyByCode(sqlstate);
 }
 
-std::string AdviceFor(std::string_view sqlstate, const ErrorSituation& situation) {
-  if (sqlstate == "40001" || sqlstate == "40P01") {
+std::string AdviceFor(const ServerError& error, const ErrorSituation& situation) {
+  const std::string& sqlstate = error.sqlstate;
+  // A deadlock with the replay has the same code as one of two transactions.
+  const bool of_replay = error.message.find("recovery") != std::string::npos;
+  if (sqlstate == "40001" || (sqlstate == "40P01" && of_replay)) {
     return "on a standby, replay conflicts with long reads: set hot_standby_feedback = on there, "
-           "or "
-           "raise max_standby_streaming_delay";
+           "or raise max_standby_streaming_delay";
+  }
+  if (sqlstate == "40P01") {
+    return "the server ended one of several transactions that waited for each other; its log says "
+           "which they were";
   }
   if (sqlstate == "53300") return "use fewer workers, or raise max_connections or the role's limit";
   if (sqlstate == "53200") return "if locks ran out, raise max_locks_per_transaction on the server";
@@ -103,6 +109,11 @@ std::string AdviceFor(std::string_view sqlstate, const ErrorSituation& situation
     return "the database holds bytes that are not valid in its encoding; see invalid_utf8";
   }
   if (sqlstate == "22P05") {
+    // Escapes are the same in any language of the server.
+    const bool of_nul = (error.message + error.detail).find("\\u0000") != std::string::npos;
+    if (!of_nul) {
+      return "the database's encoding has no such character; load into a database of encoding UTF8";
+    }
     return "jsonb cannot hold the escape of a NUL byte: set nul_bytes: strip to leave it out, or "
            "load into a column of type json or text";
   }
@@ -130,7 +141,7 @@ Status ServerErrorStatus(const ServerError& error, const ErrorSituation& situati
   if (error.message.find("statement pooling") != std::string::npos) {
     return UserError(Redact(text) + "; use session or transaction pooling", error.sqlstate);
   }
-  const std::string advice = AdviceFor(error.sqlstate, situation);
+  const std::string advice = AdviceFor(error, situation);
   if (!advice.empty()) text += fmt::format("; {}", advice);
   return MakeError(ClassifySqlState(error.sqlstate, situation), Redact(text), error.sqlstate);
 }

@@ -20,9 +20,6 @@ struct ErrorSituation {
 
 // Pure. Source of the codes: PostgreSQL documentation, "PostgreSQL Error Codes".
 ErrorKind ClassifySqlState(std::string_view sqlstate, const ErrorSituation& situation);
-// What the user may do about this code, "" when the server's message says it all. Pure.
-std::string AdviceFor(std::string_view sqlstate, const ErrorSituation& situation);
-
 // The fields of an ErrorResponse. Source: PostgreSQL documentation, "Error and Notice Message
 // Fields".
 struct ServerError {
@@ -33,6 +30,9 @@ struct ServerError {
   std::string hint = {};
   std::string context = {};
 };
+
+// What the user may do about it, "" when the server's message says it all. Pure.
+std::string AdviceFor(const ServerError& error, const ErrorSituation& situation);
 
 // The number of "COPY <table>, line N…" in an error's context; -1: there is none. Lines of a binary
 // COPY are its rows, from 1.

@@ -64,6 +64,28 @@ TEST(ClassifyTest, AStandbyConflictNamesHotStandbyFeedback) {
   EXPECT_THAT(MessageOf(status), HasSubstr("hot_standby_feedback"));
 }
 
+TEST(ClassifyTest, ADeadlockIsOneOfTheReplayOnlyOnAStandby) {
+  ServerError error{.severity = "ERROR", .sqlstate = "40P01", .message = "deadlock detected"};
+  EXPECT_THAT(AdviceFor(error, {}), HasSubstr("waited for each other"));
+  EXPECT_THAT(AdviceFor(error, {}), testing::Not(HasSubstr("standby")));
+  error.message = "canceling statement due to conflict with recovery";
+  EXPECT_THAT(AdviceFor(error, {}), HasSubstr("hot_standby_feedback"));
+}
+
+TEST(ClassifyTest, WhatAnEncodingHasNotIsNoNulByte) {
+  ServerError error{.severity = "ERROR", .sqlstate = "22P05"};
+  error.message = "unsupported Unicode escape sequence";
+  error.detail = "\\u0000 cannot be converted to text.";
+  EXPECT_THAT(AdviceFor(error, {}), HasSubstr("nul_bytes: strip"));
+  error.detail = "Unicode escape value could not be translated to the server's encoding LATIN1.";
+  EXPECT_THAT(AdviceFor(error, {}), HasSubstr("encoding UTF8"));
+  error.message =
+      "character with byte sequence 0xe4 0xb8 0x96 in encoding \"UTF8\" has no "
+      "equivalent in encoding \"LATIN1\"";
+  error.detail = "";
+  EXPECT_THAT(AdviceFor(error, {}), HasSubstr("encoding UTF8"));
+}
+
 TEST(ClassifyTest, WhereCopyWasIsSaid) {
   ServerError error{.severity = "ERROR",
                     .sqlstate = "22001",

@@ -19,6 +19,7 @@ constexpr char kInvalidTime[] = "22007";
 constexpr char kTimeOutOfRange[] = "22008";
 constexpr char kUndefinedTable[] = "42P01";
 constexpr char kLockNotAvailable[] = "55P03";
+constexpr int32_t kUpsertLocks = 0x62756C6B;  // "bulk": the first key of the advisory locks
 
 std::string EnterKeySql(const TableName& target, const CommitRequest& request) {
   return fmt::format("INSERT INTO {} (key, job, place, rows) VALUES ({}, {}, {}, {})",
@@ -41,6 +42,7 @@ class Commit {
     return result.affected();
   }
   Status Publish(Committed* done);
+  Status TakeTurn();
   Status LockTarget();
   Status CastColumns();
   Status CastSide();
@@ -89,6 +91,21 @@ std::string Commit::KeyIsOfNoOther() const {
   return fmt::format("{}", fmt::join(parts, " OR "));
 }
 
+// Two upserts that update the same rows in different orders would wait for each other. The advisory
+// lock, of the partitioned table where there is one, makes ours take turns and stops no other
+// writer.
+Status Commit::TakeTurn() {
+  const Status taken = Execute(
+      fmt::format("SELECT pg_catalog.pg_advisory_xact_lock({}, coalesce(pg_catalog."
+                  "pg_partition_root({}), {}::pg_catalog.regclass)::bigint::bit(32)::integer)",
+                  kUpsertLocks, plan_.existing->oid, plan_.existing->oid));
+  if (CodeOf(taken) != kLockNotAvailable) return taken;
+  return TransientError(
+      fmt::format("other upserts into {} are being published, longer than lock_timeout: {}",
+                  plan_.target.ToString(), MessageOf(taken)),
+      kLockNotAvailable);
+}
+
 // The strongest lock that will be needed, so that nothing is waited for half way; then the table
 // must be what it was when the load was planned.
 Status Commit::LockTarget() {
@@ -99,8 +116,10 @@ Status Commit::LockTarget() {
   const char* lock = alone              ? "ACCESS EXCLUSIVE"
                      : plan_.attaches() ? "SHARE UPDATE EXCLUSIVE"
                                         : "ROW EXCLUSIVE";
-  const Status locked =
-      Execute(fmt::format("LOCK TABLE {} IN {} MODE", plan_.target.quoted(), lock));
+  // A change of columns is one of the children's too.
+  const bool only = plan_.alterations.empty() && !plan_.existing->partitioned();
+  const Status locked = Execute(
+      fmt::format("LOCK TABLE {}{} IN {} MODE", only ? "ONLY " : "", plan_.target.quoted(), lock));
   const auto changed = [&](const char* how) {
     return UserError(fmt::format("{} was {} while rows were loaded for it; nothing was published. "
                                  "Start a new job",
@@ -175,7 +194,9 @@ Result<int64_t> Commit::InsertInto(const TableName& table) {
 
 Status Commit::InsertAll(Committed* done) {
   if (plan_.options.if_exists == IfExists::kTruncate) {
-    ARROW_RETURN_NOT_OK(Execute(fmt::format("TRUNCATE {}", plan_.target.quoted())));
+    // Rows go into the table itself; those of tables that inherit from it stay.
+    ARROW_RETURN_NOT_OK(Execute(fmt::format(
+        "TRUNCATE {}{}", plan_.existing->partitioned() ? "" : "ONLY ", plan_.target.quoted())));
   }
   if (plan_.columns.empty()) return UserError("there is no column to load", "no_columns");
   ARROW_ASSIGN_OR_RAISE(const int64_t rows, InsertInto(plan_.target));
@@ -289,7 +310,10 @@ Status Commit::AdvanceSequences() {
 }
 
 Status Commit::Publish(Committed* done) {
-  if (plan_.existing) ARROW_RETURN_NOT_OK(LockTarget());
+  if (plan_.existing) {
+    if (plan_.options.if_exists == IfExists::kUpsert) ARROW_RETURN_NOT_OK(TakeTurn());
+    ARROW_RETURN_NOT_OK(LockTarget());
+  }
   ARROW_RETURN_NOT_OK(CheckUnits(connection_, plan_, request_.staged, limit_));
   CrashPoint("postgres.checked");
   const IfExists mode = plan_.options.if_exists;

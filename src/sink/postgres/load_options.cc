@@ -57,6 +57,12 @@ Result<LoadOptions> LoadOptions::From(const Options& options) {
         "if_exists: append allows",
         "commit");
   }
+  if (load.each_unit && load.unlogged) {
+    return UserError(
+        "unlogged is for the table that is loaded beside, and commit: unit copies straight into "
+        "the target; leave one of them out",
+        "unlogged");
+  }
   if (load.skip_wal && (load.each_unit || load.unlogged)) {
     return UserError(load.each_unit
                          ? "skip_wal loads a table in one transaction, commit: unit in many; leave "

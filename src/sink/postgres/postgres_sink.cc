@@ -246,6 +246,11 @@ Result<SinkPlan> PostgresSink::Prepare(const DatasetPlan& plan, bool dry_run) {
     ARROW_ASSIGN_OR_RAISE(auto load, PlanOf(connection, plan));
     out.location = load->target.ToString();
     out.notes = load->notes;
+    if (load->existing && load->existing->has_children &&
+        load->options.if_exists == IfExists::kTruncate) {
+      out.notes.push_back(fmt::format(
+          "{}: only its own rows go; those of tables that inherit from it stay", out.location));
+    }
     if (dry_run) {
       std::lock_guard lock(mutex_);
       plans_.clear();  // what is planned is not what will be found

@@ -166,7 +166,9 @@ Result<std::unique_ptr<TargetTable>> FindTarget(Connection& connection, const Ta
               " pg_catalog.has_table_privilege(c.oid, 'INSERT')"
               "  OR pg_catalog.has_any_column_privilege(c.oid, 'INSERT'),"
               " pg_catalog.has_table_privilege(c.oid, 'TRUNCATE'),"
-              " pg_catalog.pg_has_role(c.relowner, 'USAGE'), c.relpersistence = 'u', {}, {}, {}"
+              " pg_catalog.pg_has_role(c.relowner, 'USAGE'), c.relpersistence = 'u', {}, {}, {},"
+              " c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent ="
+              " c.oid)"
               " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
               "c.relnamespace"
               " WHERE n.nspname = {} AND c.relname = {}",
@@ -195,6 +197,7 @@ Result<std::unique_ptr<TargetTable>> FindTarget(Connection& connection, const Ta
   target->update_triggers = Texts(rows, 0, 10);
   target->rules = Texts(rows, 0, 11);
   target->instead_rules = Texts(rows, 0, 12);
+  target->has_children = rows.boolean(0, 13);
   const std::string oid = std::to_string(target->oid);
   ARROW_ASSIGN_OR_RAISE(target->columns, ReadColumns(connection, oid, limit));
   ARROW_ASSIGN_OR_RAISE(

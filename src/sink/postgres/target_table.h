@@ -59,6 +59,9 @@ struct TargetTable {
   std::vector<std::string> instead_rules;    // run instead of it
   bool may_insert = true, may_truncate = true, is_owner = true;
 
+  bool has_children = false;  // tables that inherit from it; false for a partitioned one
+
+  bool partitioned() const { return kind == 'p'; }
   const TargetColumn* Find(std::string_view column) const;
   // Changes when columns do.
   std::string Fingerprint() const;

@@ -189,7 +189,6 @@ std::string CastTextSql(const std::string& column, const pg::ColumnSpec& target,
   const std::string text =
       array ? fmt::format("pg_catalog.array_to_string({}::pg_catalog.text[], '|')", name) : name;
   auto check = TimeForm(plain);
-  const bool of_time = check.has_value();
   if (check) {
     const std::string one = fmt::format(" *{} *", check->condition);
     const std::string pattern =
@@ -204,9 +203,13 @@ std::string CastTextSql(const std::string& column, const pg::ColumnSpec& target,
       fmt::format("pg_catalog.left({}::pg_catalog.text, 200) || {}", text,
                   QuoteLiteral(fmt::format(" (column {}): {}", column, check->wanted)));
   const auto oid = plain.type->oid;
-  if (array && of_time) fault = fmt::format("ARRAY[{}]::pg_catalog.text", fault);
-  if (!array && (oid == kXid || oid == kXid8 || oid == kCid)) {
+  if (oid == kXid || oid == kXid8 || oid == kCid) {
     fault = fmt::format("({})::pg_catalog.numeric::pg_catalog.text", fault);
+  } else if (array && oid != kNumeric && Unlimited(plain) != nullptr) {
+    // "invalid size", in the server's language.
+    fault = fmt::format("pg_catalog.pg_size_bytes('value ' || {})::pg_catalog.text", fault);
+  } else if (array) {
+    fault = fmt::format("ARRAY[{}]::pg_catalog.text", fault);
   }
   return fmt::format("(CASE WHEN {0} IS NULL OR {1} THEN {0}::pg_catalog.text ELSE {2} END)::{3}",
                      name, check->condition, fault, target.source_type);
