@@ -16,6 +16,7 @@ import pytest
 
 from support import exports, faults
 from support.search import SearchNode
+from support.search_names import check_stream_aliases_filter
 from support.search_types import check_doc_values, check_every_type, check_week_formats
 
 DAY = datetime.timedelta(days=1)
@@ -164,6 +165,10 @@ def test_an_alias_shows_what_its_filter_lets_pass(bulkhaul, node, logs, tmp_path
     # Named itself too, the index is read whole.
     bulkhaul("copy", node.uri("bad,logs-2024.03.01"), tmp_path / "whole", "--output-name", "t")
     assert len(sequence(tmp_path / "whole")) == PER_DAY
+
+
+def test_an_alias_of_data_streams_shows_what_its_filter_lets_pass(bulkhaul, node, tmp_path):
+    check_stream_aliases_filter(bulkhaul, node, tmp_path)
 
 
 def test_data_streams(bulkhaul, node, tmp_path):

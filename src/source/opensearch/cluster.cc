@@ -214,9 +214,24 @@ Result<std::vector<ResolvedPattern>> Cluster::Resolve(std::span<const NamePatter
     if (!status.ok() && CodeOf(status) != "index_not_found_exception") {
       return WithContext(status, fmt::format("'{}'", pattern.written));
     }
+    ARROW_RETURN_NOT_OK(ResolveLedTo(&one));
     resolved.push_back(std::move(one));
   }
   return resolved;
+}
+
+Status Cluster::ResolveLedTo(ResolvedPattern* found) {
+  for (const auto& list : NameLists(found->NamesLedTo())) {
+    ResolvedPattern some;
+    ARROW_RETURN_NOT_OK(Ask({.path = "/_resolve/index/" + list}, [&](const std::string& answer) {
+      return ParseResolved(answer).Value(&some);
+    }));
+    for (auto& index : some.indices) {
+      const std::string name = index.name;
+      found->led_to[name] = std::move(index);
+    }
+  }
+  return Status::OK();
 }
 
 Result<ResolvedPattern> Cluster::ResolveAll() {

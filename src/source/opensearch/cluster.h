@@ -79,7 +79,7 @@ class Cluster {
   Result<std::string> Identity();
   Result<std::map<std::string, IndexFacts>> Describe(std::span<const std::string> indices);
   Result<std::vector<search::IndexMapping>> Mappings(std::span<const std::string> indices);
-  // By alias, then index.
+  // By alias, then index; a data stream stands for its backing indices.
   Result<std::map<std::string, std::map<std::string, AliasEntry>>> Aliases(
       std::span<const std::string> aliases);
   // In the order of the requests; `time_field` may be "".
@@ -107,6 +107,7 @@ class Cluster {
   Result<std::string> CallOnce(const HttpRequest& request);
   // Asks, and reads the answer, until both succeed or either fails for good.
   Status Ask(const HttpRequest& request, const Reading& reading);
+  Status ResolveLedTo(ResolvedPattern* found);
 
   std::mutex mutex_;  // guards client_
   const std::unique_ptr<HttpClient> client_;

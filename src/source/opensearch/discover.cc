@@ -48,10 +48,35 @@ void TakeAway(const std::vector<std::string>& excluded, ResolvedPattern* found) 
     });
   };
   std::erase_if(found->indices, [&](const auto& index) { return is_out(index.name); });
+  const auto leads_out = [&](const std::string& index) {
+    const auto known = found->led_to.find(index);
+    return is_out(index) || (known != found->led_to.end() && !known->second.data_stream.empty() &&
+                             is_out(known->second.data_stream));
+  };
   for (auto* lists : {&found->aliases, &found->data_streams}) {
     std::erase_if(*lists, [&](const auto& entry) { return is_out(entry.first); });
-    for (auto& [name, indices] : *lists) std::erase_if(indices, is_out);
+    for (auto& [name, indices] : *lists) std::erase_if(indices, leads_out);
   }
+}
+
+// What the alias says about the index, or about the data stream that it is of. A filter may keep
+// documents from the reader, so that an index is not read where the server does not say.
+Result<const AliasEntry*> EntryOf(
+    const std::map<std::string, std::map<std::string, AliasEntry>>& entries,
+    const std::string& alias, const IndexSpan& span) {
+  const auto of_alias = entries.find(alias);
+  if (of_alias != entries.end()) {
+    for (const auto* name : {&span.index, &span.data_stream}) {
+      const auto entry = of_alias->second.find(*name);
+      if (entry != of_alias->second.end()) return &entry->second;
+    }
+  }
+  return PermanentError(
+      fmt::format("alias {} leads to {}, but the server does not say through which filter "
+                  "(_alias): name the index and a query instead, or try again if the alias has "
+                  "just been changed",
+                  alias, span.index),
+      "alias_unknown");
 }
 
 class TableDescriber {
@@ -210,19 +235,16 @@ class TableDescriber {
       std::vector<std::string> filters;
       bool unfiltered = false;
       for (const auto& alias : spans[i].aliases) {
-        const auto of_alias = entries.find(alias);
-        if (of_alias == entries.end()) continue;
-        const auto entry = of_alias->second.find(spans[i].index);
-        if (entry == of_alias->second.end()) continue;
-        if (!entry->second.search_routing.empty()) {
+        ARROW_ASSIGN_OR_RAISE(const AliasEntry* entry, EntryOf(entries, alias, spans[i]));
+        if (!entry->search_routing.empty()) {
           return UserError(
               fmt::format("alias {} searches only the shards of routing '{}' of {}: name the index "
                           "and a query instead",
-                          alias, entry->second.search_routing, spans[i].index),
+                          alias, entry->search_routing, spans[i].index),
               "alias_routing");
         }
-        unfiltered |= entry->second.filter.empty();
-        if (!entry->second.filter.empty()) filters.push_back(entry->second.filter);
+        unfiltered |= entry->filter.empty();
+        if (!entry->filter.empty()) filters.push_back(entry->filter);
       }
       if (!unfiltered && !filters.empty()) state_.indices[i].filter = AnyOf(filters);
     }

@@ -154,10 +154,9 @@ class Joiner {
 
   Status Add(const NamePattern& pattern, const ResolvedPattern& found) {
     size_t matched = 0;
-    std::set<std::string> seen;
     const auto add = [&](const std::string& index, const std::string& alias) {
       ++matched;
-      seen.insert(index);
+      const auto known = found.led_to.find(index);
       IndexSpan& span = spans_[index];
       span.index = index;
       ++named_[index];
@@ -165,6 +164,7 @@ class Joiner {
         span.whole = true;
       } else {
         span.aliases.insert(alias);
+        if (known != found.led_to.end()) span.data_stream = known->second.data_stream;
       }
     };
     for (const auto& index : found.indices) {
@@ -350,6 +350,14 @@ std::optional<TimeRange> NamePattern::SpanOf(std::string_view name) const {
   return TimeRange{StartMs(parts), EndMs(parts)};
 }
 
+std::vector<std::string> ResolvedPattern::NamesLedTo() const {
+  std::set<std::string> names;
+  for (const auto* lists : {&aliases, &data_streams}) {
+    for (const auto& [name, leads_to] : *lists) names.insert(leads_to.begin(), leads_to.end());
+  }
+  return {names.begin(), names.end()};
+}
+
 std::vector<std::string> NamePattern::NamesFor(const TimeRange& range, size_t names_max) const {
   std::vector<std::string> names;
   if (!dated || range.empty()) return names;
@@ -387,7 +395,8 @@ Result<ResolvedPattern> ParseResolved(std::string_view answer) {
       const auto has = [&](const char* name) {
         return std::find(attributes.begin(), attributes.end(), name) != attributes.end();
       };
-      resolved.indices.push_back({index.value("name", ""), !has("closed"), has("system")});
+      resolved.indices.push_back(
+          {index.value("name", ""), !has("closed"), has("system"), index.value("data_stream", "")});
     }
     for (const auto& alias : root.value("aliases", Json::array())) {
       resolved.aliases[alias.value("name", "")] = TextList(alias.value("indices", Json::array()));

@@ -38,10 +38,16 @@ struct ResolvedPattern {
     std::string name;
     bool open = true;
     bool system = false;
+    std::string data_stream = {};  // whose backing index it is; "" for none
   };
   std::vector<Index> indices;
   std::map<std::string, std::vector<std::string>> aliases;       // → indices
   std::map<std::string, std::vector<std::string>> data_streams;  // → backing indices
+  // What aliases and data streams lead to, by name: the answer about those does not say it.
+  std::map<std::string, Index> led_to;
+
+  // Of all aliases and data streams; each once.
+  std::vector<std::string> NamesLedTo() const;
 };
 // kPermanent when the answer is not one. Pure.
 Result<ResolvedPattern> ParseResolved(std::string_view answer);
@@ -52,6 +58,7 @@ struct IndexSpan {
   // Some name gives the whole index; else only what passes one of the aliases' filters.
   bool whole = false;
   std::set<std::string> aliases;  // through which it was named; all of them when not whole
+  std::string data_stream;        // of which it is; known where `aliases` lead to it
 };
 
 struct ResolvedNames {

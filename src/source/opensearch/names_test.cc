@@ -53,14 +53,17 @@ TEST(NamePattern, NamesTheDaysOfARange) {
 
 TEST(ParseResolved, TellsIndicesAliasesAndStreams) {
   const auto resolved = ParseResolved(R"({
-    "indices":[{"name":"a","attributes":["open"]},{"name":"b","attributes":["closed"]}],
+    "indices":[{"name":"a","attributes":["open"]},{"name":"b","attributes":["closed"]},
+      {"name":".ds-s-000001","attributes":["hidden","open"],"data_stream":"s"}],
     "aliases":[{"name":"all","indices":["a","b"]}],
     "data_streams":[{"name":"s","backing_indices":[".ds-s-000001"],"timestamp_field":"@timestamp"}]
   })")
                             .ValueOrDie();
-  ASSERT_EQ(resolved.indices.size(), 2u);
+  ASSERT_EQ(resolved.indices.size(), 3u);
   EXPECT_TRUE(resolved.indices[0].open);
   EXPECT_FALSE(resolved.indices[1].open);
+  EXPECT_EQ(resolved.indices[2].data_stream, "s");
+  EXPECT_THAT(resolved.NamesLedTo(), ElementsAre(".ds-s-000001", "a", "b"));
   EXPECT_THAT(resolved.aliases.at("all"), ElementsAre("a", "b"));
   EXPECT_THAT(resolved.data_streams.at("s"), ElementsAre(".ds-s-000001"));
   EXPECT_FALSE(ParseResolved("[]").ok());

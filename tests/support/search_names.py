@@ -1,0 +1,64 @@
+"""Names of a search cluster that lead to indices by a detour: aliases of data streams, closed and
+hidden indices."""
+
+from __future__ import annotations
+
+import pytest
+
+from support import exports
+from support.search import SearchError
+
+PROPERTIES = {"@timestamp": {"type": "date"}, "seq": {"type": "long"}}
+
+
+def documents(first: int, count: int = 10) -> list[dict]:
+    return [{"@timestamp": 1709251200000 + number, "seq": number}
+            for number in range(first, first + count)]
+
+
+def sequence(out) -> list[int]:
+    found = exports.query(exports.table_folders(out)[0], "SELECT seq FROM {rows} ORDER BY seq")
+    return [row[0] for row in found]
+
+
+def make_stream(node, name: str) -> list[str]:
+    """A data stream of 20 documents in two backing indices, whose names it gives."""
+    node.call("PUT", f"/_index_template/{name}", {
+        "index_patterns": [name], "data_stream": {}, "priority": 500,
+        "template": {"settings": {"number_of_replicas": 0},
+                     "mappings": {"properties": PROPERTIES}}})
+    node.bulk(name, documents(0))
+    node.call("POST", f"/{name}/_rollover")
+    node.bulk(name, documents(10))
+    return node.call("GET", f"/_resolve/index/{name}")["data_streams"][0]["backing_indices"]
+
+
+def add_alias(node, alias: str, *indices: str, **more) -> None:
+    node.call("POST", "/_aliases", {"actions": [
+        {"add": {"index": index, "alias": alias, **more}} for index in indices]})
+
+
+def check_stream_aliases_filter(bulkhaul, node, folder) -> None:
+    """The server keeps them by the stream, not by its backing indices; OpenSearch has none."""
+    make_stream(node, "kept-a")
+    make_stream(node, "kept-b")
+    filtered = {"filter": {"range": {"seq": {"gte": 8, "lt": 12}}}}
+    if not node.kind.startswith("elastic"):
+        with pytest.raises(SearchError):
+            add_alias(node, "some", "kept-a", **filtered)
+        return
+    add_alias(node, "some", "kept-a", **filtered)
+    bulkhaul("copy", node.uri("some"), folder / "some")
+    assert sequence(folder / "some") == [8, 9, 10, 11]
+    # Each stream of an alias has a filter of its own.
+    add_alias(node, "some", "kept-b", filter={"term": {"seq": 3}})
+    bulkhaul("copy", node.uri("so*"), folder / "both", "--output-name", "t")
+    assert sequence(folder / "both") == [3, 8, 9, 10, 11]
+    bulkhaul("copy", node.uri("some,kept-b"), folder / "whole", "--output-name", "t")
+    assert sequence(folder / "whole") == sorted([*range(20), 8, 9, 10, 11])
+    add_alias(node, "all", "kept-a")
+    bulkhaul("copy", node.uri("some,all"), folder / "all", "--output-name", "t")
+    assert sequence(folder / "all") == sorted([*range(20), 3])
+    # A stream that is excluded is excluded from its aliases too.
+    bulkhaul("copy", node.uri("some"), folder / "out", "--exclude", "kept-a")
+    assert sequence(folder / "out") == [3]
