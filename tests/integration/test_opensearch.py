@@ -16,7 +16,7 @@ import pytest
 
 from support import exports, faults
 from support.search import SearchNode
-from support.search_names import check_stream_aliases_filter
+from support.search_names import check_closed_behind_names, check_stream_aliases_filter
 from support.search_types import check_doc_values, check_every_type, check_week_formats
 
 DAY = datetime.timedelta(days=1)
@@ -426,6 +426,10 @@ def test_closed_indices_do_not_vanish(bulkhaul, node, tmp_path):
     done = bulkhaul("copy", node.uri("shut-*"), tmp_path / "out", "--closed-indices", "skip")
     assert "left out because closed: shut-1" in done.err
     assert len(sequence(tmp_path / "out")) == PER_DAY
+
+
+def test_closed_indices_behind_aliases_and_data_streams_do_not_vanish(bulkhaul, node, tmp_path):
+    check_closed_behind_names(bulkhaul, node, tmp_path)
 
 
 def test_an_unassigned_shard_is_no_success(bulkhaul, node, tmp_path):

@@ -62,3 +62,31 @@ def check_stream_aliases_filter(bulkhaul, node, folder) -> None:
     # A stream that is excluded is excluded from its aliases too.
     bulkhaul("copy", node.uri("some"), folder / "out", "--exclude", "kept-a")
     assert sequence(folder / "out") == [3]
+
+
+def check_closed_behind_names(bulkhaul, node, folder) -> None:
+    """Closed indices are found wherever a name leads to them."""
+    for number in (1, 2):
+        node.create(f"cl-{number}", PROPERTIES)
+        node.bulk(f"cl-{number}", documents(10 * number))
+    add_alias(node, "cl-all", "cl-1", "cl-2")
+    add_alias(node, "cl-shut", "cl-2")
+    node.call("POST", "/cl-2/_close")
+    backing = make_stream(node, "cl-stream")
+    node.call("POST", f"/{backing[0]}/_close")
+    for path, closed, left in (("cl-1*,cl-2*,cl-a*", "cl-2", range(10, 20)),
+                               ("cl-all", "cl-2", range(10, 20)),
+                               ("cl-stream", backing[0], range(10, 20)),
+                               ("cl-st*", backing[0], range(10, 20))):
+        refused = bulkhaul("copy", node.uri(path), folder / "no", code=2)
+        assert f"1 index is closed and cannot be read: {closed};" in refused.err, path
+        assert "closed_indices: skip" in refused.err
+        out = folder / path.replace("*", "x")
+        done = bulkhaul("copy", node.uri(path + "?closed_indices=skip"), out)
+        assert f"left out because closed: {closed}\n" in done.err, path
+        assert sequence(out) == list(left)
+    refused = bulkhaul("copy", node.uri("cl-shut?closed_indices=skip"), folder / "no", code=2)
+    assert "leaves nothing to read: cl-2" in refused.err
+    assert exports.visible(folder / "no") == []
+    bulkhaul("copy", node.uri("cl-all,-cl-2"), folder / "minus", "--output-name", "t")
+    assert sequence(folder / "minus") == list(range(10, 20))

@@ -157,6 +157,10 @@ class Joiner {
     const auto add = [&](const std::string& index, const std::string& alias) {
       ++matched;
       const auto known = found.led_to.find(index);
+      if (known != found.led_to.end() && !known->second.open) {
+        closed_.insert(index);
+        return;
+      }
       IndexSpan& span = spans_[index];
       span.index = index;
       ++named_[index];

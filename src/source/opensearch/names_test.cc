@@ -127,6 +127,19 @@ TEST(JoinNames, ClosedIndicesAreSeen) {
   EXPECT_THAT(SpanNames(names), ElementsAre("logs-2"));
 }
 
+TEST(JoinNames, ClosedIndicesAreSeenBehindOtherNames) {
+  ResolvedPattern resolved;
+  resolved.aliases["all"] = {"a", "b"};
+  resolved.data_streams["s"] = {".ds-s-1", ".ds-s-2"};
+  for (const char* name : {"a", "b", ".ds-s-1", ".ds-s-2"}) resolved.led_to[name] = {name};
+  resolved.led_to["b"].open = false;
+  resolved.led_to[".ds-s-1"].open = false;
+  const std::vector<ResolvedPattern> list = {resolved};
+  const auto names = JoinNames(Parsed("*"), list, {}).ValueOrDie();
+  EXPECT_THAT(names.closed, ElementsAre(".ds-s-1", "b"));
+  EXPECT_THAT(SpanNames(names), ElementsAre(".ds-s-2", "a"));
+}
+
 TEST(JoinNames, DatedPatternsTakeDatesOnlyAndReportGaps) {
   const std::vector<TimeRange> ranges = {{1709251200000, 1709510400000}};  // 2024-03-01 to -04
   const std::vector<ResolvedPattern> resolved = {
