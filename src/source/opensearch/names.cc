@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "plan/job_spec.h"
 
 namespace bulkhaul::opensearch {
 namespace {
@@ -147,12 +148,35 @@ std::string Shown(const std::vector<std::string>& names, size_t names_max) {
   return text;
 }
 
+bool IsExcluded(std::span<const std::string> excluded, const std::string& name) {
+  return std::any_of(excluded.begin(), excluded.end(), [&](const std::string& pattern) {
+    return PatternMatches(pattern, {"", name});
+  });
+}
+
+// The names that the job excludes, and the indices of those names that others lead to.
+void TakeAway(std::span<const std::string> excluded, ResolvedPattern* found) {
+  const auto is_out = [&](const std::string& name) { return IsExcluded(excluded, name); };
+  std::erase_if(found->indices, [&](const auto& index) { return is_out(index.name); });
+  const auto leads_out = [&](const std::string& index) {
+    const auto known = found->led_to.find(index);
+    return is_out(index) || (known != found->led_to.end() && !known->second.data_stream.empty() &&
+                             is_out(known->second.data_stream));
+  };
+  for (auto* lists : {&found->aliases, &found->data_streams}) {
+    std::erase_if(*lists, [&](const auto& entry) { return is_out(entry.first); });
+    for (auto& [name, indices] : *lists) std::erase_if(indices, leads_out);
+  }
+}
+
 // Collects the spans of all patterns.
 class Joiner {
  public:
-  explicit Joiner(const std::vector<TimeRange>& ranges) : ranges_(ranges) {}
+  Joiner(const std::vector<TimeRange>& ranges, std::span<const std::string> excluded)
+      : ranges_(ranges), excluded_(excluded) {}
 
-  Status Add(const NamePattern& pattern, const ResolvedPattern& found) {
+  Status Add(const NamePattern& pattern, ResolvedPattern found) {
+    TakeAway(excluded_, &found);
     size_t matched = 0;
     const auto add = [&](const std::string& index, const std::string& alias) {
       ++matched;
@@ -202,7 +226,8 @@ class Joiner {
     return Status::OK();
   }
 
-  void Remove(const ResolvedPattern& found) {
+  void Remove(const NamePattern& pattern, const ResolvedPattern& found) {
+    std::erase_if(missing_, [&](const auto& name) { return pattern.SpanOf(name).has_value(); });
     const auto drop = [&](const std::string& index) {
       spans_.erase(index);
       closed_.erase(index);
@@ -261,7 +286,8 @@ class Joiner {
     return std::nullopt;
   }
 
-  // An open end of a range reaches to the first or last date that has an index.
+  // An open end of a range reaches to the first or last date that has an index. A name that is
+  // excluded is not missed.
   void NoteMissing(const NamePattern& pattern, const ResolvedPattern& found) {
     std::set<std::string> there;
     for (const auto& index : found.indices) there.insert(index.name);
@@ -281,12 +307,14 @@ class Joiner {
       if (range.end_ms == TimeRange::kOpenEnd) range.end_ms = dated.end_ms;
       if (range.begin_ms >= range.end_ms) continue;
       for (auto& name : pattern.NamesFor(range, kNamesCheckedMax)) {
-        if (!there.contains(name)) missing_.push_back(std::move(name));
+        if (there.contains(name) || IsExcluded(excluded_, name)) continue;
+        missing_.push_back(std::move(name));
       }
     }
   }
 
   const std::vector<TimeRange>& ranges_;
+  const std::span<const std::string> excluded_;
   std::map<std::string, IndexSpan> spans_;
   std::map<std::string, int> named_;
   std::set<std::string> closed_;
@@ -417,11 +445,12 @@ Result<ResolvedPattern> ParseResolved(std::string_view answer) {
 
 Result<ResolvedNames> JoinNames(std::span<const NamePattern> patterns,
                                 std::span<const ResolvedPattern> resolved,
-                                const std::vector<TimeRange>& ranges) {
-  Joiner joiner(ranges);
+                                const std::vector<TimeRange>& ranges,
+                                std::span<const std::string> excluded) {
+  Joiner joiner(ranges, excluded);
   for (size_t i = 0; i < patterns.size(); ++i) {
     if (patterns[i].exclude) {
-      joiner.Remove(resolved[i]);
+      joiner.Remove(patterns[i], resolved[i]);
     } else {
       ARROW_RETURN_NOT_OK(joiner.Add(patterns[i], resolved[i]));
     }

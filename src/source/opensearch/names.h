@@ -72,10 +72,12 @@ struct ResolvedNames {
 
 // Joins what the patterns match to one set of indices. `resolved` has one entry a pattern, in the
 // same order. `ranges` are the asked-for times (empty: all): only for what is missing, because an
-// index may hold documents of other days than its name says. kUser when a pattern matches nothing.
-// Pure.
+// index may hold documents of other days than its name says. `excluded` are the names and patterns
+// that the job leaves out, of indices, aliases and data streams, wherever others lead to them. kUser
+// when a pattern matches nothing. Pure.
 Result<ResolvedNames> JoinNames(std::span<const NamePattern> patterns,
                                 std::span<const ResolvedPattern> resolved,
-                                const std::vector<TimeRange>& ranges);
+                                const std::vector<TimeRange>& ranges,
+                                std::span<const std::string> excluded = {});
 
 }  // namespace bulkhaul::opensearch

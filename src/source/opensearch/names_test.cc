@@ -167,6 +167,28 @@ TEST(JoinNames, GapsAreReportedBetweenTheFirstAndTheLastDateWhereARangeIsOpen) {
   }
 }
 
+TEST(JoinNames, WhatIsExcludedIsNoGap) {
+  const std::vector<ResolvedPattern> three = {
+      Indices({"l-2024.03.01", "l-2024.03.02", "l-2024.03.04", "l-2024.03.06"})};
+  for (const char* pattern : {"l-%Y.%m.%d", "l-*"}) {
+    for (const std::vector<std::string>& excluded :
+         {std::vector<std::string>{"l-2024.03.02"}, {"l-2024.03.02", "l-2024.03.03"}}) {
+      const auto names = JoinNames(Parsed(pattern), three, {}, excluded).ValueOrDie();
+      EXPECT_THAT(SpanNames(names), ElementsAre("l-2024.03.01", "l-2024.03.04", "l-2024.03.06"));
+      if (excluded.size() == 1) {
+        EXPECT_THAT(names.missing, ElementsAre("l-2024.03.03", "l-2024.03.05"));
+      } else {
+        EXPECT_THAT(names.missing, ElementsAre("l-2024.03.05"));
+      }
+    }
+  }
+  // Also where the expression itself takes it away, there or not.
+  const std::vector<ResolvedPattern> resolved = {three[0], Indices({"l-2024.03.04"}), {}};
+  const auto names =
+      JoinNames(Parsed("l-*,-l-2024.03.04,-l-2024.03.05"), resolved, {}).ValueOrDie();
+  EXPECT_THAT(names.missing, ElementsAre("l-2024.03.03"));
+}
+
 TEST(ParseExpression, TwoPercentSignsStandForOne) {
   const auto plain = ParseExpression("a%%b").ValueOrDie().front();
   EXPECT_FALSE(plain.dated);
