@@ -16,7 +16,9 @@ import pytest
 
 from support import exports, faults
 from support.search import SearchNode
-from support.search_names import check_closed_behind_names, check_stream_aliases_filter
+from support.search_names import (
+    check_closed_behind_names, check_hidden_names, check_stream_aliases_filter,
+)
 from support.search_types import check_doc_values, check_every_type, check_week_formats
 
 DAY = datetime.timedelta(days=1)
@@ -182,6 +184,10 @@ def test_data_streams(bulkhaul, node, tmp_path):
     assert sequence(tmp_path / "out") == list(range(2 * PER_DAY))
 
 
+def test_hidden_indices_do_not_vanish(bulkhaul, node, tmp_path):
+    check_hidden_names(bulkhaul, node, tmp_path)
+
+
 def test_dated_patterns_find_gaps_and_lose_no_stray_document(bulkhaul, node, tmp_path):
     for day in (1, 2, 4):
         node.create(f"day-2024.03.{day:02}", PROPERTIES)
@@ -192,6 +198,10 @@ def test_dated_patterns_find_gaps_and_lose_no_stray_document(bulkhaul, node, tmp
     done = bulkhaul("copy", node.uri("day-%Y.%m.%d"), tmp_path / "out", "--gte", "2024-03-01",
                     "--lt", "2024-03-04")
     assert sequence(tmp_path / "out") == list(range(-1, 2 * PER_DAY))
+    assert "no index for 1 of the dates asked for: day-2024.03.03" in done.err
+    done = bulkhaul("copy", node.uri("day-%Y.%m.%d"), tmp_path / "less", "--exclude",
+                    "day-2024.03.02")
+    assert len(sequence(tmp_path / "less")) == 2 * PER_DAY + 1
     assert "no index for 1 of the dates asked for: day-2024.03.03" in done.err
 
 

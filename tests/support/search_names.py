@@ -90,3 +90,26 @@ def check_closed_behind_names(bulkhaul, node, folder) -> None:
     assert exports.visible(folder / "no") == []
     bulkhaul("copy", node.uri("cl-all,-cl-2"), folder / "minus", "--output-name", "t")
     assert sequence(folder / "minus") == list(range(10, 20))
+    for index in ("cl-2", backing[0]):
+        node.call("POST", f"/{index}/_open")
+
+
+def check_hidden_names(bulkhaul, node, folder) -> None:
+    """A wildcard leaves hidden indices out, and the report says so."""
+    for number in (1, 2, 4):
+        node.create(f"hid-2024.03.{number:02}", PROPERTIES, **{"index.hidden": number == 2})
+        node.bulk(f"hid-2024.03.{number:02}", documents(10 * number))
+    add_alias(node, "hid-alias", "hid-2024.03.01", is_hidden=True)
+    note = "left out because hidden, which a wildcard does not name: hid-2024.03.02\n"
+    gap = "no index for 1 of the dates asked for: hid-2024.03.03\n"
+    for out, path in (("wildcard", "hid-*"), ("dated", "hid-%Y.%m.%d")):
+        done = bulkhaul("copy", node.uri(path), folder / out)
+        assert note in done.err and gap in done.err
+        assert sequence(folder / out) == [*range(10, 20), *range(40, 50)]
+        done = bulkhaul("copy", node.uri(path), folder / (out + "-out"), "--exclude", "*.02")
+        assert "hidden" not in done.err and gap in done.err
+    done = bulkhaul("copy", node.uri("hid-*,hid-2024.03.02"), folder / "all", "--output-name", "t")
+    assert "hidden" not in done.err and gap in done.err
+    assert sequence(folder / "all") == [*range(10, 30), *range(40, 50)]
+    refused = bulkhaul("copy", node.uri("hid-*.02"), folder / "no", code=2)
+    assert "matches hidden names only, which a wildcard leaves out: hid-2024.03.02;" in refused.err

@@ -108,6 +108,7 @@ class Cluster {
   // Asks, and reads the answer, until both succeed or either fails for good.
   Status Ask(const HttpRequest& request, const Reading& reading);
   Status ResolveLedTo(ResolvedPattern* found);
+  Status ResolveHidden(const NamePattern& pattern, ResolvedPattern* found);
 
   std::mutex mutex_;  // guards client_
   const std::unique_ptr<HttpClient> client_;

@@ -163,7 +163,7 @@ void TakeAway(std::span<const std::string> excluded, ResolvedPattern* found) {
     return is_out(index) || (known != found->led_to.end() && !known->second.data_stream.empty() &&
                              is_out(known->second.data_stream));
   };
-  for (auto* lists : {&found->aliases, &found->data_streams}) {
+  for (auto* lists : {&found->aliases, &found->data_streams, &found->hidden}) {
     std::erase_if(*lists, [&](const auto& entry) { return is_out(entry.first); });
     for (auto& [name, indices] : *lists) std::erase_if(indices, leads_out);
   }
@@ -213,6 +213,18 @@ class Joiner {
       if (pattern.dated && !pattern.SpanOf(stream)) continue;
       for (const auto& index : indices) add(index, "");
     }
+    std::vector<std::string> hidden;
+    for (const auto& [name, indices] : found.hidden) {
+      if (indices.empty() || (pattern.dated && !pattern.SpanOf(name))) continue;
+      hidden.push_back(name);
+      hidden_[name] = indices;
+    }
+    if (matched == 0 && !hidden.empty()) {
+      return UserError(fmt::format("'{}' matches hidden names only, which a wildcard leaves out: "
+                                   "{}; name what you want of them without one",
+                                   pattern.written, Shown(hidden, 5)),
+                       "no_such_index");
+    }
     if (matched == 0) {
       return UserError(fmt::format("'{}' matches no index, alias or data stream{}", pattern.written,
                                    pattern.has_wildcard() ? "" : " of the cluster"),
@@ -228,7 +240,9 @@ class Joiner {
 
   void Remove(const NamePattern& pattern, const ResolvedPattern& found) {
     std::erase_if(missing_, [&](const auto& name) { return pattern.SpanOf(name).has_value(); });
+    std::erase_if(hidden_, [&](const auto& e) { return pattern.SpanOf(e.first).has_value(); });
     const auto drop = [&](const std::string& index) {
+      for (auto& [name, indices] : hidden_) std::erase(indices, index);
       spans_.erase(index);
       closed_.erase(index);
       named_.erase(index);
@@ -259,11 +273,27 @@ class Joiner {
       names.notes.push_back(fmt::format("no index for {} of the dates asked for: {}",
                                         missing_.size(), Shown(missing_, 5)));
     }
+    if (const auto hidden = LeftHidden(); !hidden.empty()) {
+      names.notes.push_back(fmt::format(
+          "left out because hidden, which a wildcard does not name: {}", Shown(hidden, 5)));
+    }
     names.missing = std::move(missing_);
     return names;
   }
 
  private:
+  // The hidden names that lead to an index to which no other name leads.
+  std::vector<std::string> LeftHidden() const {
+    const auto is_known = [&](const std::string& index) {
+      return spans_.contains(index) || closed_.contains(index);
+    };
+    std::vector<std::string> names;
+    for (const auto& [name, indices] : hidden_) {
+      if (!std::all_of(indices.begin(), indices.end(), is_known)) names.push_back(name);
+    }
+    return names;
+  }
+
   // The dated pattern that all names that a wildcard found are of: "logs-%Y.%m.%d" for "logs-*".
   static std::optional<NamePattern> DatedForm(const NamePattern& pattern,
                                               const ResolvedPattern& found) {
@@ -293,6 +323,7 @@ class Joiner {
     for (const auto& index : found.indices) there.insert(index.name);
     for (const auto& [alias, indices] : found.aliases) there.insert(alias);
     for (const auto& [stream, indices] : found.data_streams) there.insert(stream);
+    for (const auto& [name, indices] : found.hidden) there.insert(name);
     if (pattern.written.find('*') != std::string::npos) return;
     TimeRange dated{TimeRange::kOpenEnd, TimeRange::kOpenBegin};
     for (const auto& name : there) {
@@ -319,6 +350,7 @@ class Joiner {
   std::map<std::string, int> named_;
   std::set<std::string> closed_;
   std::vector<std::string> missing_;
+  std::map<std::string, std::vector<std::string>> hidden_;
 };
 
 std::vector<std::string> TextList(const Json& value) {
@@ -441,6 +473,22 @@ Result<ResolvedPattern> ParseResolved(std::string_view answer) {
     return PermanentError(fmt::format("the cluster's answer to _resolve/index: {}", error.what()));
   }
   return resolved;
+}
+
+void FindHidden(const ResolvedPattern& with_hidden, ResolvedPattern* found) {
+  std::set<std::string> named;
+  for (const auto& index : found->indices) named.insert(index.name);
+  for (const auto& index : with_hidden.indices) {
+    const bool own = index.system || !index.data_stream.empty() || index.name.starts_with('.');
+    if (!own && !named.contains(index.name)) found->hidden[index.name] = {index.name};
+  }
+  const auto compare = [&](const auto& all, const auto& seen) {
+    for (const auto& [name, indices] : all) {
+      if (!name.starts_with('.') && !seen.contains(name)) found->hidden[name] = indices;
+    }
+  };
+  compare(with_hidden.aliases, found->aliases);
+  compare(with_hidden.data_streams, found->data_streams);
 }
 
 Result<ResolvedNames> JoinNames(std::span<const NamePattern> patterns,

@@ -167,6 +167,34 @@ TEST(JoinNames, GapsAreReportedBetweenTheFirstAndTheLastDateWhereARangeIsOpen) {
   }
 }
 
+TEST(JoinNames, WhatIsHiddenIsNoted) {
+  ResolvedPattern all = Indices({"h-1", "h-2", "h-3", ".ds-s-1", ".own"});
+  all.indices[3].data_stream = "s";
+  all.aliases["h-same"] = {"h-2"};
+  all.aliases["h-other"] = {"x"};
+  all.data_streams["h-stream"] = {".ds-h-1"};
+  ResolvedPattern found = Indices({"h-2"});
+  FindHidden(all, &found);
+  const auto notes = [&](const char* expression, std::vector<ResolvedPattern> resolved,
+                         const std::vector<std::string>& excluded = {}) {
+    return JoinNames(Parsed(expression), resolved, {}, excluded)->notes;
+  };
+  const std::string note = "left out because hidden, which a wildcard does not name: ";
+  EXPECT_THAT(notes("h-*", {found}), ElementsAre(note + "h-1, h-3, h-other, h-stream"));
+  EXPECT_THAT(notes("h-*,h-1,x", {found, Indices({"h-1"}), Indices({"x"})}),
+              ElementsAre(note + "h-3, h-stream"));
+  EXPECT_THAT(notes("h-*,-h-1,-h-s*", {found, Indices({"h-1"}), {}}),
+              ElementsAre(note + "h-3, h-other"));
+  EXPECT_THAT(notes("h-*", {found}, {"h-1", "h-3", "h-*r*"}), IsEmpty());
+  const std::vector<ResolvedPattern> dated = {found};
+  EXPECT_THAT(JoinNames(Parsed("h-%Y*"), dated, {}).status().message(),
+              HasSubstr("'h-%Y*' matches no index"));
+  found.indices.clear();
+  const std::vector<ResolvedPattern> only = {found};
+  EXPECT_THAT(MessageOf(JoinNames(Parsed("h-*"), only, {}).status()),
+              HasSubstr("matches hidden names only"));
+}
+
 TEST(JoinNames, WhatIsExcludedIsNoGap) {
   const std::vector<ResolvedPattern> three = {
       Indices({"l-2024.03.01", "l-2024.03.02", "l-2024.03.04", "l-2024.03.06"})};
