@@ -418,6 +418,7 @@ def test_no_document_is_a_table_too(bulkhaul, node, logs, tmp_path):
     ("logs-*", ["--where", "seq > 3"], "query"),
     ("logs-*", ["--consistency", "snapshot"], "consistency: none"),
     ("other:logs-*", [], "another cluster"),
+    ("logs-a::failures", [], "without its failure store"),
 ], ids=lambda value: " ".join(value) if isinstance(value, list) else str(value))
 def test_mistakes_have_one_clear_answer(bulkhaul, node, logs, tmp_path, path, words, said):
     done = bulkhaul("copy", node.uri(path), tmp_path / "out", *words, code=None)

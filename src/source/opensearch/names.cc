@@ -107,6 +107,12 @@ Result<NamePattern> ParsePattern(std::string_view item) {
   }
   pattern.written = item;
   if (item.empty()) return OptionError("the index expression has an empty item");
+  if (const size_t selector = item.find("::"); selector != std::string_view::npos) {
+    return OptionError(fmt::format(
+        "'{}' asks for a part of a data stream, which is not read: '{}' names the stream's data, "
+        "without its failure store",
+        item, item.substr(0, selector)));
+  }
   if (item.find(':') != std::string_view::npos) {
     return OptionError(
         fmt::format("'{}' names another cluster: connect to that cluster instead", item));

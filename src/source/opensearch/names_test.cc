@@ -31,6 +31,12 @@ TEST(ParseExpression, RefusesWhatCannotBeAName) {
   }
 }
 
+TEST(ParseExpression, TellsAFailureStoreFromAnotherCluster) {
+  EXPECT_THAT(MessageOf(ParseExpression("s::failures").status()), HasSubstr("failure store"));
+  EXPECT_THAT(MessageOf(ParseExpression("s::data").status()), HasSubstr("'s' names the stream"));
+  EXPECT_THAT(MessageOf(ParseExpression("other:logs").status()), HasSubstr("another cluster"));
+}
+
 TEST(NamePattern, FindsTheSpanThatANameSays) {
   const auto daily = Parsed("logs-%Y.%m.%d")[0];
   EXPECT_EQ(FormatRange(*daily.SpanOf("logs-2024.02.29")),
