@@ -431,6 +431,24 @@ def test_index_deleted_and_made_again(bulkhaul, node, proxy, tmp_path):
     assert exports.visible(tmp_path / "out") == []
 
 
+def test_hosts_of_two_clusters_are_not_put_together(bulkhaul, node, tmp_path):
+    """They have an index of the same name; the first host plans the job."""
+    other = SearchNode(node.kind)
+    try:
+        for one, first in ((node, 0), (other, 10_000)):
+            one.create("mixed", PROPERTIES)
+            one.bulk("mixed", documents(first=first))
+        uri = f"opensearch://{node.address},{other.address}/mixed"
+        outcome = bulkhaul(*words(uri, tmp_path / "out", "--workers", "2", "--unit-rows", "500"),
+                           code=None)
+        assert outcome.code not in (0, 2)
+        assert "the source's hosts are of different clusters" in outcome.err
+        assert exports.visible(tmp_path / "out") == []
+    finally:
+        other.stop()
+        node.call("DELETE", "/mixed")
+
+
 @pytest.fixture
 def pair(node):
     """Two indices of their own; gives their URI's path."""

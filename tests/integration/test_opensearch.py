@@ -16,6 +16,9 @@ import pytest
 
 from support import exports, faults
 from support.search import SearchNode
+from support.search_names import (
+    check_closed_behind_names, check_hidden_names, check_stream_aliases_filter,
+)
 from support.search_times import check_one_sided_ranges
 from support.search_types import check_doc_values, check_every_type, check_week_formats
 
@@ -171,6 +174,10 @@ def test_an_alias_shows_what_its_filter_lets_pass(bulkhaul, node, logs, tmp_path
     assert len(sequence(tmp_path / "whole")) == PER_DAY
 
 
+def test_an_alias_of_data_streams_shows_what_its_filter_lets_pass(bulkhaul, node, tmp_path):
+    check_stream_aliases_filter(bulkhaul, node, tmp_path)
+
+
 def test_data_streams(bulkhaul, node, tmp_path):
     node.call("PUT", "/_index_template/stream", {
         "index_patterns": ["stream-*"], "data_stream": {}, "priority": 500,
@@ -180,6 +187,10 @@ def test_data_streams(bulkhaul, node, tmp_path):
     node.bulk("stream-a", documents_of(1))
     bulkhaul("copy", node.uri("stream-*"), tmp_path / "out")
     assert sequence(tmp_path / "out") == list(range(2 * PER_DAY))
+
+
+def test_hidden_indices_do_not_vanish(bulkhaul, node, tmp_path):
+    check_hidden_names(bulkhaul, node, tmp_path)
 
 
 def test_dated_patterns_find_gaps_and_lose_no_stray_document(bulkhaul, node, tmp_path):
@@ -192,6 +203,10 @@ def test_dated_patterns_find_gaps_and_lose_no_stray_document(bulkhaul, node, tmp
     done = bulkhaul("copy", node.uri("day-%Y.%m.%d"), tmp_path / "out", "--gte", "2024-03-01",
                     "--lt", "2024-03-04")
     assert sequence(tmp_path / "out") == list(range(-1, 2 * PER_DAY))
+    assert "no index for 1 of the dates asked for: day-2024.03.03" in done.err
+    done = bulkhaul("copy", node.uri("day-%Y.%m.%d"), tmp_path / "less", "--exclude",
+                    "day-2024.03.02")
+    assert len(sequence(tmp_path / "less")) == 2 * PER_DAY + 1
     assert "no index for 1 of the dates asked for: day-2024.03.03" in done.err
 
 
@@ -408,6 +423,7 @@ def test_no_document_is_a_table_too(bulkhaul, node, logs, tmp_path):
     ("logs-*", ["--where", "seq > 3"], "query"),
     ("logs-*", ["--consistency", "snapshot"], "consistency: none"),
     ("other:logs-*", [], "another cluster"),
+    ("logs-a::failures", [], "without its failure store"),
 ], ids=lambda value: " ".join(value) if isinstance(value, list) else str(value))
 def test_mistakes_have_one_clear_answer(bulkhaul, node, logs, tmp_path, path, words, said):
     done = bulkhaul("copy", node.uri(path), tmp_path / "out", *words, code=None)
@@ -426,6 +442,10 @@ def test_closed_indices_do_not_vanish(bulkhaul, node, tmp_path):
     done = bulkhaul("copy", node.uri("shut-*"), tmp_path / "out", "--closed-indices", "skip")
     assert "left out because closed: shut-1" in done.err
     assert len(sequence(tmp_path / "out")) == PER_DAY
+
+
+def test_closed_indices_behind_aliases_and_data_streams_do_not_vanish(bulkhaul, node, tmp_path):
+    check_closed_behind_names(bulkhaul, node, tmp_path)
 
 
 def test_an_unassigned_shard_is_no_success(bulkhaul, node, tmp_path):

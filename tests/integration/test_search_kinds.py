@@ -13,6 +13,9 @@ from support import exports, faults
 from support.search import SearchNode
 from support.search_cache import CachedJobs, check_changes_are_seen
 from support.search_jobs import NEXT_PAGE, sequence, words
+from support.search_names import (
+    check_closed_behind_names, check_hidden_names, check_stream_aliases_filter,
+)
 from support.search_proxy import SearchProxy
 from support.search_times import check_one_sided_ranges
 from support.search_types import check_doc_values, check_every_type, check_week_formats
@@ -86,6 +89,18 @@ def test_ranges_and_slices(bulkhaul, node, tmp_path):
 
 def test_an_upper_bound_alone_can_be_cut(bulkhaul, node, tmp_path):
     check_one_sided_ranges(bulkhaul, node, tmp_path)
+
+
+def test_an_alias_of_data_streams_shows_what_its_filter_lets_pass(bulkhaul, node, tmp_path):
+    check_stream_aliases_filter(bulkhaul, node, tmp_path)
+
+
+def test_closed_indices_behind_aliases_and_data_streams_do_not_vanish(bulkhaul, node, tmp_path):
+    check_closed_behind_names(bulkhaul, node, tmp_path)
+
+
+def test_hidden_indices_do_not_vanish(bulkhaul, node, tmp_path):
+    check_hidden_names(bulkhaul, node, tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["lose", "cut", 429])

@@ -232,9 +232,36 @@ Result<std::vector<ResolvedPattern>> Cluster::Resolve(std::span<const NamePatter
     if (!status.ok() && CodeOf(status) != "index_not_found_exception") {
       return WithContext(status, fmt::format("'{}'", pattern.written));
     }
+    ARROW_RETURN_NOT_OK(ResolveLedTo(&one));
+    if (pattern.has_wildcard()) ARROW_RETURN_NOT_OK(ResolveHidden(pattern, &one));
     resolved.push_back(std::move(one));
   }
   return resolved;
+}
+
+Status Cluster::ResolveLedTo(ResolvedPattern* found) {
+  for (const auto& list : NameLists(found->NamesLedTo())) {
+    ResolvedPattern some;
+    ARROW_RETURN_NOT_OK(Ask({.path = "/_resolve/index/" + list}, [&](const std::string& answer) {
+      return ParseResolved(answer).Value(&some);
+    }));
+    for (auto& index : some.indices) {
+      const std::string name = index.name;
+      found->led_to[name] = std::move(index);
+    }
+  }
+  return Status::OK();
+}
+
+Status Cluster::ResolveHidden(const NamePattern& pattern, ResolvedPattern* found) {
+  ResolvedPattern all;
+  const Status status =
+      Ask({.path = "/_resolve/index/" + PercentEncode(pattern.wildcard) + "?expand_wildcards=all"},
+          [&](const std::string& answer) { return ParseResolved(answer).Value(&all); });
+  // It is for a note alone, and who may read what is visible need not be allowed more.
+  if (!status.ok()) return KindOf(status) == ErrorKind::kUser ? Status::OK() : status;
+  FindHidden(all, found);
+  return Status::OK();
 }
 
 Result<ResolvedPattern> Cluster::ResolveAll() {

@@ -84,7 +84,7 @@ class Cluster {
   Result<std::string> Identity();
   Result<std::map<std::string, IndexFacts>> Describe(std::span<const std::string> indices);
   Result<std::vector<search::IndexMapping>> Mappings(std::span<const std::string> indices);
-  // By alias, then index.
+  // By alias, then index; a data stream stands for its backing indices.
   Result<std::map<std::string, std::map<std::string, AliasEntry>>> Aliases(
       std::span<const std::string> aliases);
   // In the order of the requests; `time_field` may be "".
@@ -118,6 +118,8 @@ class Cluster {
   Status ProbeAlone(const ProbeRequest& request, const std::string& time_field, Probe* probe);
   Status AskBuckets(const std::string& index, const std::string& body,
                     std::vector<TimeBucket>* buckets);
+  Status ResolveLedTo(ResolvedPattern* found);
+  Status ResolveHidden(const NamePattern& pattern, ResolvedPattern* found);
 
   std::mutex mutex_;  // guards client_
   const std::unique_ptr<HttpClient> client_;

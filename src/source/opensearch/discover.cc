@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "plan/job_spec.h"
+#include "source/opensearch/alias_filters.h"
 #include "source/opensearch/column_wishes.h"
 #include "source/opensearch/index_limits.h"
 #include "source/opensearch/odd_times.h"
@@ -33,27 +34,6 @@ constexpr int64_t kDocumentsSampled = 200;
 constexpr int64_t kSampleBytesMax = 4 << 20;
 // As the option `fetch` says.
 constexpr size_t kDocValueFieldsMaxOfAuto = 8;
-
-std::string AnyOf(const std::vector<std::string>& queries) {
-  if (queries.size() == 1) return queries[0];
-  Json clauses = Json::array();
-  for (const auto& query : queries) clauses.push_back(Json::parse(query));
-  return Json{{"bool", {{"should", std::move(clauses)}, {"minimum_should_match", 1}}}}.dump();
-}
-
-// The names that the job excludes, and the indices of those names that others lead to.
-void TakeAway(const std::vector<std::string>& excluded, ResolvedPattern* found) {
-  const auto is_out = [&](const std::string& name) {
-    return std::any_of(excluded.begin(), excluded.end(), [&](const std::string& pattern) {
-      return PatternMatches(pattern, {"", name});
-    });
-  };
-  std::erase_if(found->indices, [&](const auto& index) { return is_out(index.name); });
-  for (auto* lists : {&found->aliases, &found->data_streams}) {
-    std::erase_if(*lists, [&](const auto& entry) { return is_out(entry.first); });
-    for (auto& [name, indices] : *lists) std::erase_if(indices, is_out);
-  }
-}
 
 class TableDescriber {
  public:
@@ -130,8 +110,7 @@ class TableDescriber {
       ARROW_ASSIGN_OR_RAISE(patterns, ParseExpression(request_.expression));
     }
     ARROW_ASSIGN_OR_RAISE(auto resolved, cluster_.Resolve(patterns));
-    for (auto& found : resolved) TakeAway(request_.exclude, &found);
-    auto joined = JoinNames(patterns, resolved, ToWholeMs(state_.ranges));
+    auto joined = JoinNames(patterns, resolved, ToWholeMs(state_.ranges), request_.exclude);
     if (!joined.ok()) return WithNearest(joined.status(), patterns, resolved);
     ResolvedNames names = *std::move(joined);
     for (auto& note : names.notes) Warn(std::move(note));
@@ -172,7 +151,9 @@ class TableDescriber {
       store_bytes_ += std::max<int64_t>(0, known->second.store_bytes);
       state_.indices.push_back(std::move(index));
     }
-    return FilterByAliases(names.spans);
+    ARROW_ASSIGN_OR_RAISE(const auto filters, FiltersOf(cluster_, names.spans));
+    for (size_t i = 0; i < filters.size(); ++i) state_.indices[i].filter = filters[i];
+    return Status::OK();
   }
 
   // The names of the cluster that are like one that is not there.
@@ -195,39 +176,6 @@ class TableDescriber {
       }
     }
     return status;
-  }
-
-  // An index that only aliases name is read through their filters: what any of them lets pass.
-  Status FilterByAliases(const std::vector<IndexSpan>& spans) {
-    std::set<std::string> wanted;
-    for (const auto& span : spans) {
-      if (!span.whole) wanted.insert(span.aliases.begin(), span.aliases.end());
-    }
-    if (wanted.empty()) return Status::OK();
-    const std::vector<std::string> aliases(wanted.begin(), wanted.end());
-    ARROW_ASSIGN_OR_RAISE(const auto entries, cluster_.Aliases(aliases));
-    for (size_t i = 0; i < spans.size(); ++i) {
-      if (spans[i].whole) continue;
-      std::vector<std::string> filters;
-      bool unfiltered = false;
-      for (const auto& alias : spans[i].aliases) {
-        const auto of_alias = entries.find(alias);
-        if (of_alias == entries.end()) continue;
-        const auto entry = of_alias->second.find(spans[i].index);
-        if (entry == of_alias->second.end()) continue;
-        if (!entry->second.search_routing.empty()) {
-          return UserError(
-              fmt::format("alias {} searches only the shards of routing '{}' of {}: name the index "
-                          "and a query instead",
-                          alias, entry->second.search_routing, spans[i].index),
-              "alias_routing");
-        }
-        unfiltered |= entry->second.filter.empty();
-        if (!entry->second.filter.empty()) filters.push_back(entry->second.filter);
-      }
-      if (!unfiltered && !filters.empty()) state_.indices[i].filter = AnyOf(filters);
-    }
-    return Status::OK();
   }
 
   Status ReadMappings() {

@@ -72,6 +72,7 @@ class HttpClient::Impl {
   bool started() const { return started_; }
   void Abandon();
   int64_t connections_opened() const { return connections_opened_; }
+  size_t hosts_count() const { return settings_.hosts.size(); }
 
  private:
   void ConfigureLogin();
@@ -535,6 +536,7 @@ Result<HttpResponse> HttpClient::Finish(std::stop_token stop, int64_t patience_m
 }
 bool HttpClient::started() const { return impl_->started(); }
 void HttpClient::Abandon() { impl_->Abandon(); }
+size_t HttpClient::hosts_count() const { return impl_->hosts_count(); }
 int64_t HttpClient::connections_opened() const { return impl_->connections_opened(); }
 
 }  // namespace bulkhaul::opensearch

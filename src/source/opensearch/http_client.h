@@ -71,6 +71,9 @@ class HttpClient {
   // Gives up a started request and closes its connection, so that the server stops working on it.
   void Abandon();
 
+  // Of the settings.
+  size_t hosts_count() const;
+
   // Connections opened so far, for tests and the log.
   int64_t connections_opened() const;
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "plan/job_spec.h"
 
 namespace bulkhaul::opensearch {
 namespace {
@@ -106,6 +107,12 @@ Result<NamePattern> ParsePattern(std::string_view item) {
   }
   pattern.written = item;
   if (item.empty()) return OptionError("the index expression has an empty item");
+  if (const size_t selector = item.find("::"); selector != std::string_view::npos) {
+    return OptionError(fmt::format(
+        "'{}' asks for a part of a data stream, which is not read: '{}' names the stream's data, "
+        "without its failure store",
+        item, item.substr(0, selector)));
+  }
   if (item.find(':') != std::string_view::npos) {
     return OptionError(
         fmt::format("'{}' names another cluster: connect to that cluster instead", item));
@@ -147,17 +154,43 @@ std::string Shown(const std::vector<std::string>& names, size_t names_max) {
   return text;
 }
 
+bool IsExcluded(std::span<const std::string> excluded, const std::string& name) {
+  return std::any_of(excluded.begin(), excluded.end(), [&](const std::string& pattern) {
+    return PatternMatches(pattern, {"", name});
+  });
+}
+
+// The names that the job excludes, and the indices of those names that others lead to.
+void TakeAway(std::span<const std::string> excluded, ResolvedPattern* found) {
+  const auto is_out = [&](const std::string& name) { return IsExcluded(excluded, name); };
+  std::erase_if(found->indices, [&](const auto& index) { return is_out(index.name); });
+  const auto leads_out = [&](const std::string& index) {
+    const auto known = found->led_to.find(index);
+    return is_out(index) || (known != found->led_to.end() && !known->second.data_stream.empty() &&
+                             is_out(known->second.data_stream));
+  };
+  for (auto* lists : {&found->aliases, &found->data_streams, &found->hidden}) {
+    std::erase_if(*lists, [&](const auto& entry) { return is_out(entry.first); });
+    for (auto& [name, indices] : *lists) std::erase_if(indices, leads_out);
+  }
+}
+
 // Collects the spans of all patterns.
 class Joiner {
  public:
-  explicit Joiner(const std::vector<TimeRange>& ranges) : ranges_(ranges) {}
+  Joiner(const std::vector<TimeRange>& ranges, std::span<const std::string> excluded)
+      : ranges_(ranges), excluded_(excluded) {}
 
-  Status Add(const NamePattern& pattern, const ResolvedPattern& found) {
+  Status Add(const NamePattern& pattern, ResolvedPattern found) {
+    TakeAway(excluded_, &found);
     size_t matched = 0;
-    std::set<std::string> seen;
     const auto add = [&](const std::string& index, const std::string& alias) {
       ++matched;
-      seen.insert(index);
+      const auto known = found.led_to.find(index);
+      if (known != found.led_to.end() && !known->second.open) {
+        closed_.insert(index);
+        return;
+      }
       IndexSpan& span = spans_[index];
       span.index = index;
       ++named_[index];
@@ -165,6 +198,7 @@ class Joiner {
         span.whole = true;
       } else {
         span.aliases.insert(alias);
+        if (known != found.led_to.end()) span.data_stream = known->second.data_stream;
       }
     };
     for (const auto& index : found.indices) {
@@ -185,6 +219,18 @@ class Joiner {
       if (pattern.dated && !pattern.SpanOf(stream)) continue;
       for (const auto& index : indices) add(index, "");
     }
+    std::vector<std::string> hidden;
+    for (const auto& [name, indices] : found.hidden) {
+      if (indices.empty() || (pattern.dated && !pattern.SpanOf(name))) continue;
+      hidden.push_back(name);
+      hidden_[name] = indices;
+    }
+    if (matched == 0 && !hidden.empty()) {
+      return UserError(fmt::format("'{}' matches hidden names only, which a wildcard leaves out: "
+                                   "{}; name what you want of them without one",
+                                   pattern.written, Shown(hidden, 5)),
+                       "no_such_index");
+    }
     if (matched == 0) {
       return UserError(fmt::format("'{}' matches no index, alias or data stream{}", pattern.written,
                                    pattern.has_wildcard() ? "" : " of the cluster"),
@@ -198,8 +244,11 @@ class Joiner {
     return Status::OK();
   }
 
-  void Remove(const ResolvedPattern& found) {
+  void Remove(const NamePattern& pattern, const ResolvedPattern& found) {
+    std::erase_if(missing_, [&](const auto& name) { return pattern.SpanOf(name).has_value(); });
+    std::erase_if(hidden_, [&](const auto& e) { return pattern.SpanOf(e.first).has_value(); });
     const auto drop = [&](const std::string& index) {
+      for (auto& [name, indices] : hidden_) std::erase(indices, index);
       spans_.erase(index);
       closed_.erase(index);
       named_.erase(index);
@@ -230,11 +279,27 @@ class Joiner {
       names.notes.push_back(fmt::format("no index for {} of the dates asked for: {}",
                                         missing_.size(), Shown(missing_, 5)));
     }
+    if (const auto hidden = LeftHidden(); !hidden.empty()) {
+      names.notes.push_back(fmt::format(
+          "left out because hidden, which a wildcard does not name: {}", Shown(hidden, 5)));
+    }
     names.missing = std::move(missing_);
     return names;
   }
 
  private:
+  // The hidden names that lead to an index to which no other name leads.
+  std::vector<std::string> LeftHidden() const {
+    const auto is_known = [&](const std::string& index) {
+      return spans_.contains(index) || closed_.contains(index);
+    };
+    std::vector<std::string> names;
+    for (const auto& [name, indices] : hidden_) {
+      if (!std::all_of(indices.begin(), indices.end(), is_known)) names.push_back(name);
+    }
+    return names;
+  }
+
   // The dated pattern that all names that a wildcard found are of: "logs-%Y.%m.%d" for "logs-*".
   static std::optional<NamePattern> DatedForm(const NamePattern& pattern,
                                               const ResolvedPattern& found) {
@@ -257,12 +322,14 @@ class Joiner {
     return std::nullopt;
   }
 
-  // An open end of a range reaches to the first or last date that has an index.
+  // An open end of a range reaches to the first or last date that has an index. A name that is
+  // excluded is not missed.
   void NoteMissing(const NamePattern& pattern, const ResolvedPattern& found) {
     std::set<std::string> there;
     for (const auto& index : found.indices) there.insert(index.name);
     for (const auto& [alias, indices] : found.aliases) there.insert(alias);
     for (const auto& [stream, indices] : found.data_streams) there.insert(stream);
+    for (const auto& [name, indices] : found.hidden) there.insert(name);
     if (pattern.written.find('*') != std::string::npos) return;
     TimeRange dated{TimeRange::kOpenEnd, TimeRange::kOpenBegin};
     for (const auto& name : there) {
@@ -277,16 +344,19 @@ class Joiner {
       if (range.end_ms == TimeRange::kOpenEnd) range.end_ms = dated.end_ms;
       if (range.begin_ms >= range.end_ms) continue;
       for (auto& name : pattern.NamesFor(range, kNamesCheckedMax)) {
-        if (!there.contains(name)) missing_.push_back(std::move(name));
+        if (there.contains(name) || IsExcluded(excluded_, name)) continue;
+        missing_.push_back(std::move(name));
       }
     }
   }
 
   const std::vector<TimeRange>& ranges_;
+  const std::span<const std::string> excluded_;
   std::map<std::string, IndexSpan> spans_;
   std::map<std::string, int> named_;
   std::set<std::string> closed_;
   std::vector<std::string> missing_;
+  std::map<std::string, std::vector<std::string>> hidden_;
 };
 
 std::vector<std::string> TextList(const Json& value) {
@@ -350,6 +420,14 @@ std::optional<TimeRange> NamePattern::SpanOf(std::string_view name) const {
   return TimeRange{StartMs(parts), EndMs(parts)};
 }
 
+std::vector<std::string> ResolvedPattern::NamesLedTo() const {
+  std::set<std::string> names;
+  for (const auto* lists : {&aliases, &data_streams}) {
+    for (const auto& [name, leads_to] : *lists) names.insert(leads_to.begin(), leads_to.end());
+  }
+  return {names.begin(), names.end()};
+}
+
 std::vector<std::string> NamePattern::NamesFor(const TimeRange& range, size_t names_max) const {
   std::vector<std::string> names;
   if (!dated || range.empty()) return names;
@@ -387,7 +465,8 @@ Result<ResolvedPattern> ParseResolved(std::string_view answer) {
       const auto has = [&](const char* name) {
         return std::find(attributes.begin(), attributes.end(), name) != attributes.end();
       };
-      resolved.indices.push_back({index.value("name", ""), !has("closed"), has("system")});
+      resolved.indices.push_back(
+          {index.value("name", ""), !has("closed"), has("system"), index.value("data_stream", "")});
     }
     for (const auto& alias : root.value("aliases", Json::array())) {
       resolved.aliases[alias.value("name", "")] = TextList(alias.value("indices", Json::array()));
@@ -402,13 +481,30 @@ Result<ResolvedPattern> ParseResolved(std::string_view answer) {
   return resolved;
 }
 
+void FindHidden(const ResolvedPattern& with_hidden, ResolvedPattern* found) {
+  std::set<std::string> named;
+  for (const auto& index : found->indices) named.insert(index.name);
+  for (const auto& index : with_hidden.indices) {
+    const bool own = index.system || !index.data_stream.empty() || index.name.starts_with('.');
+    if (!own && !named.contains(index.name)) found->hidden[index.name] = {index.name};
+  }
+  const auto compare = [&](const auto& all, const auto& seen) {
+    for (const auto& [name, indices] : all) {
+      if (!name.starts_with('.') && !seen.contains(name)) found->hidden[name] = indices;
+    }
+  };
+  compare(with_hidden.aliases, found->aliases);
+  compare(with_hidden.data_streams, found->data_streams);
+}
+
 Result<ResolvedNames> JoinNames(std::span<const NamePattern> patterns,
                                 std::span<const ResolvedPattern> resolved,
-                                const std::vector<TimeRange>& ranges) {
-  Joiner joiner(ranges);
+                                const std::vector<TimeRange>& ranges,
+                                std::span<const std::string> excluded) {
+  Joiner joiner(ranges, excluded);
   for (size_t i = 0; i < patterns.size(); ++i) {
     if (patterns[i].exclude) {
-      joiner.Remove(resolved[i]);
+      joiner.Remove(patterns[i], resolved[i]);
     } else {
       ARROW_RETURN_NOT_OK(joiner.Add(patterns[i], resolved[i]));
     }

@@ -31,6 +31,12 @@ TEST(ParseExpression, RefusesWhatCannotBeAName) {
   }
 }
 
+TEST(ParseExpression, TellsAFailureStoreFromAnotherCluster) {
+  EXPECT_THAT(MessageOf(ParseExpression("s::failures").status()), HasSubstr("failure store"));
+  EXPECT_THAT(MessageOf(ParseExpression("s::data").status()), HasSubstr("'s' names the stream"));
+  EXPECT_THAT(MessageOf(ParseExpression("other:logs").status()), HasSubstr("another cluster"));
+}
+
 TEST(NamePattern, FindsTheSpanThatANameSays) {
   const auto daily = Parsed("logs-%Y.%m.%d")[0];
   EXPECT_EQ(FormatRange(*daily.SpanOf("logs-2024.02.29")),
@@ -53,14 +59,17 @@ TEST(NamePattern, NamesTheDaysOfARange) {
 
 TEST(ParseResolved, TellsIndicesAliasesAndStreams) {
   const auto resolved = ParseResolved(R"({
-    "indices":[{"name":"a","attributes":["open"]},{"name":"b","attributes":["closed"]}],
+    "indices":[{"name":"a","attributes":["open"]},{"name":"b","attributes":["closed"]},
+      {"name":".ds-s-000001","attributes":["hidden","open"],"data_stream":"s"}],
     "aliases":[{"name":"all","indices":["a","b"]}],
     "data_streams":[{"name":"s","backing_indices":[".ds-s-000001"],"timestamp_field":"@timestamp"}]
   })")
                             .ValueOrDie();
-  ASSERT_EQ(resolved.indices.size(), 2u);
+  ASSERT_EQ(resolved.indices.size(), 3u);
   EXPECT_TRUE(resolved.indices[0].open);
   EXPECT_FALSE(resolved.indices[1].open);
+  EXPECT_EQ(resolved.indices[2].data_stream, "s");
+  EXPECT_THAT(resolved.NamesLedTo(), ElementsAre(".ds-s-000001", "a", "b"));
   EXPECT_THAT(resolved.aliases.at("all"), ElementsAre("a", "b"));
   EXPECT_THAT(resolved.data_streams.at("s"), ElementsAre(".ds-s-000001"));
   EXPECT_FALSE(ParseResolved("[]").ok());
@@ -124,6 +133,19 @@ TEST(JoinNames, ClosedIndicesAreSeen) {
   EXPECT_THAT(SpanNames(names), ElementsAre("logs-2"));
 }
 
+TEST(JoinNames, ClosedIndicesAreSeenBehindOtherNames) {
+  ResolvedPattern resolved;
+  resolved.aliases["all"] = {"a", "b"};
+  resolved.data_streams["s"] = {".ds-s-1", ".ds-s-2"};
+  for (const char* name : {"a", "b", ".ds-s-1", ".ds-s-2"}) resolved.led_to[name] = {name};
+  resolved.led_to["b"].open = false;
+  resolved.led_to[".ds-s-1"].open = false;
+  const std::vector<ResolvedPattern> list = {resolved};
+  const auto names = JoinNames(Parsed("*"), list, {}).ValueOrDie();
+  EXPECT_THAT(names.closed, ElementsAre(".ds-s-1", "b"));
+  EXPECT_THAT(SpanNames(names), ElementsAre(".ds-s-2", "a"));
+}
+
 TEST(JoinNames, DatedPatternsTakeDatesOnlyAndReportGaps) {
   const std::vector<TimeRange> ranges = {{1709251200000, 1709510400000}};  // 2024-03-01 to -04
   const std::vector<ResolvedPattern> resolved = {
@@ -149,6 +171,56 @@ TEST(JoinNames, GapsAreReportedBetweenTheFirstAndTheLastDateWhereARangeIsOpen) {
                 ElementsAre("l-2024.03.02"));
     EXPECT_THAT(missing(pattern, {{day_2 + 9 * kDayMs, TimeRange::kOpenEnd}}), IsEmpty());
   }
+}
+
+TEST(JoinNames, WhatIsHiddenIsNoted) {
+  ResolvedPattern all = Indices({"h-1", "h-2", "h-3", ".ds-s-1", ".own"});
+  all.indices[3].data_stream = "s";
+  all.aliases["h-same"] = {"h-2"};
+  all.aliases["h-other"] = {"x"};
+  all.data_streams["h-stream"] = {".ds-h-1"};
+  ResolvedPattern found = Indices({"h-2"});
+  FindHidden(all, &found);
+  const auto notes = [&](const char* expression, std::vector<ResolvedPattern> resolved,
+                         const std::vector<std::string>& excluded = {}) {
+    return JoinNames(Parsed(expression), resolved, {}, excluded)->notes;
+  };
+  const std::string note = "left out because hidden, which a wildcard does not name: ";
+  EXPECT_THAT(notes("h-*", {found}), ElementsAre(note + "h-1, h-3, h-other, h-stream"));
+  EXPECT_THAT(notes("h-*,h-1,x", {found, Indices({"h-1"}), Indices({"x"})}),
+              ElementsAre(note + "h-3, h-stream"));
+  EXPECT_THAT(notes("h-*,-h-1,-h-s*", {found, Indices({"h-1"}), {}}),
+              ElementsAre(note + "h-3, h-other"));
+  EXPECT_THAT(notes("h-*", {found}, {"h-1", "h-3", "h-*r*"}), IsEmpty());
+  const std::vector<ResolvedPattern> dated = {found};
+  EXPECT_THAT(JoinNames(Parsed("h-%Y*"), dated, {}).status().message(),
+              HasSubstr("'h-%Y*' matches no index"));
+  found.indices.clear();
+  const std::vector<ResolvedPattern> only = {found};
+  EXPECT_THAT(MessageOf(JoinNames(Parsed("h-*"), only, {}).status()),
+              HasSubstr("matches hidden names only"));
+}
+
+TEST(JoinNames, WhatIsExcludedIsNoGap) {
+  const std::vector<ResolvedPattern> three = {
+      Indices({"l-2024.03.01", "l-2024.03.02", "l-2024.03.04", "l-2024.03.06"})};
+  for (const char* pattern : {"l-%Y.%m.%d", "l-*"}) {
+    for (const std::vector<std::string>& excluded :
+         {std::vector<std::string>{"l-2024.03.02"}, {"l-2024.03.02", "l-2024.03.03"}}) {
+      const auto names = JoinNames(Parsed(pattern), three, {}, excluded).ValueOrDie();
+      EXPECT_THAT(SpanNames(names), ElementsAre("l-2024.03.01", "l-2024.03.04", "l-2024.03.06"));
+      if (excluded.size() == 1) {
+        EXPECT_THAT(names.missing, ElementsAre("l-2024.03.03", "l-2024.03.05"));
+      } else {
+        EXPECT_THAT(names.missing, ElementsAre("l-2024.03.05"));
+      }
+    }
+  }
+  // Also where the expression itself takes it away, there or not.
+  const std::vector<ResolvedPattern> resolved = {three[0], Indices({"l-2024.03.04"}), {}};
+  const auto names =
+      JoinNames(Parsed("l-*,-l-2024.03.04,-l-2024.03.05"), resolved, {}).ValueOrDie();
+  EXPECT_THAT(names.missing, ElementsAre("l-2024.03.03"));
 }
 
 TEST(ParseExpression, TwoPercentSignsStandForOne) {

@@ -175,8 +175,14 @@ Status Scroll::CheckIndex() {
     uuid = answer[token_.index].value("/settings/index/uuid"_json_pointer, "");
   }
   if (uuid == token_.uuid) return Status::OK();
-  return UserError("the index was deleted and made again since it was planned; start a new job",
-                   "index_replaced");
+  return UserError(
+      fmt::format(
+          "the index is not the one that the job was planned for: it was deleted and made "
+          "again{}; start a new job",
+          client_->hosts_count() > 1
+              ? ", or the source's hosts are of different clusters, which cannot be one source"
+              : ""),
+      "index_replaced");
 }
 
 Status Scroll::Ask() {
