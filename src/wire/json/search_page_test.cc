@@ -254,6 +254,16 @@ TEST(SearchPage, MisfitsBecomeNullOnRequest) {
               ElementsAre("list<item: int64>[1, null, 3]"));
 }
 
+TEST(SearchPage, DigitsThatTheColumnHasNotAreNoMisfit) {
+  LayoutOptions options;
+  options.misfit = OnMisfitValue::kNull;
+  constexpr char kFiner[] = "\"2024-03-06T00:00:00.1234567Z\"";
+  EXPECT_THAT(ErrorOf("date", kFiner, options), HasSubstr("date_digits: truncate"));
+  EXPECT_THAT(Values("date", {"\"no date\""}, options), ElementsAre("null"));
+  options.arrays = ArrayForm::kList;
+  EXPECT_THAT(ErrorOf("date", kFiner, options), HasSubstr("date_digits: truncate"));
+}
+
 TEST(SearchPage, WidenedIntegersStayExactOrFail) {
   const auto mappings = ParseMappings(R"({
     "a":{"mappings":{"properties":{"f":{"type":"long"},"g":{"type":"long"}}}},
