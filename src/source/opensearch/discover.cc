@@ -520,8 +520,9 @@ class TableDescriber {
                layout.bears_source_filter()) {
       Json source = Json::object();
       if (!wishes.include.empty()) source["includes"] = wishes.include;
-      if (!wishes.exclude.empty()) source["excludes"] = wishes.exclude;
-      body["_source"] = std::move(source);
+      const auto excludes = layout.ServerExcludes(wishes.exclude);
+      if (!excludes.empty()) source["excludes"] = excludes;
+      if (!source.empty()) body["_source"] = std::move(source);
     }
     const Json fields = FieldsBody(layout);
     if (!fields.empty()) body[layout.doc_values ? "docvalue_fields" : "fields"] = fields;

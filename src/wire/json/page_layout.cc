@@ -1,6 +1,7 @@
 #include "wire/json/page_layout.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include <arrow/util/key_value_metadata.h>
 #include <fmt/format.h>
@@ -22,19 +23,37 @@ bool IsBelow(std::string_view path, std::string_view object) {
   return path.size() > object.size() && path.starts_with(object) && path[object.size()] == '.';
 }
 
-// Whether the pattern names this path or an object that it is in.
-bool Covers(const std::string& pattern, const std::string& path) {
-  if (!HasGlob(pattern)) return path == pattern || IsBelow(path, pattern);
+bool IsObjectSomewhere(const MergedField& field) {
+  return std::any_of(field.types.begin(), field.types.end(), [](const auto& type) {
+    return type.first == "nested" || ClassifyType(type.first).field_class == FieldClass::kObject;
+  });
+}
+
+// Whether what begins with its name and a dot is no part of it (subobjects: false).
+bool IsFieldAlone(const MergedMapping& mapping, std::string_view path) {
+  const MergedField* field = mapping.Find(path);
+  return field != nullptr && !IsObjectSomewhere(*field);
+}
+
+// Whether the pattern names this path or an object that it is in; without a mapping, any name
+// that the path begins with is one.
+bool Covers(const std::string& pattern, const std::string& path, const MergedMapping* mapping) {
+  const auto holds = [&](std::string_view object) {
+    return mapping == nullptr || !IsFieldAlone(*mapping, object);
+  };
+  if (!HasGlob(pattern)) return path == pattern || (IsBelow(path, pattern) && holds(pattern));
   if (GlobMatch(pattern, path)) return true;
   for (size_t dot = path.find('.'); dot != path.npos; dot = path.find('.', dot + 1)) {
-    if (GlobMatch(pattern, std::string_view(path).substr(0, dot))) return true;
+    const auto above = std::string_view(path).substr(0, dot);
+    if (GlobMatch(pattern, above) && holds(above)) return true;
   }
   return false;
 }
 
-bool CoveredByAny(const std::vector<std::string>& patterns, const std::string& path) {
+bool CoveredByAny(const std::vector<std::string>& patterns, const std::string& path,
+                  const MergedMapping& mapping) {
   return std::any_of(patterns.begin(), patterns.end(),
-                     [&](const std::string& pattern) { return Covers(pattern, path); });
+                     [&](const std::string& pattern) { return Covers(pattern, path, &mapping); });
 }
 
 bool IsNestedList(const MergedField& field, const LayoutOptions& options) {
@@ -81,9 +100,9 @@ Status CheckPatterns(const std::vector<std::string>& patterns, const MergedMappi
                      const LayoutOptions& options, bool globs_too) {
   for (const std::string& pattern : patterns) {
     if (HasGlob(pattern) && !globs_too) continue;
-    const bool known =
-        std::any_of(mapping.fields.begin(), mapping.fields.end(),
-                    [&](const MergedField& field) { return Covers(pattern, field.field.path); });
+    const bool known = std::any_of(
+        mapping.fields.begin(), mapping.fields.end(),
+        [&](const MergedField& field) { return Covers(pattern, field.field.path, &mapping); });
     const bool swallowed =
         std::any_of(mapping.fields.begin(), mapping.fields.end(), [&](const MergedField& field) {
           return SwallowsChildren(field, options) && IsBelow(pattern, field.field.path);
@@ -373,6 +392,17 @@ class LayoutMaker {
       if (field.is_object && merged.conflict.empty()) continue;
       if (std::any_of(taken.begin(), taken.end(),
                       [&](const std::string& other) { return IsBelow(field.path, other); })) {
+std::vector<std::string> PageLayout::ServerExcludes(const std::vector<std::string>& exclude) const {
+  std::vector<std::string> harmless;
+  std::copy_if(exclude.begin(), exclude.end(), std::back_inserter(harmless),
+               [&](const std::string& pattern) {
+                 return std::none_of(columns.begin(), columns.end(), [&](const ColumnSpec& column) {
+                   return Covers(pattern, column.path, nullptr);
+                 });
+               });
+  return harmless;
+}
+
         continue;
       }
       if (IsNestedList(merged, options_) && HasFieldsBelow(field.path)) {
@@ -401,8 +431,8 @@ class LayoutMaker {
 
  private:
   bool IsWanted(const MappedField& field) const {
-    return (options_.include.empty() || CoveredByAny(options_.include, field.path)) &&
-           !CoveredByAny(options_.exclude, field.path);
+    return (options_.include.empty() || CoveredByAny(options_.include, field.path, mapping_)) &&
+           !CoveredByAny(options_.exclude, field.path, mapping_);
   }
 
   bool HasFieldsBelow(const std::string& path) const {

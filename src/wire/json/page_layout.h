@@ -40,8 +40,8 @@ enum class OnConflict { kError, kJson };  // kJson: the column becomes JSON text
 // (misfit), dates, date_unit, date_digits (excess_digits), type_conflict (conflicts), include and
 // exclude.
 struct LayoutOptions {
-  // Wildcards ('*' also across dots) and paths; a path takes the fields below it along. Empty:
-  // all. Names without '*' that no mapping has are refused with the nearest name.
+  // Wildcards ('*' also across dots) and paths; an object's path takes the fields below it along.
+  // Empty: all. Names without '*' that no mapping has are refused with the nearest name.
   std::vector<std::string> include, exclude;
   ObjectForm objects = ObjectForm::kFlatten;
   ArrayForm arrays = ArrayForm::kAuto;
@@ -131,6 +131,9 @@ struct PageLayout {
   // numbers anew, through a double where they have a fraction or an exponent.
   bool bears_source_filter() const;
   std::shared_ptr<arrow::DataType> TypeOf(const ColumnSpec& column) const;
+  // Those of `exclude` that the server's filter may have: to it, every name takes along what begins
+  // with it and a dot, columns among them.
+  std::vector<std::string> ServerExcludes(const std::vector<std::string>& exclude) const;
 
   std::string ToJson() const;
   static Result<PageLayout> FromJson(std::string_view json);

@@ -72,6 +72,28 @@ TEST(MakeLayout, IncludesAndExcludesByNameObjectAndWildcard) {
   EXPECT_THAT(NamesOf(kTree, options), ElementsAre("b", "n"));
 }
 
+TEST(MakeLayout, ANameThatIsAFieldIsThatFieldAlone) {
+  constexpr char kDotted[] = R"({"app":{"type":"keyword"},"app.io":{"type":"keyword"},
+    "app.io.name":{"type":"keyword"},"n":{"type":"nested","properties":{"x":{"type":"long"}}}})";
+  const auto chosen = [&](std::vector<std::string> include, std::vector<std::string> exclude = {}) {
+    LayoutOptions options;
+    options.include = std::move(include);
+    options.exclude = std::move(exclude);
+    return NamesOf(kDotted, options);
+  };
+  EXPECT_THAT(chosen({"app"}), ElementsAre("app"));
+  EXPECT_THAT(chosen({"app.io"}), ElementsAre("app.io"));
+  EXPECT_THAT(chosen({}, {"app"}), ElementsAre("app.io", "app.io.name", "n"));
+  EXPECT_THAT(chosen({}, {"app.io", "n"}), ElementsAre("app", "app.io.name"));
+  EXPECT_THAT(chosen({}, {"*pp"}), ElementsAre("app.io", "app.io.name", "n"));
+  EXPECT_THAT(chosen({"app*"}), ElementsAre("app", "app.io", "app.io.name"));
+  // To the server, what begins with a name and a dot is in it.
+  LayoutOptions options;
+  options.exclude = {"app", "app.io.name", "n"};
+  EXPECT_THAT(LayoutOf(kDotted, options).ValueOrDie().ServerExcludes(options.exclude),
+              ElementsAre("app.io.name", "n"));
+}
+
 TEST(MakeLayout, RefusesUnknownFieldsWithTheNearestName) {
   LayoutOptions options;
   options.include = {"a.xx"};

@@ -318,6 +318,38 @@ TEST(SearchPage, UnmappedFieldsAreCountedOrKept) {
   EXPECT_TRUE(batch->column(1)->IsNull(2));
 }
 
+// The column of this field alone, without and with _extra, of each way to write it.
+void ExpectChosenAlone(const MergedMapping& merged, const std::string& field,
+                       const std::vector<std::string>& sources, const std::string& expected) {
+  for (const bool extra : {false, true}) {
+    LayoutOptions options;
+    options.include = {field};
+    options.extra = extra;
+    const auto batch = Decode(MakeLayout(merged, options).ValueOrDie(), PageOf(sources));
+    ASSERT_TRUE(batch.ok()) << batch.status();
+    const auto wanted = arrow::json::ArrayFromJSONString(arrow::int64(), expected).ValueOrDie();
+    EXPECT_TRUE((*batch)->column(0)->Equals(wanted)) << (*batch)->column(0)->ToString();
+    EXPECT_TRUE(!extra || (*batch)->column(1)->null_count() == wanted->length());
+  }
+}
+
+TEST(SearchPage, AFieldBelowAnotherFieldMayBeChosenAlone) {
+  const auto mappings = ParseMappings(
+      R"({"i":{"mappings":{"properties":{"a":{"type":"long"},"a.b":{"type":"long"}}}}})");
+  ExpectChosenAlone(MergeMappings(*mappings), "a.b",
+                    {R"({"a":1,"a.b":2})", R"({"a":{"b":3}})", R"({"a.b":4,"a":[5,6]})",
+                     R"({"a":"x"})", R"({"a":[1,{"b":7}]})", R"({"a":null})"},
+                    "[2,3,4,null,7,null]");
+}
+
+TEST(SearchPage, AFieldOfAnObjectThatIsNoneInAnotherIndexMayBeChosenAlone) {
+  const auto mappings = ParseMappings(R"({
+    "a":{"mappings":{"properties":{"o":{"properties":{"z":{"type":"long"}}}}}},
+    "b":{"mappings":{"properties":{"o":{"type":"keyword"}}}}})");
+  ExpectChosenAlone(MergeMappings(*mappings), "o.z", {R"({"o":{"z":1}})", R"({"o":"x"})"},
+                    "[1,null]");
+}
+
 TEST(SearchPage, ConstantsComeFromTheMapping) {
   const auto column = Column(R"({"type":"constant_keyword","value":"logs"})",
                              {R"({"f":"logs"})", "{}", R"({"f":null})"})
@@ -622,6 +654,17 @@ TEST(SearchPage, DeepDocumentsDoNotOverflow) {
     EXPECT_THAT(result.status().message(), HasSubstr("1000 levels"));
   }
   EXPECT_TRUE(Decode(layout, PageOf({"{\"unmapped\":" + deep + "}"})).ok());
+}
+
+TEST(FieldSampler, LooksBelowFieldsThatAreObjectsToo) {
+  const auto mappings = ParseMappings(R"({
+    "a":{"mappings":{"properties":{"k":{"type":"long"},"k.b":{"type":"long"},
+                                   "o":{"properties":{"z":{"type":"long"}}}}}},
+    "b":{"mappings":{"properties":{"o":{"type":"keyword"}}}}})");
+  FieldSampler sampler(MergeMappings(*mappings));
+  ASSERT_TRUE(sampler.Append(PageOf({R"({"k":{"b":[1,2]},"o":[{"z":1},{"z":2}]})"})).ok());
+  EXPECT_TRUE(sampler.array_fields().contains("k.b"));
+  EXPECT_TRUE(sampler.array_fields().contains("o.z"));
 }
 
 TEST(FieldSampler, FindsFieldsWithSeveralValues) {
