@@ -185,6 +185,12 @@ Result<ColumnSpec> ColumnOf(const MergedField& merged, const LayoutOptions& opti
   column.from_fields = options.doc_values || field.from_fields();
   if (options.doc_values) ARROW_RETURN_NOT_OK(CheckDocValues(field, options));
   if (!merged.conflict.empty()) {
+    if (column.from_fields && IsObjectSomewhere(merged)) {
+      return OptionError(merged.conflict +
+                         "; where it is an alias or computed, it is not read from the documents, "
+                         "and objects are only there: leave it out with exclude_fields, or read "
+                         "the indices apart");
+    }
     if (options.conflicts == OnConflict::kError) {
       return OptionError(merged.conflict +
                          ", and no column holds both; exclude the field or the index, or choose "
@@ -197,8 +203,17 @@ Result<ColumnSpec> ColumnOf(const MergedField& merged, const LayoutOptions& opti
   column.constants = merged.constants;
   if (column.kind == ColumnKind::kTimestamp) {
     column.unit = field.type == "date_nanos" ? DateUnit::kNano : options.date_unit;
-    // "fields" come in the format that the request names: one that loses nothing.
-    column.format = column.from_fields     ? kRequestedDateFormat
+    // "fields" come in the format that the request names: one that loses nothing. Derived fields
+    // take none, and are of milliseconds.
+    column.own_format = !column.from_fields || field.derived;
+    if (field.derived && !merged.shortened_in.empty()) {
+      return OptionError(
+          fmt::format("field '{}' is a derived date in index '{}', for which the server takes no "
+                      "format, and in index '{}' one whose own format may show less than its "
+                      "documents have: leave it out with exclude_fields, or read the indices apart",
+                      field.path, merged.derived_in, merged.shortened_in));
+    }
+    column.format = !column.own_format     ? kRequestedDateFormat
                     : field.format.empty() ? kDefaultDateFormat
                                            : field.format;
     const auto format = DateFormat::Make(column.format, field.locale);
@@ -332,7 +347,8 @@ Result<std::shared_ptr<arrow::Schema>> PageLayout::Schema() const {
 std::vector<std::pair<std::string, std::string>> PageLayout::RequestedFields() const {
   std::vector<std::pair<std::string, std::string>> fields;
   for (const ColumnSpec& column : columns) {
-    if (column.from_fields) fields.emplace_back(column.path, column.format);
+    if (!column.from_fields) continue;
+    fields.emplace_back(column.path, column.own_format ? "" : column.format);
   }
   return fields;
 }
@@ -376,6 +392,17 @@ bool PageLayout::bears_source_filter() const {
   });
 }
 
+std::vector<std::string> PageLayout::ServerExcludes(const std::vector<std::string>& exclude) const {
+  std::vector<std::string> harmless;
+  std::copy_if(exclude.begin(), exclude.end(), std::back_inserter(harmless),
+               [&](const std::string& pattern) {
+                 return std::none_of(columns.begin(), columns.end(), [&](const ColumnSpec& column) {
+                   return Covers(pattern, column.path, nullptr);
+                 });
+               });
+  return harmless;
+}
+
 namespace {
 
 class LayoutMaker {
@@ -392,17 +419,6 @@ class LayoutMaker {
       if (field.is_object && merged.conflict.empty()) continue;
       if (std::any_of(taken.begin(), taken.end(),
                       [&](const std::string& other) { return IsBelow(field.path, other); })) {
-std::vector<std::string> PageLayout::ServerExcludes(const std::vector<std::string>& exclude) const {
-  std::vector<std::string> harmless;
-  std::copy_if(exclude.begin(), exclude.end(), std::back_inserter(harmless),
-               [&](const std::string& pattern) {
-                 return std::none_of(columns.begin(), columns.end(), [&](const ColumnSpec& column) {
-                   return Covers(pattern, column.path, nullptr);
-                 });
-               });
-  return harmless;
-}
-
         continue;
       }
       if (IsNestedList(merged, options_) && HasFieldsBelow(field.path)) {

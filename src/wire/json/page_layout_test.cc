@@ -174,6 +174,46 @@ TEST(MakeLayout, ConflictsAreRefusedOrBecomeJson) {
   EXPECT_TRUE(MakeLayout(merged, options).ok());
 }
 
+TEST(MakeLayout, ObjectsWhereTheFieldIsNotReadFromDocumentsAreRefused) {
+  // "fields" have no objects: as JSON they would be lost.
+  for (const char* other : {R"({"properties":{"q":{"type":"long"}}})", R"({"type":"nested"})"}) {
+    const auto mappings = ParseMappings(fmt::format(
+        R"({{"a":{{"mappings":{{"properties":{{"x":{{"type":"alias","path":"k"}},
+              "k":{{"type":"keyword"}}}}}}}},
+            "b":{{"mappings":{{"properties":{{"x":{}}}}}}}}})",
+        other));
+    LayoutOptions options;
+    options.conflicts = OnConflict::kJson;
+    const auto refused = MakeLayout(MergeMappings(*mappings), options);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_THAT(MessageOf(refused.status()), HasSubstr("leave it out with exclude_fields"));
+    options.exclude = {"x"};
+    EXPECT_TRUE(MakeLayout(MergeMappings(*mappings), options).ok());
+  }
+}
+
+TEST(MakeLayout, DerivedDatesAreAskedForWithoutAFormat) {
+  const auto layout_of = [](std::string_view other) {
+    const auto mappings = ParseMappings(fmt::format(
+        R"({{"a":{{"mappings":{{"derived":{{"d":{{"type":"date"}}}}}}}},
+            "b":{{"mappings":{{"properties":{{"d":{}}}}}}}}})",
+        other));
+    return MakeLayout(MergeMappings(*mappings), {});
+  };
+  const PageLayout same = layout_of(R"({"type":"date"})").ValueOrDie();
+  EXPECT_THAT(same.RequestedFields(), ElementsAre(std::pair<std::string, std::string>("d", "")));
+  const PageLayout back = PageLayout::FromJson(same.ToJson()).ValueOrDie();
+  EXPECT_EQ(back.RequestedFields(), same.RequestedFields());
+  // Their own formats may show less than the documents have.
+  for (const char* other : {R"({"type":"date_nanos"})", R"({"type":"date","format":"yyyy-MM"})"}) {
+    const auto refused = layout_of(other);
+    ASSERT_FALSE(refused.ok()) << other;
+    EXPECT_THAT(MessageOf(refused.status()), HasSubstr("field 'd' is a derived date in index 'a'"))
+        << other;
+    EXPECT_THAT(MessageOf(refused.status()), HasSubstr("exclude_fields")) << other;
+  }
+}
+
 TEST(MakeLayout, DateFormats) {
   constexpr char kWeeks[] = R"({"w":{"type":"date","format":"YYYY-ww"}})";
   EXPECT_THAT(ErrorOf(kWeeks, {}), HasSubstr("field 'w'"));

@@ -350,6 +350,22 @@ TEST(SearchPage, AFieldOfAnObjectThatIsNoneInAnotherIndexMayBeChosenAlone) {
                     "[1,null]");
 }
 
+TEST(SearchPage, DerivedDatesComeInTheirOwnFormat) {
+  const auto mappings = ParseMappings(R"({"i":{"mappings":{"derived":{
+    "d":{"type":"date"},"e":{"type":"date","format":"epoch_second"},"o":{"type":"object"}}}}})");
+  const PageLayout layout = MakeLayout(MergeMappings(*mappings), {}).ValueOrDie();
+  const auto batch =
+      Decode(layout, PageOfHits({R"({"_index":"i","_id":"1","_source":{},"fields":{)"
+                                 R"("d":["2024-03-01T00:00:00.123Z"],"e":["1709251200.123"],)"
+                                 R"("o":["{\"a\": 1.10}"]}})"}))
+          .ValueOrDie();
+  for (int column : {0, 1}) {
+    EXPECT_EQ(batch->column(column)->GetScalar(0).ValueOrDie()->ToString(),
+              "2024-03-01 00:00:00.123000Z");
+  }
+  EXPECT_EQ(batch->column(2)->GetScalar(0).ValueOrDie()->ToString(), R"({"a": 1.10})");
+}
+
 TEST(SearchPage, ConstantsComeFromTheMapping) {
   const auto column = Column(R"({"type":"constant_keyword","value":"logs"})",
                              {R"({"f":"logs"})", "{}", R"({"f":null})"})
