@@ -79,6 +79,16 @@ TEST(ParseMappings, ReadsRuntimeAndDerivedFields) {
   }
 }
 
+// As the Elasticsearch guide has it, "Map a runtime field": {"type": "composite", "fields": …}.
+TEST(ParseMappings, CompositeRuntimeFieldsAreTheFieldsInThem) {
+  const IndexMapping mapping = Parse(R"js({"runtime":{"http":{"type":"composite",
+    "script":{"source":"emit(grok('%{COMMONAPACHELOG}').extract(doc['m'].value))"},
+    "fields":{"clientip":{"type":"ip"},"response":{"type":"long"}}}}})js");
+  EXPECT_THAT(Paths(mapping), ElementsAre("http.clientip", "http.response"));
+  EXPECT_EQ(mapping.fields[1].type, "long");
+  EXPECT_TRUE(mapping.fields[1].computed);
+}
+
 TEST(ParseMappings, DerivedObjectsAreTextOfAScript) {
   const IndexMapping mapping = Parse(R"({"derived":{"o":{"type":"object"},"d":{"type":"date"}},
                                          "runtime":{"r":{"type":"date"}}})");

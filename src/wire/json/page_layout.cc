@@ -184,13 +184,18 @@ Result<ColumnSpec> ColumnOf(const MergedField& merged, const LayoutOptions& opti
   column.source_type = SourceTypeOf(merged);
   column.from_fields = options.doc_values || field.from_fields();
   if (options.doc_values) ARROW_RETURN_NOT_OK(CheckDocValues(field, options));
-  if (!merged.conflict.empty()) {
-    if (column.from_fields && IsObjectSomewhere(merged)) {
-      return OptionError(merged.conflict +
-                         "; where it is an alias or computed, it is not read from the documents, "
-                         "and objects are only there: leave it out with exclude_fields, or read "
-                         "the indices apart");
+  if (field.from_fields() && IsObjectSomewhere(merged)) {
+    std::string types;
+    for (const auto& [type, index] : merged.types) {
+      types += fmt::format("{}{} in index '{}'", types.empty() ? "" : ", ", type, index);
     }
+    return OptionError(
+        fmt::format("field '{}' is {}; where it is an alias or computed, it is not read from the "
+                    "documents, and objects are only there: leave it out with exclude_fields, or "
+                    "read the indices apart",
+                    field.path, types));
+  }
+  if (!merged.conflict.empty()) {
     if (options.conflicts == OnConflict::kError) {
       return OptionError(merged.conflict +
                          ", and no column holds both; exclude the field or the index, or choose "

@@ -176,16 +176,21 @@ TEST(MakeLayout, ConflictsAreRefusedOrBecomeJson) {
 
 TEST(MakeLayout, ObjectsWhereTheFieldIsNotReadFromDocumentsAreRefused) {
   // "fields" have no objects: as JSON they would be lost.
-  for (const char* other : {R"({"properties":{"q":{"type":"long"}}})", R"({"type":"nested"})"}) {
+  for (const auto& [type, other] : std::vector<std::pair<std::string, std::string>>{
+           {"keyword", R"({"properties":{"q":{"type":"long"}}})"},
+           {"keyword", R"({"type":"nested"})"},
+           {"flattened", R"({"properties":{"q":{"type":"long"}}})"}}) {
     const auto mappings = ParseMappings(fmt::format(
         R"({{"a":{{"mappings":{{"properties":{{"x":{{"type":"alias","path":"k"}},
-              "k":{{"type":"keyword"}}}}}}}},
+              "k":{{"type":"{}"}}}}}}}},
             "b":{{"mappings":{{"properties":{{"x":{}}}}}}}}})",
-        other));
+        type, other));
     LayoutOptions options;
     options.conflicts = OnConflict::kJson;
     const auto refused = MakeLayout(MergeMappings(*mappings), options);
     ASSERT_FALSE(refused.ok());
+    EXPECT_THAT(MessageOf(refused.status()),
+                HasSubstr(fmt::format("field 'x' is {} in index 'a', ", type)));
     EXPECT_THAT(MessageOf(refused.status()), HasSubstr("leave it out with exclude_fields"));
     options.exclude = {"x"};
     EXPECT_TRUE(MakeLayout(MergeMappings(*mappings), options).ok());

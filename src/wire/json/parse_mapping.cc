@@ -129,6 +129,18 @@ Status AddMapped(const OrderedJson& mappings, std::vector<MappedField>* fields) 
 
 constexpr std::string_view kDerivedSection = "derived";
 
+void AddComputedField(const std::string& path, const OrderedJson& definition,
+                      std::string_view section, std::vector<MappedField>* fields) {
+  MappedField field = FieldOf(path, definition);
+  field.computed = true;
+  field.derived = section == kDerivedSection;
+  if (field.derived && field.type == "object") field.type = kDerivedObject;
+  field.doc_values_differ = "it is computed";
+  // A runtime field shadows a mapped one of the same name.
+  std::erase_if(*fields, [&](const MappedField& other) { return other.path == field.path; });
+  fields->push_back(std::move(field));
+}
+
 // Fields that a script makes. Elasticsearch: "runtime"; OpenSearch: "derived".
 void AddComputed(const OrderedJson& mappings, std::string_view section,
                  std::vector<MappedField>* fields) {
@@ -136,14 +148,13 @@ void AddComputed(const OrderedJson& mappings, std::string_view section,
   if (found == mappings.end() || !found->is_object()) return;
   for (const auto& [name, definition] : found->items()) {
     if (!definition.is_object()) continue;
-    MappedField field = FieldOf(name, definition);
-    field.computed = true;
-    field.derived = section == kDerivedSection;
-    if (field.derived && field.type == "object") field.type = kDerivedObject;
-    field.doc_values_differ = "it is computed";
-    // A runtime field shadows a mapped one of the same name.
-    std::erase_if(*fields, [&](const MappedField& other) { return other.path == field.path; });
-    fields->push_back(std::move(field));
+    // One script for several fields; the name itself has no value.
+    const bool composite = TextOf(definition, "type") == "composite";
+    if (!composite) AddComputedField(name, definition, section, fields);
+    if (!composite || !definition.contains("fields")) continue;
+    for (const auto& [below, inner] : definition["fields"].items()) {
+      if (inner.is_object()) AddComputedField(name + "." + below, inner, section, fields);
+    }
   }
 }
 
