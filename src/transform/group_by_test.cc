@@ -467,9 +467,11 @@ TEST(GroupBy, OnlyTheFinalSumHasToFit) {
 }
 
 TEST(GroupBy, RefusesWhatHasNoMeaningAndNamesTheNearestColumn) {
-  const auto schema = arrow::schema({arrow::field("region", arrow::utf8()),
-                                     arrow::field("tags", arrow::list(arrow::utf8())),
-                                     arrow::field("day", arrow::date32())});
+  const auto place = arrow::struct_({arrow::field("name", arrow::utf8())});
+  const auto schema = arrow::schema(
+      {arrow::field("region", arrow::utf8()), arrow::field("tags", arrow::list(arrow::utf8())),
+       arrow::field("day", arrow::date32()), arrow::field("place", place),
+       arrow::field("places", arrow::list(place))});
   const auto refused = [&](StringList keys, StringList aggregates, const char* what) {
     GroupByTransform transform(MakeGrouping(std::move(keys), std::move(aggregates)));
     const auto bound = transform.Bind(schema);
@@ -479,7 +481,10 @@ TEST(GroupBy, RefusesWhatHasNoMeaningAndNamesTheNearestColumn) {
   };
   refused({"regoin"}, {}, "did you mean 'region'?");
   refused({"region"}, {"sum(dai)"}, "did you mean 'day'?");
-  refused({"tags"}, {}, "cannot be a group's key");
+  // None of these can be cast.
+  refused({"tags"}, {}, "cannot be a group's key; leave it out, or take it as text or its first");
+  refused({"place"}, {}, "take its fields as columns (objects: flatten");
+  refused({"places"}, {}, "take it as text (nested: json");
   refused({"month(region)"}, {}, "month is of a timestamp or date");
   refused({"hour(day)"}, {}, "hour is of a timestamp");
   refused({}, {"sum(region)"}, "sum has no meaning for column 'region'");

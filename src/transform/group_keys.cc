@@ -111,6 +111,24 @@ void VisitText(const arrow::Array& array, Visit&& visit) {
   }
 }
 
+// What to do about a column whose type is no key's.
+std::string InsteadOf(const arrow::DataType& type) {
+  if (arrow::compute::CanCast(type, *arrow::utf8())) return "cast it to string, or leave it out";
+  const bool list = arrow::is_list_like(type.id());
+  if (list &&
+      static_cast<const arrow::BaseListType&>(type).value_type()->id() == arrow::Type::STRUCT) {
+    return "leave it out, or take it as text (nested: json, of a search index)";
+  }
+  if (list) {
+    return "leave it out, or take it as text or its first value (arrays: json or first, of a "
+           "search index)";
+  }
+  if (type.id() == arrow::Type::STRUCT) {
+    return "leave it out, or take its fields as columns (objects: flatten, of a search index)";
+  }
+  return "leave it out";
+}
+
 }  // namespace
 
 Result<KeyColumn> KeyColumn::Make(const GroupKey& key, const arrow::Field& input) {
@@ -146,10 +164,8 @@ Result<KeyColumn> KeyColumn::Make(const GroupKey& key, const arrow::Field& input
     made.signed_ = !arrow::is_unsigned_integer(id);
     made.reverse_ = true;
   } else {
-    return UserError(
-        fmt::format("group_by: column '{}' is {}, which cannot be a group's key; "
-                    "cast it to string, or leave it out",
-                    key.column, TypeName(*input.type())));
+    return UserError(fmt::format("group_by: column '{}' is {}, which cannot be a group's key; {}",
+                                 key.column, TypeName(*input.type()), InsteadOf(*made.storage_)));
   }
   if (key.part != TimePart::kNone) {
     ARROW_ASSIGN_OR_RAISE(made.truncation_,

@@ -336,6 +336,98 @@ def test_what_would_be_ignored_is_refused(bulkhaul, node, index, tmp_path, path,
     assert said in bulkhaul("copy", node.uri(path), tmp_path / "out", *words, code=2).err
 
 
+def test_derived_fields_of_every_type(bulkhaul, node, index, tmp_path):
+    """A date comes in its own format, for the server takes none; an object is the script's text."""
+    moment = "doc['ts'].value.toInstant().toEpochMilli()"
+    scripts = {
+        "b": ("boolean", "emit(doc['v'].value > 1)"), "d": ("double", "emit(1.10)"),
+        "g": ("geo_point", "emit(1.5, 2.5)"), "i": ("ip", "emit('10.0.0.1')"),
+        "k": ("keyword", "emit('b'); emit('a')"), "l": ("long", "emit(9007199254740993L)"),
+        "o": ("object", """emit('{"a": 1.10}')"""), "t": ("date", f"emit({moment})"),
+        "x": ("text", "emit('abc')")}
+    derived = {name: {"type": kind, "script": {"source": source}}
+               for name, (kind, source) in scripts.items()}
+    derived["ts_seconds"] = {**derived["t"], "format": "epoch_second"}
+    uri = index("dv", {"derived": derived, "properties": {
+        "v": {"type": "long"}, "ts": {"type": "date"}}}, [{"v": 2, "ts": 1709251200123}])
+    bulkhaul("copy", uri, tmp_path / "out")
+    found = table(tmp_path / "out")
+    for name in ("t", "ts_seconds"):
+        assert found[name].type == found["ts"].type
+        assert found[name].to_pylist() == found["ts"].to_pylist()
+    assert found.drop_columns(["t", "ts_seconds", "ts"]).to_pylist() == [{
+        "b": True, "d": 1.1, "g": {"lat": 1.5, "lon": 2.5}, "i": "10.0.0.1", "k": ["b", "a"],
+        "l": 9007199254740993, "o": '{"a": 1.10}', "v": 2, "x": "abc"}]
+    # A mapped date of the same name comes as exact, or is refused.
+    index("dv-same", {"properties": {"t": {"type": "date"}}}, [{"t": "2024-03-01T00:00:00.456Z"}])
+    index("dv-finer", {"properties": {"t": {"type": "date_nanos"}}}, [{"t": 1}])
+    bulkhaul("copy", node.uri("dv,dv-same"), tmp_path / "same", "--columns", "t", "--output-name",
+             "s")
+    assert sorted(time.microsecond for time in table(tmp_path / "same")["t"].to_pylist()) == [
+        123000, 456000]
+    refused = bulkhaul("copy", node.uri("dv,dv-finer"), tmp_path / "no", code=2)
+    assert "'t' is a derived date in index 'dv'" in refused.err and "exclude_fields" in refused.err
+
+
+@pytest.mark.parametrize("time,said", [
+    ("d", "it is a derived field in tf, and the server cannot tell which"),
+    ("n.t", "it is inside a nested field"), ("r", "it is date_range in tf"),
+    ("nothing", "no date field 'nothing'")])
+def test_times_that_cannot_be_asked_for_are_refused(bulkhaul, index, tmp_path, time, said):
+    nested = {"type": "nested", "properties": {"t": {"type": "date"}}}
+    uri = index("tf", {
+        "derived": {"d": {"type": "date", "script": {
+            "source": "emit(doc['m.t'].value.toInstant().toEpochMilli())"}}},
+        "properties": {"n": nested, "m": {**nested, "include_in_root": True},
+                       "r": {"type": "date_range"}}},
+        [{"n": [{"t": f"2024-03-0{day}"}], "m": [{"t": f"2024-03-0{day}"}]} for day in (1, 2, 3)])
+    refused = bulkhaul("copy", f"{uri}?time={time}&gte=2024-03-02", tmp_path / "out", code=2)
+    assert said in refused.err and "its date fields are m.t" in refused.err
+    bulkhaul("copy", f"{uri}?time=m.t&gte=2024-03-02&exclude_fields=n,r,m", tmp_path / "out")
+    assert table(tmp_path / "out").num_rows == 2
+
+
+def test_digits_of_a_second_are_no_misfit(bulkhaul, index, tmp_path):
+    uri = index("dg", {"properties": {"t": {"type": "date"}}},
+                [{"t": "2024-03-06T00:00:00.1234567Z"}])
+    words = ["--type-mismatch", "null", "--date-digits"]
+    refused = bulkhaul("copy", uri, tmp_path / "no", *words, "error", code=1)
+    assert "has more digits of a second than the column" in refused.err
+    bulkhaul("copy", uri, tmp_path / "out", *words, "truncate")
+    assert table(tmp_path / "out")["t"].to_pylist()[0].microsecond == 123456
+
+
+def test_a_field_of_what_is_an_object_in_one_index_only(bulkhaul, node, index, tmp_path):
+    index("oz-a", {"properties": {"o": {"properties": {"z": {"type": "long"}}}}}, [{"o": {"z": 7}}])
+    index("oz-b", {"properties": {"o": {"type": "keyword"}}}, [{"o": "x"}])
+    for words in ([], ["--type-conflict", "json"]):
+        out = tmp_path / f"out{len(words)}"
+        bulkhaul("copy", node.uri("oz-*"), out, "--fields", "o.z", *words)
+        assert sorted(table(out)["o.z"].to_pylist(), key=str) == [7, None]
+
+
+@pytest.mark.parametrize("key,words,groups", [
+    ("tags", ["--arrays", "json"], ['["a","b"]', '["a"]']),
+    ("n", ["--nested", "json"], ['[{"x":1}]', '[{"x":2}]']),
+    ("o", ["--objects", "struct"], [])])
+def test_what_is_said_of_keys_that_are_no_keys_helps(bulkhaul, index, tmp_path, key, words, groups):
+    uri = index("gk", {"properties": {
+        "tags": {"type": "keyword"}, "o": {"properties": {"x": {"type": "long"}}},
+        "n": {"type": "nested", "properties": {"x": {"type": "long"}}}}},
+        [{"tags": ["a", "b"], "n": [{"x": 1}], "o": {"x": 1}},
+         {"tags": ["a"], "n": [{"x": 2}], "o": {"x": 2}}])
+    grouping = ["--group-by", key, "--aggregates", "count(*)"]
+    refused = bulkhaul("copy", uri, tmp_path / "no", *grouping, *(words if key == "o" else []),
+                       code=None)
+    assert refused.code in (1, 2) and "cannot be a group's key; leave it out, or" in refused.err
+    if groups:
+        assert f"{words[0][2:]}: json" in refused.err
+        bulkhaul("copy", uri, tmp_path / "out", *grouping, *words)
+        assert sorted(table(tmp_path / "out")[key].to_pylist()) == sorted(groups)
+    else:
+        assert "objects: flatten" in refused.err
+
+
 def test_objects_as_structs(bulkhaul, index, tmp_path):
     uri = index("st", {"properties": {"a": {"type": "long"}, "http": {"properties": {
         "path": {"type": "keyword"}, "request": {"properties": {"bytes": {"type": "long"}}}}}}},

@@ -81,6 +81,34 @@ def test_fields_that_are_not_in_the_document(bulkhaul, node, tmp_path):
             {"name": ["Ada"]}, [{"name": ["Ada"]}, {"name": ["Bob"]}], None]
 
 
+def test_names_of_fields_that_other_names_begin_with(bulkhaul, node, tmp_path):
+    """Only Elasticsearch has such fields: `subobjects: false`."""
+    if not node.kind.startswith("elastic"):
+        return
+    for kind in ("long", "integer"):  # the server filters documents of integers
+        name = f"dots-{kind}"
+        node.call("PUT", f"/{name}", {"settings": {"number_of_replicas": 0}, "mappings": {
+            "subobjects": False, "properties": {
+                field: {"type": kind} for field in ("a", "a.b", "c")}}})
+        node.bulk(name, [{"a": 1, "a.b": 2, "c": 3}, {"a": 4}, {"a": {"b": 5}}])
+
+        def rows(*words):
+            out = tmp_path / "_".join((name, *words))
+            bulkhaul("copy", node.uri(name), out, *words)
+            found = exports.read(out / name)
+            return found.column_names, sorted(map(str, found.to_pylist()))
+
+        whole = rows()[0]
+        assert whole == ["a", "a.b", "c"]
+        below = ["{'a.b': 2}", "{'a.b': 5}", "{'a.b': None}"]
+        assert rows("--fields", "a.b") == (["a.b"], below)
+        assert rows("--columns", "a.b") == (["a.b"], below)
+        assert rows("--exclude-fields", "a,c") == (["a.b"], below)
+        alone = ["{'a': 1}", "{'a': 4}", "{'a': None}"]
+        assert rows("--fields", "a") == (["a"], alone)
+        assert rows("--exclude-fields", "a.b,c") == (["a"], alone)
+
+
 def test_ranges_and_slices(bulkhaul, node, tmp_path):
     bulkhaul(*words(node.uri("logs-*?gte=2024-03-01T00:10&lt=2024-03-01T01:00"), tmp_path / "out",
                     "--unit-rows", "200", "--workers", "4"))

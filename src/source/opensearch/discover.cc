@@ -18,6 +18,7 @@
 #include "source/opensearch/plan_units.h"
 #include "source/opensearch/query_fields.h"
 #include "source/opensearch/table_state.h"
+#include "source/opensearch/time_field.h"
 #include "source/opensearch/time_range.h"
 #include "wire/json/page_layout.h"
 #include "wire/json/search_page.h"
@@ -214,33 +215,12 @@ class TableDescriber {
     const auto merged = search::MergeMappings(mappings_);
     const bool asked = options_.Has("time");
     const std::string name = asked ? options_.GetString("time") : kDefaultTimeField;
-    const auto* field = merged.Find(name);
-    const bool date = field != nullptr && field->conflict.empty() &&
-                      (field->field.type == "date" || field->field.type == "date_nanos");
-    if (date) {
-      state_.time_field = name;
-      return JudgePrecision();
-    }
-    if (!asked && state_.ranges.empty()) return Status::OK();
-    if (field != nullptr) {
-      std::string types;
-      for (const auto& [type, index] : field->types) {
-        types += fmt::format("{}{} in {}", types.empty() ? "" : ", ", type, index);
-      }
-      return UserError(
-          fmt::format("{} has no date field '{}': it is {}", request_.id.ToString(), name, types),
-          "no_time_field");
-    }
-    std::vector<std::string> dates;
-    for (const auto& one : merged.fields) {
-      if (one.field.type.starts_with("date")) dates.push_back(one.field.path);
-    }
-    const auto nearest = NearestName(name, dates);
-    return UserError(
-        fmt::format("{} has no date field '{}'{}{}", request_.id.ToString(), name,
-                    nearest ? fmt::format("; did you mean '{}'?", *nearest) : "",
-                    !nearest && !dates.empty() ? "; its date fields are " + ShownNames(dates) : ""),
-        "no_time_field");
+    const bool needed = asked || !state_.ranges.empty();
+    ARROW_ASSIGN_OR_RAISE(const bool found,
+                          FindTimeField(merged, name, needed, request_.id.ToString()));
+    if (!found) return Status::OK();
+    state_.time_field = name;
+    return JudgePrecision();
   }
 
   // Which indices tell parts of a millisecond apart; bounds that need it must find it everywhere.
@@ -472,8 +452,9 @@ class TableDescriber {
                layout.bears_source_filter()) {
       Json source = Json::object();
       if (!wishes.include.empty()) source["includes"] = wishes.include;
-      if (!wishes.exclude.empty()) source["excludes"] = wishes.exclude;
-      body["_source"] = std::move(source);
+      const auto excludes = layout.ServerExcludes(wishes.exclude);
+      if (!excludes.empty()) source["excludes"] = excludes;
+      if (!source.empty()) body["_source"] = std::move(source);
     }
     const Json fields = FieldsBody(layout);
     if (!fields.empty()) body[layout.doc_values ? "docvalue_fields" : "fields"] = fields;

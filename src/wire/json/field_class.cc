@@ -41,6 +41,7 @@ constexpr KnownType kKnownTypes[] = {
     {"annotated_text", {FieldClass::kText, 1}},
     {"search_as_you_type", {FieldClass::kText, 1}},
     {"string", {FieldClass::kText, 1}},
+    {kDerivedObject, {FieldClass::kText, 1}},
     {"binary", {FieldClass::kBinary}},
     {"date", {FieldClass::kDate, 0}},
     {"date_nanos", {FieldClass::kDate, 1}},

@@ -11,6 +11,9 @@ namespace bulkhaul::search {
 // is 20 unless a setting raises it.
 inline constexpr int kNestingMax = 200;
 
+// What the text is that the script of an OpenSearch derived field of type object emits.
+inline constexpr char kDerivedObject[] = "derived object";
+
 enum class FieldClass {
   kInteger,        // byte, short, integer, long, by rank
   kUnsigned,       // unsigned_long

@@ -58,7 +58,9 @@ class FieldSampler::Impl {
     if (known != classes_.end()) {
       if (known->second == FieldClass::kJson || known->second == FieldClass::kVector) return;
       (*counts)[path] += CountValues(value, known->second == FieldClass::kGeoPoint, depth);
-    } else if (value.is_array()) {
+    }
+    // Also of a field that is an object in some documents only.
+    if (value.is_array()) {
       for (const Json& element : value) CountMembers(path + ".", element, depth + 1, counts);
     } else {
       CountMembers(path + ".", value, depth, counts);

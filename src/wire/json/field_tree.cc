@@ -32,13 +32,11 @@ void FieldNode::SetNestedBelow() {
   }
 }
 
-void FieldNode::MarkSkipped() {
+bool FieldNode::MarkSkipped(bool extra) {
   bool wanted = column >= 0;
-  for (const auto& [name, child] : children_) {
-    child->MarkSkipped();
-    wanted = wanted || !child->skipped;
-  }
-  skipped = !wanted;
+  for (const auto& [name, child] : children_) wanted = child->MarkSkipped(extra) || wanted;
+  skipped = !wanted && (left_out || !extra);
+  return wanted;
 }
 
 FieldNode* FieldNode::Resolve(std::string_view key) {
@@ -107,13 +105,12 @@ std::unique_ptr<FieldNode> MakeFieldTree(const PageLayout& layout, bool from_fie
       node->column = static_cast<int>(index);
       if (column.kind == ColumnKind::kNested) AddNestedColumn(column, node);
     } else {
-      node->skipped = true;
+      node->left_out = true;
     }
   }
-  for (const std::string& path : layout.left_out) root->Make(path)->skipped = true;
+  for (const std::string& path : layout.left_out) root->Make(path)->left_out = true;
   root->SetNestedBelow();
-  // With _extra, objects are looked through for what no mapping has.
-  if (!extra) root->MarkSkipped();
+  root->MarkSkipped(extra);
   root->skipped = false;
   return root;
 }

@@ -29,7 +29,8 @@ class FieldNode {
   int column = -1;                 // that takes a value here, among the columns of its nested field
   FieldNode* nested_in = nullptr;  // the innermost nested field around this, if that is a list
   bool is_nested_list = false;
-  bool skipped = false;  // nothing here is wanted: mapped, but no column here or below
+  bool skipped = false;   // nothing here is wanted: mapped, but no column here or below
+  bool left_out = false;  // a field whose own values are not wanted; those of fields below may be
   bool is_object() const { return !children_.empty(); }
   // Whether column `column` takes scalars: not a list of nested objects.
   bool is_column() const { return column >= 0 && !is_nested_list; }
@@ -38,8 +39,9 @@ class FieldNode {
   FieldNode* Make(std::string_view path);
   // Tells all nodes below which nested field they are in.
   void SetNestedBelow();
-  // Marks nodes below which nothing is a column, where `path`s left out are all there is.
-  void MarkSkipped();
+  // Marks nodes at and below which nothing is a column: all such, or, with _extra, those left out,
+  // as objects are looked through then for what no mapping has. Whether there is a column.
+  bool MarkSkipped(bool extra);
 
   // Before the keys of one object.
   void Rewind() { expected_ = 0; }

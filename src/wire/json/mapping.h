@@ -20,7 +20,7 @@ namespace bulkhaul::search {
 struct MappedField {
   std::string path;  // "http.method"
   // As the mapping writes it: "keyword", "date", "nested", "object" where it names properties and
-  // no type. Of an alias: the type of its target.
+  // no type. Of an alias: the type of its target. "derived object": text that a script makes.
   std::string type;
   std::string format;      // of dates and date ranges; "" is the server's default
   std::string locale;      // of dates; "" is the default
@@ -28,6 +28,8 @@ struct MappedField {
   std::string alias_of;    // the path that an alias stands for, or ""
   bool is_object = false;  // its own values are in the fields below it: object, passthrough
   bool computed = false;   // runtime (Elasticsearch) or derived (OpenSearch): not in _source
+  bool derived = false;  // OpenSearch's: no format may be asked for, nor whether a document has it
+  bool in_nested = false;  // in a nested field, where queries of the documents do not look
   // Why its doc values may be others than those of the document; "" when they are the same.
   std::string doc_values_differ;
   std::vector<std::string>
@@ -57,6 +59,9 @@ struct MergedField {
   std::map<std::string, std::string> constants;            // of constant_keyword: index → value
   // Set when the types have no common one: what is wrong, naming both indices.
   std::string conflict;
+  std::string derived_in;  // the first index where it is derived
+  // Of dates: the first index where its own format may show less than the documents have.
+  std::string shortened_in;
 };
 
 // Fields by path, sorted: the result does not depend on the order of indices that agree.

@@ -79,6 +79,46 @@ TEST(ParseMappings, ReadsRuntimeAndDerivedFields) {
   }
 }
 
+// As the Elasticsearch guide has it, "Map a runtime field": {"type": "composite", "fields": …}.
+TEST(ParseMappings, CompositeRuntimeFieldsAreTheFieldsInThem) {
+  const IndexMapping mapping = Parse(R"js({"runtime":{"http":{"type":"composite",
+    "script":{"source":"emit(grok('%{COMMONAPACHELOG}').extract(doc['m'].value))"},
+    "fields":{"clientip":{"type":"ip"},"response":{"type":"long"}}}}})js");
+  EXPECT_THAT(Paths(mapping), ElementsAre("http.clientip", "http.response"));
+  EXPECT_EQ(mapping.fields[1].type, "long");
+  EXPECT_TRUE(mapping.fields[1].computed);
+}
+
+TEST(ParseMappings, DerivedObjectsAreTextOfAScript) {
+  const IndexMapping mapping = Parse(R"({"derived":{"o":{"type":"object"},"d":{"type":"date"}},
+                                         "runtime":{"r":{"type":"date"}}})");
+  ASSERT_EQ(mapping.fields.size(), 3u);
+  EXPECT_FALSE(mapping.fields[0].derived);
+  EXPECT_TRUE(mapping.fields[1].derived && mapping.fields[2].derived);
+  EXPECT_EQ(mapping.fields[1].type, "derived object");
+  EXPECT_FALSE(MergeMappings(std::vector{mapping}).Find("o")->field.is_object);
+}
+
+TEST(ParseMappings, SaysWhichFieldsDocumentsThemselvesDoNotHave) {
+  const auto apart = [](const std::string& outer, const std::string& inner) {
+    const IndexMapping mapping = Parse(R"({"properties":{"n":{"type":"nested",)" + outer +
+                                       R"("properties":{"t":{"type":"date"},
+                 "m":{"type":"nested",)" +
+                                       inner + R"("properties":{"u":{"type":"date"}}}}},
+                 "o":{"properties":{"t":{"type":"date"}}}}})");
+    std::string paths;
+    for (const MappedField& field : mapping.fields) {
+      if (field.in_nested) paths += field.path + " ";
+    }
+    return paths;
+  };
+  EXPECT_EQ(apart("", ""), "n.t n.m n.m.u ");
+  EXPECT_EQ(apart(R"("include_in_root":true,)", ""), "n.m.u ");
+  EXPECT_EQ(apart("", R"("include_in_root":"true",)"), "n.t n.m ");
+  EXPECT_EQ(apart("", R"("include_in_parent":true,)"), "n.t n.m n.m.u ");
+  EXPECT_EQ(apart(R"("include_in_parent":true,)", R"("include_in_parent":true,)"), "");
+}
+
 TEST(ParseMappings, SaysWhatSourceKeeps) {
   EXPECT_FALSE(Parse(R"({"_source":{"enabled":false}})").source_enabled);
   EXPECT_FALSE(Parse(R"({"_source":{"mode":"disabled"}})").source_enabled);

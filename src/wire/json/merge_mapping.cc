@@ -43,7 +43,14 @@ void Merge(const MappedField& field, const std::string& index, MergedField* into
   }
   if (ClassifyType(merged.type).field_class == FieldClass::kDate) {
     merged.format = JoinFormats(DateFormatOf(merged), DateFormatOf(field));
+    const bool whole = field.derived || (field.type == "date" && field.format.empty());
+    if (!whole && into->shortened_in.empty()) into->shortened_in = index;
   }
+  if (field.derived) {
+    merged.derived = true;
+    if (into->derived_in.empty()) into->derived_in = index;
+  }
+  if (field.in_nested) merged.in_nested = true;
   if (merged.locale.empty()) merged.locale = field.locale;
   if (field.computed) merged.computed = true;
   if (merged.doc_values_differ.empty()) merged.doc_values_differ = field.doc_values_differ;

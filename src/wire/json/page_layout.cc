@@ -1,6 +1,7 @@
 #include "wire/json/page_layout.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include <arrow/util/key_value_metadata.h>
 #include <fmt/format.h>
@@ -22,19 +23,37 @@ bool IsBelow(std::string_view path, std::string_view object) {
   return path.size() > object.size() && path.starts_with(object) && path[object.size()] == '.';
 }
 
-// Whether the pattern names this path or an object that it is in.
-bool Covers(const std::string& pattern, const std::string& path) {
-  if (!HasGlob(pattern)) return path == pattern || IsBelow(path, pattern);
+bool IsObjectSomewhere(const MergedField& field) {
+  return std::any_of(field.types.begin(), field.types.end(), [](const auto& type) {
+    return type.first == "nested" || ClassifyType(type.first).field_class == FieldClass::kObject;
+  });
+}
+
+// Whether what begins with its name and a dot is no part of it (subobjects: false).
+bool IsFieldAlone(const MergedMapping& mapping, std::string_view path) {
+  const MergedField* field = mapping.Find(path);
+  return field != nullptr && !IsObjectSomewhere(*field);
+}
+
+// Whether the pattern names this path or an object that it is in; without a mapping, any name
+// that the path begins with is one.
+bool Covers(const std::string& pattern, const std::string& path, const MergedMapping* mapping) {
+  const auto holds = [&](std::string_view object) {
+    return mapping == nullptr || !IsFieldAlone(*mapping, object);
+  };
+  if (!HasGlob(pattern)) return path == pattern || (IsBelow(path, pattern) && holds(pattern));
   if (GlobMatch(pattern, path)) return true;
   for (size_t dot = path.find('.'); dot != path.npos; dot = path.find('.', dot + 1)) {
-    if (GlobMatch(pattern, std::string_view(path).substr(0, dot))) return true;
+    const auto above = std::string_view(path).substr(0, dot);
+    if (GlobMatch(pattern, above) && holds(above)) return true;
   }
   return false;
 }
 
-bool CoveredByAny(const std::vector<std::string>& patterns, const std::string& path) {
+bool CoveredByAny(const std::vector<std::string>& patterns, const std::string& path,
+                  const MergedMapping& mapping) {
   return std::any_of(patterns.begin(), patterns.end(),
-                     [&](const std::string& pattern) { return Covers(pattern, path); });
+                     [&](const std::string& pattern) { return Covers(pattern, path, &mapping); });
 }
 
 bool IsNestedList(const MergedField& field, const LayoutOptions& options) {
@@ -81,9 +100,9 @@ Status CheckPatterns(const std::vector<std::string>& patterns, const MergedMappi
                      const LayoutOptions& options, bool globs_too) {
   for (const std::string& pattern : patterns) {
     if (HasGlob(pattern) && !globs_too) continue;
-    const bool known =
-        std::any_of(mapping.fields.begin(), mapping.fields.end(),
-                    [&](const MergedField& field) { return Covers(pattern, field.field.path); });
+    const bool known = std::any_of(
+        mapping.fields.begin(), mapping.fields.end(),
+        [&](const MergedField& field) { return Covers(pattern, field.field.path, &mapping); });
     const bool swallowed =
         std::any_of(mapping.fields.begin(), mapping.fields.end(), [&](const MergedField& field) {
           return SwallowsChildren(field, options) && IsBelow(pattern, field.field.path);
@@ -165,6 +184,17 @@ Result<ColumnSpec> ColumnOf(const MergedField& merged, const LayoutOptions& opti
   column.source_type = SourceTypeOf(merged);
   column.from_fields = options.doc_values || field.from_fields();
   if (options.doc_values) ARROW_RETURN_NOT_OK(CheckDocValues(field, options));
+  if (field.from_fields() && IsObjectSomewhere(merged)) {
+    std::string types;
+    for (const auto& [type, index] : merged.types) {
+      types += fmt::format("{}{} in index '{}'", types.empty() ? "" : ", ", type, index);
+    }
+    return OptionError(
+        fmt::format("field '{}' is {}; where it is an alias or computed, it is not read from the "
+                    "documents, and objects are only there: leave it out with exclude_fields, or "
+                    "read the indices apart",
+                    field.path, types));
+  }
   if (!merged.conflict.empty()) {
     if (options.conflicts == OnConflict::kError) {
       return OptionError(merged.conflict +
@@ -178,8 +208,17 @@ Result<ColumnSpec> ColumnOf(const MergedField& merged, const LayoutOptions& opti
   column.constants = merged.constants;
   if (column.kind == ColumnKind::kTimestamp) {
     column.unit = field.type == "date_nanos" ? DateUnit::kNano : options.date_unit;
-    // "fields" come in the format that the request names: one that loses nothing.
-    column.format = column.from_fields     ? kRequestedDateFormat
+    // "fields" come in the format that the request names: one that loses nothing. Derived fields
+    // take none, and are of milliseconds.
+    column.own_format = !column.from_fields || field.derived;
+    if (field.derived && !merged.shortened_in.empty()) {
+      return OptionError(
+          fmt::format("field '{}' is a derived date in index '{}', for which the server takes no "
+                      "format, and in index '{}' one whose own format may show less than its "
+                      "documents have: leave it out with exclude_fields, or read the indices apart",
+                      field.path, merged.derived_in, merged.shortened_in));
+    }
+    column.format = !column.own_format     ? kRequestedDateFormat
                     : field.format.empty() ? kDefaultDateFormat
                                            : field.format;
     const auto format = DateFormat::Make(column.format, field.locale);
@@ -313,7 +352,8 @@ Result<std::shared_ptr<arrow::Schema>> PageLayout::Schema() const {
 std::vector<std::pair<std::string, std::string>> PageLayout::RequestedFields() const {
   std::vector<std::pair<std::string, std::string>> fields;
   for (const ColumnSpec& column : columns) {
-    if (column.from_fields) fields.emplace_back(column.path, column.format);
+    if (!column.from_fields) continue;
+    fields.emplace_back(column.path, column.own_format ? "" : column.format);
   }
   return fields;
 }
@@ -355,6 +395,17 @@ bool PageLayout::bears_source_filter() const {
   return std::all_of(columns.begin(), columns.end(), [](const ColumnSpec& column) {
     return column.from_fields || BearsReprinting(column);
   });
+}
+
+std::vector<std::string> PageLayout::ServerExcludes(const std::vector<std::string>& exclude) const {
+  std::vector<std::string> harmless;
+  std::copy_if(exclude.begin(), exclude.end(), std::back_inserter(harmless),
+               [&](const std::string& pattern) {
+                 return std::none_of(columns.begin(), columns.end(), [&](const ColumnSpec& column) {
+                   return Covers(pattern, column.path, nullptr);
+                 });
+               });
+  return harmless;
 }
 
 namespace {
@@ -401,8 +452,8 @@ class LayoutMaker {
 
  private:
   bool IsWanted(const MappedField& field) const {
-    return (options_.include.empty() || CoveredByAny(options_.include, field.path)) &&
-           !CoveredByAny(options_.exclude, field.path);
+    return (options_.include.empty() || CoveredByAny(options_.include, field.path, mapping_)) &&
+           !CoveredByAny(options_.exclude, field.path, mapping_);
   }
 
   bool HasFieldsBelow(const std::string& path) const {

@@ -40,8 +40,8 @@ enum class OnConflict { kError, kJson };  // kJson: the column becomes JSON text
 // (misfit), dates, date_unit, date_digits (excess_digits), type_conflict (conflicts), include and
 // exclude.
 struct LayoutOptions {
-  // Wildcards ('*' also across dots) and paths; a path takes the fields below it along. Empty:
-  // all. Names without '*' that no mapping has are refused with the nearest name.
+  // Wildcards ('*' also across dots) and paths; an object's path takes the fields below it along.
+  // Empty: all. Names without '*' that no mapping has are refused with the nearest name.
   std::vector<std::string> include, exclude;
   ObjectForm objects = ObjectForm::kFlatten;
   ArrayForm arrays = ArrayForm::kAuto;
@@ -96,6 +96,7 @@ struct ColumnSpec {
   bool exact_integers = false;       // kDouble: an integer that a double cannot hold is a misfit
   DateUnit unit = DateUnit::kMicro;  // kTimestamp
   std::string format;                // kTimestamp: never empty
+  bool own_format = false;           // kTimestamp: that of the mapping, not one to ask for
   std::map<std::string, std::string> constants;  // index → value where a document has none
   std::vector<ColumnSpec> children;              // kNested: the fields of one element
 };
@@ -130,6 +131,9 @@ struct PageLayout {
   // Whether every column keeps its values when the server filters _source: it then prints all
   // numbers anew, through a double where they have a fraction or an exponent.
   bool bears_source_filter() const;
+  // Those of `exclude` that the server's filter may have: to it, every name takes along what begins
+  // with it and a dot, columns among them.
+  std::vector<std::string> ServerExcludes(const std::vector<std::string>& exclude) const;
   std::shared_ptr<arrow::DataType> TypeOf(const ColumnSpec& column) const;
 
   std::string ToJson() const;

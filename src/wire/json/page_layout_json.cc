@@ -19,6 +19,7 @@ Json ColumnToJson(const ColumnSpec& column) {
   if (!column.format.empty()) {
     json["format"] = column.format;
     json["unit"] = static_cast<int>(column.unit);
+    if (column.from_fields && column.own_format) json["own_format"] = true;
   }
   if (!column.constants.empty()) json["constants"] = column.constants;
   for (const ColumnSpec& child : column.children) json["children"].push_back(ColumnToJson(child));
@@ -41,6 +42,7 @@ ColumnSpec ColumnFromJson(const Json& json) {
   column.from_fields = json.value("from_fields", false);
   column.exact_integers = json.value("exact_integers", false);
   column.format = json.value("format", "");
+  column.own_format = json.value("own_format", !column.from_fields);
   column.unit = EnumOf(json, "unit", DateUnit::kMicro, DateUnit::kNano);
   if (json.contains("constants")) {
     column.constants = json["constants"].get<std::map<std::string, std::string>>();

@@ -72,6 +72,28 @@ TEST(MakeLayout, IncludesAndExcludesByNameObjectAndWildcard) {
   EXPECT_THAT(NamesOf(kTree, options), ElementsAre("b", "n"));
 }
 
+TEST(MakeLayout, ANameThatIsAFieldIsThatFieldAlone) {
+  constexpr char kDotted[] = R"({"app":{"type":"keyword"},"app.io":{"type":"keyword"},
+    "app.io.name":{"type":"keyword"},"n":{"type":"nested","properties":{"x":{"type":"long"}}}})";
+  const auto chosen = [&](std::vector<std::string> include, std::vector<std::string> exclude = {}) {
+    LayoutOptions options;
+    options.include = std::move(include);
+    options.exclude = std::move(exclude);
+    return NamesOf(kDotted, options);
+  };
+  EXPECT_THAT(chosen({"app"}), ElementsAre("app"));
+  EXPECT_THAT(chosen({"app.io"}), ElementsAre("app.io"));
+  EXPECT_THAT(chosen({}, {"app"}), ElementsAre("app.io", "app.io.name", "n"));
+  EXPECT_THAT(chosen({}, {"app.io", "n"}), ElementsAre("app", "app.io.name"));
+  EXPECT_THAT(chosen({}, {"*pp"}), ElementsAre("app.io", "app.io.name", "n"));
+  EXPECT_THAT(chosen({"app*"}), ElementsAre("app", "app.io", "app.io.name"));
+  // To the server, what begins with a name and a dot is in it.
+  LayoutOptions options;
+  options.exclude = {"app", "app.io.name", "n"};
+  EXPECT_THAT(LayoutOf(kDotted, options).ValueOrDie().ServerExcludes(options.exclude),
+              ElementsAre("app.io.name", "n"));
+}
+
 TEST(MakeLayout, RefusesUnknownFieldsWithTheNearestName) {
   LayoutOptions options;
   options.include = {"a.xx"};
@@ -150,6 +172,51 @@ TEST(MakeLayout, ConflictsAreRefusedOrBecomeJson) {
   options = {};
   options.exclude = {"host"};
   EXPECT_TRUE(MakeLayout(merged, options).ok());
+}
+
+TEST(MakeLayout, ObjectsWhereTheFieldIsNotReadFromDocumentsAreRefused) {
+  // "fields" have no objects: as JSON they would be lost.
+  for (const auto& [type, other] : std::vector<std::pair<std::string, std::string>>{
+           {"keyword", R"({"properties":{"q":{"type":"long"}}})"},
+           {"keyword", R"({"type":"nested"})"},
+           {"flattened", R"({"properties":{"q":{"type":"long"}}})"}}) {
+    const auto mappings = ParseMappings(fmt::format(
+        R"({{"a":{{"mappings":{{"properties":{{"x":{{"type":"alias","path":"k"}},
+              "k":{{"type":"{}"}}}}}}}},
+            "b":{{"mappings":{{"properties":{{"x":{}}}}}}}}})",
+        type, other));
+    LayoutOptions options;
+    options.conflicts = OnConflict::kJson;
+    const auto refused = MakeLayout(MergeMappings(*mappings), options);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_THAT(MessageOf(refused.status()),
+                HasSubstr(fmt::format("field 'x' is {} in index 'a', ", type)));
+    EXPECT_THAT(MessageOf(refused.status()), HasSubstr("leave it out with exclude_fields"));
+    options.exclude = {"x"};
+    EXPECT_TRUE(MakeLayout(MergeMappings(*mappings), options).ok());
+  }
+}
+
+TEST(MakeLayout, DerivedDatesAreAskedForWithoutAFormat) {
+  const auto layout_of = [](std::string_view other) {
+    const auto mappings = ParseMappings(fmt::format(
+        R"({{"a":{{"mappings":{{"derived":{{"d":{{"type":"date"}}}}}}}},
+            "b":{{"mappings":{{"properties":{{"d":{}}}}}}}}})",
+        other));
+    return MakeLayout(MergeMappings(*mappings), {});
+  };
+  const PageLayout same = layout_of(R"({"type":"date"})").ValueOrDie();
+  EXPECT_THAT(same.RequestedFields(), ElementsAre(std::pair<std::string, std::string>("d", "")));
+  const PageLayout back = PageLayout::FromJson(same.ToJson()).ValueOrDie();
+  EXPECT_EQ(back.RequestedFields(), same.RequestedFields());
+  // Their own formats may show less than the documents have.
+  for (const char* other : {R"({"type":"date_nanos"})", R"({"type":"date","format":"yyyy-MM"})"}) {
+    const auto refused = layout_of(other);
+    ASSERT_FALSE(refused.ok()) << other;
+    EXPECT_THAT(MessageOf(refused.status()), HasSubstr("field 'd' is a derived date in index 'a'"))
+        << other;
+    EXPECT_THAT(MessageOf(refused.status()), HasSubstr("exclude_fields")) << other;
+  }
 }
 
 TEST(MakeLayout, DateFormats) {

@@ -26,6 +26,7 @@ std::string TextOf(const OrderedJson& object, const char* key) {
 
 // Settings of mappings may be booleans or their text.
 bool IsFalse(const OrderedJson& object, const char* key) { return TextOf(object, key) == "false"; }
+bool IsTrue(const OrderedJson& object, const char* key) { return TextOf(object, key) == "true"; }
 
 std::vector<std::string> ListOf(const OrderedJson& object, const char* key) {
   std::vector<std::string> list;
@@ -48,7 +49,7 @@ std::string WhyDocValuesDiffer(const std::string& type, const OrderedJson& defin
                                                      "boolean", "date",          "date_nanos"};
   if (IsFalse(definition, "doc_values")) return "it has doc_values: false";
   if (!TextOf(definition, "null_value").empty()) return "its null_value stands in place of nulls";
-  if (TextOf(definition, "ignore_malformed") == "true") {
+  if (IsTrue(definition, "ignore_malformed")) {
     return "ignore_malformed leaves values out";
   }
   if (type == "keyword") {
@@ -85,7 +86,8 @@ struct FieldList {
   std::vector<std::string> copied_to;  // fields that get the values of others too
 };
 
-Status AddProperties(const std::string& prefix, const OrderedJson& holder, int depth,
+// `apart`: from the documents themselves, in a nested field.
+Status AddProperties(const std::string& prefix, const OrderedJson& holder, int depth, bool apart,
                      FieldList* list) {
   const auto properties = holder.find("properties");
   if (properties == holder.end()) return Status::OK();
@@ -99,17 +101,23 @@ Status AddProperties(const std::string& prefix, const OrderedJson& holder, int d
     // Disabled: kept in _source as it came, whatever it is.
     if (holds_fields && !field.is_object) field.type = "disabled object";
     const std::string below = field.path + ".";
-    const bool open = field.is_object || field.type == "nested";
+    const bool nested = field.type == "nested", open = field.is_object || nested;
+    field.in_nested = apart;
+    const bool apart_below = nested ? !IsTrue(definition, "include_in_root") &&
+                                          (apart || !IsTrue(definition, "include_in_parent"))
+                                    : apart;
     list->fields->push_back(std::move(field));
     for (auto& target : ListOf(definition, "copy_to")) list->copied_to.push_back(std::move(target));
-    if (open) ARROW_RETURN_NOT_OK(AddProperties(below, definition, depth + 1, list));
+    if (open) {
+      ARROW_RETURN_NOT_OK(AddProperties(below, definition, depth + 1, apart_below, list));
+    }
   }
   return Status::OK();
 }
 
 Status AddMapped(const OrderedJson& mappings, std::vector<MappedField>* fields) {
   FieldList list{fields, {}};
-  ARROW_RETURN_NOT_OK(AddProperties("", mappings, 0, &list));
+  ARROW_RETURN_NOT_OK(AddProperties("", mappings, 0, false, &list));
   for (MappedField& field : *fields) {
     if (std::find(list.copied_to.begin(), list.copied_to.end(), field.path) !=
         list.copied_to.end()) {
@@ -119,19 +127,34 @@ Status AddMapped(const OrderedJson& mappings, std::vector<MappedField>* fields) 
   return Status::OK();
 }
 
+constexpr std::string_view kDerivedSection = "derived";
+
+void AddComputedField(const std::string& path, const OrderedJson& definition,
+                      std::string_view section, std::vector<MappedField>* fields) {
+  MappedField field = FieldOf(path, definition);
+  field.computed = true;
+  field.derived = section == kDerivedSection;
+  if (field.derived && field.type == "object") field.type = kDerivedObject;
+  field.doc_values_differ = "it is computed";
+  // A runtime field shadows a mapped one of the same name.
+  std::erase_if(*fields, [&](const MappedField& other) { return other.path == field.path; });
+  fields->push_back(std::move(field));
+}
+
 // Fields that a script makes. Elasticsearch: "runtime"; OpenSearch: "derived".
-void AddComputed(const OrderedJson& mappings, const char* section,
+void AddComputed(const OrderedJson& mappings, std::string_view section,
                  std::vector<MappedField>* fields) {
   const auto found = mappings.find(section);
   if (found == mappings.end() || !found->is_object()) return;
   for (const auto& [name, definition] : found->items()) {
     if (!definition.is_object()) continue;
-    MappedField field = FieldOf(name, definition);
-    field.computed = true;
-    field.doc_values_differ = "it is computed";
-    // A runtime field shadows a mapped one of the same name.
-    std::erase_if(*fields, [&](const MappedField& other) { return other.path == field.path; });
-    fields->push_back(std::move(field));
+    // One script for several fields; the name itself has no value.
+    const bool composite = TextOf(definition, "type") == "composite";
+    if (!composite) AddComputedField(name, definition, section, fields);
+    if (!composite || !definition.contains("fields")) continue;
+    for (const auto& [below, inner] : definition["fields"].items()) {
+      if (inner.is_object()) AddComputedField(name + "." + below, inner, section, fields);
+    }
   }
 }
 
@@ -170,7 +193,7 @@ Result<std::vector<IndexMapping>> ParseMappings(std::string_view answer) {
     mapping.hash = Xxh3Of(mappings.dump(-1, ' ', false, OrderedJson::error_handler_t::replace));
     ARROW_RETURN_NOT_OK(AddMapped(mappings, &mapping.fields));
     AddComputed(mappings, "runtime", &mapping.fields);
-    AddComputed(mappings, "derived", &mapping.fields);
+    AddComputed(mappings, kDerivedSection, &mapping.fields);
     ResolveAliases(&mapping.fields);
     if (const auto source = mappings.find("_source");
         source != mappings.end() && source->is_object()) {

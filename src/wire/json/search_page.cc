@@ -465,7 +465,7 @@ Status SearchPageDecoder::Impl::DecodeNode(FieldNode* node, TokenCursor* cursor,
     std::string_view token;
     return cursor->TakeScalar(&token);
   }
-  if (first == '{' || first == '[') return cursor->Skip();
+  if (first == '{' || first == '[' || node->left_out) return cursor->Skip();
   return SkipMisfit(*node, cursor);
 }
 

@@ -254,6 +254,16 @@ TEST(SearchPage, MisfitsBecomeNullOnRequest) {
               ElementsAre("list<item: int64>[1, null, 3]"));
 }
 
+TEST(SearchPage, DigitsThatTheColumnHasNotAreNoMisfit) {
+  LayoutOptions options;
+  options.misfit = OnMisfitValue::kNull;
+  constexpr char kFiner[] = "\"2024-03-06T00:00:00.1234567Z\"";
+  EXPECT_THAT(ErrorOf("date", kFiner, options), HasSubstr("date_digits: truncate"));
+  EXPECT_THAT(Values("date", {"\"no date\""}, options), ElementsAre("null"));
+  options.arrays = ArrayForm::kList;
+  EXPECT_THAT(ErrorOf("date", kFiner, options), HasSubstr("date_digits: truncate"));
+}
+
 TEST(SearchPage, WidenedIntegersStayExactOrFail) {
   const auto mappings = ParseMappings(R"({
     "a":{"mappings":{"properties":{"f":{"type":"long"},"g":{"type":"long"}}}},
@@ -306,6 +316,54 @@ TEST(SearchPage, UnmappedFieldsAreCountedOrKept) {
             R"({"a.new":[1,2],"b":{"c":"q\"r"},"d":null,"e.f":1})");
   EXPECT_EQ(batch->column(1)->GetScalar(1).ValueOrDie()->ToString(), R"({"a.new":[1,2]})");
   EXPECT_TRUE(batch->column(1)->IsNull(2));
+}
+
+// The column of this field alone, without and with _extra, of each way to write it.
+void ExpectChosenAlone(const MergedMapping& merged, const std::string& field,
+                       const std::vector<std::string>& sources, const std::string& expected) {
+  for (const bool extra : {false, true}) {
+    LayoutOptions options;
+    options.include = {field};
+    options.extra = extra;
+    const auto batch = Decode(MakeLayout(merged, options).ValueOrDie(), PageOf(sources));
+    ASSERT_TRUE(batch.ok()) << batch.status();
+    const auto wanted = arrow::json::ArrayFromJSONString(arrow::int64(), expected).ValueOrDie();
+    EXPECT_TRUE((*batch)->column(0)->Equals(wanted)) << (*batch)->column(0)->ToString();
+    EXPECT_TRUE(!extra || (*batch)->column(1)->null_count() == wanted->length());
+  }
+}
+
+TEST(SearchPage, AFieldBelowAnotherFieldMayBeChosenAlone) {
+  const auto mappings = ParseMappings(
+      R"({"i":{"mappings":{"properties":{"a":{"type":"long"},"a.b":{"type":"long"}}}}})");
+  ExpectChosenAlone(MergeMappings(*mappings), "a.b",
+                    {R"({"a":1,"a.b":2})", R"({"a":{"b":3}})", R"({"a.b":4,"a":[5,6]})",
+                     R"({"a":"x"})", R"({"a":[1,{"b":7}]})", R"({"a":null})"},
+                    "[2,3,4,null,7,null]");
+}
+
+TEST(SearchPage, AFieldOfAnObjectThatIsNoneInAnotherIndexMayBeChosenAlone) {
+  const auto mappings = ParseMappings(R"({
+    "a":{"mappings":{"properties":{"o":{"properties":{"z":{"type":"long"}}}}}},
+    "b":{"mappings":{"properties":{"o":{"type":"keyword"}}}}})");
+  ExpectChosenAlone(MergeMappings(*mappings), "o.z", {R"({"o":{"z":1}})", R"({"o":"x"})"},
+                    "[1,null]");
+}
+
+TEST(SearchPage, DerivedDatesComeInTheirOwnFormat) {
+  const auto mappings = ParseMappings(R"({"i":{"mappings":{"derived":{
+    "d":{"type":"date"},"e":{"type":"date","format":"epoch_second"},"o":{"type":"object"}}}}})");
+  const PageLayout layout = MakeLayout(MergeMappings(*mappings), {}).ValueOrDie();
+  const auto batch =
+      Decode(layout, PageOfHits({R"({"_index":"i","_id":"1","_source":{},"fields":{)"
+                                 R"("d":["2024-03-01T00:00:00.123Z"],"e":["1709251200.123"],)"
+                                 R"("o":["{\"a\": 1.10}"]}})"}))
+          .ValueOrDie();
+  for (int column : {0, 1}) {
+    EXPECT_EQ(batch->column(column)->GetScalar(0).ValueOrDie()->ToString(),
+              "2024-03-01 00:00:00.123000Z");
+  }
+  EXPECT_EQ(batch->column(2)->GetScalar(0).ValueOrDie()->ToString(), R"({"a": 1.10})");
 }
 
 TEST(SearchPage, ConstantsComeFromTheMapping) {
@@ -612,6 +670,17 @@ TEST(SearchPage, DeepDocumentsDoNotOverflow) {
     EXPECT_THAT(result.status().message(), HasSubstr("1000 levels"));
   }
   EXPECT_TRUE(Decode(layout, PageOf({"{\"unmapped\":" + deep + "}"})).ok());
+}
+
+TEST(FieldSampler, LooksBelowFieldsThatAreObjectsToo) {
+  const auto mappings = ParseMappings(R"({
+    "a":{"mappings":{"properties":{"k":{"type":"long"},"k.b":{"type":"long"},
+                                   "o":{"properties":{"z":{"type":"long"}}}}}},
+    "b":{"mappings":{"properties":{"o":{"type":"keyword"}}}}})");
+  FieldSampler sampler(MergeMappings(*mappings));
+  ASSERT_TRUE(sampler.Append(PageOf({R"({"k":{"b":[1,2]},"o":[{"z":1},{"z":2}]})"})).ok());
+  EXPECT_TRUE(sampler.array_fields().contains("k.b"));
+  EXPECT_TRUE(sampler.array_fields().contains("o.z"));
 }
 
 TEST(FieldSampler, FindsFieldsWithSeveralValues) {

@@ -15,6 +15,8 @@ namespace {
 // A surplus value is an error that no option turns into NULL: it would hide the first one.
 constexpr char kSurplusCode[] = "more than one value";
 constexpr char kValueCode[] = "value";
+// Such a value fits its field: what becomes of it is for date_digits to say alone.
+constexpr char kExcessDigitsCode[] = "excess digits";
 
 constexpr size_t kScratchKeptBytes = size_t{1} << 20;
 
@@ -99,7 +101,7 @@ bool TryAppendUnquoted(std::string_view token, ColumnKind kind, ValueBuffer* val
 Status ValueError(std::string message) { return UserError(std::move(message), kValueCode); }
 bool IsValueError(const Status& status) {
   const std::string code = CodeOf(status);
-  return code == kValueCode || code == kSurplusCode;
+  return code == kValueCode || code == kSurplusCode || code == kExcessDigitsCode;
 }
 
 [[gnu::flatten]] bool ValueDecoder::TryAppend(int64_t row, ColumnBuffer* column,
@@ -365,9 +367,10 @@ Status ValueDecoder::AppendTimestamp(std::string_view text) {
   const bool in_range = InUnits(*instant, spec.unit, &value, &exact);
   if (!exact) {
     if (layout_.excess_digits == OnExcessDigits::kError) {
-      return Misfit(text,
-                    "has more digits of a second than the column: choose date_unit: ns, or "
-                    "date_digits: truncate");
+      return UserError(fmt::format("{} has more digits of a second than the column: choose "
+                                   "date_unit: ns, or date_digits: truncate",
+                                   Shown(text)),
+                       kExcessDigitsCode);
     }
     ++counters[kExcessDigitsTruncated];
   }
