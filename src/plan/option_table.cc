@@ -209,8 +209,9 @@ constexpr OptionSpec kOptions[] = {
     {"source_encoding", kString, "auto", kBoth, "Files",
      "CSV, JSON: utf-8, utf-16, latin1, windows-1252 …; auto: by the byte order mark, else utf-8."},
     {"source_null", kList, "", kBoth, "Files",
-     "CSV: texts of NULL beside the empty one without quotes; columns of numbers, dates and "
-     "booleans know NULL, NA, N/A and \\N where the sample has them."},
+     "CSV: texts of NULL beside the empty one without quotes, also where they could be values; "
+     "columns of numbers, dates and booleans know NULL, NA, N/A and \\N where the sample has "
+     "them."},
     {"ragged", kEnum, "error", kBoth, "Files",
      "CSV: rows with too few or too many fields; pad: NULL for missing fields, an error for more; "
      "skip: left out and counted.",

@@ -111,6 +111,18 @@ def test_a_pattern_that_was_given_decides_the_type(load, refuse, tmp_path):
     assert str(load(file, "--date-formats", "x=dd.MM.yyyy HH:mm")[0]["x"]) == "2024-12-31 17:05:00"
 
 
+def test_texts_of_null_come_before_values(load, tmp_path):
+    file = write(tmp_path / "nan.csv", "id,x,d\n1,NaN,9999-12-31\n2,1.5,2024-01-01\n"
+                                       "-999,-999,2024-01-02\n")
+    contract = write(tmp_path / "c.yaml", "columns: {id: int64, x: double, d: date}\n")
+    for words in ((), ("--cast", "id=int64", "--cast", "x=double", "--cast", "d=date"),
+                  ("--contract", str(contract)), ("--sample-rows", "1")):
+        rows = load(file, "--source-null=NaN,9999-12-31,-999", *words)
+        assert [row["id"] for row in rows] == [1, 2, None], words
+        assert [str(row["x"]) for row in rows] == ["None", "1.5", "None"], words
+        assert [str(row["d"]) for row in rows] == ["None", "2024-01-01", "2024-01-02"], words
+
+
 def test_advice_on_a_value_of_csv_works(load, refuse, tmp_path):
     file = write(tmp_path / "a.csv", "x\n1.5\n" * 1 + "2.5\n" * 1200 + "9007199254740993\n")
     said = refuse(file)

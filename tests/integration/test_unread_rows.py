@@ -244,6 +244,38 @@ def test_json_of_a_sample_with_bad_lines(copy, tmp_path):
     assert "reject: quarantine" in err
 
 
+@pytest.mark.parametrize("bad", [b"", b"no json\n"])
+def test_json_whose_numbers_become_text_or_decimals(copy, bulkhaul, tmp_path, bad):
+    """What a type makes text of is text before it is asked what most values of a field are."""
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(bad + b'{"id":1,"amount":1.25,"o":{"k":1}}\n{"id":2,"amount":30,"o":[2]}\n')
+    plain = tmp_path / "plain.jsonl"
+    plain.write_bytes(bad + b'{"id":1,"amount":1.25}\n{"id":2,"amount":30}\n')
+    contract = tmp_path / "c.yaml"
+    contract.write_text("columns: {id: int64, amount: 'decimal(15,2)'}\n")
+    found = bulkhaul("contract", "check", plain, contract, code=1 if bad else 0)
+    assert "2 rows keep the contract" in found.out, found.out
+    table, aside = copy(plain, tmp_path / "out", "--contract", contract, *ASIDE)
+    assert (table["rows"], len(aside)) == (2, len(bad[:1]))
+    words = ("--cast", "amount=string", "--cast", "o=string", "--cast", "id=decimal(9,0)", *ASIDE)
+    table, aside = copy(path, tmp_path / "cast", *words)
+    assert (table["rows"], len(aside)) == (2, len(bad[:1]))
+    rows = [row for part in (tmp_path / "cast").glob("*/*.parquet")
+            if "_quarantine" not in str(part) for row in parquet.read_table(part).to_pylist()]
+    assert [(str(row["id"]), row["amount"], row["o"]) for row in rows] == [
+        ("1", "1.25", '{"k":1}'), ("2", "30", "[2]")]
+
+
+def test_a_change_of_type_is_told_with_its_line_behind_bad_ones(copy, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    row = b'{"id":1,"s":"2024-01-31"}\n'
+    path.write_bytes(b"no json\nno json either\n" + row * 3 + b"no json\n" + row)
+    contract = tmp_path / "c.yaml"
+    contract.write_text("columns: {id: int64, s: int64}\n")
+    err = copy(path, tmp_path / "out", "--contract", contract, *ASIDE, code=4)
+    assert "line 3: '2024-01-31' is no int64" in err, err
+
+
 def test_contract_check_lists_them(bulkhaul, contract, tmp_path):
     path = tmp_path / "rows.csv"
     path.write_bytes(BAD_CSV)

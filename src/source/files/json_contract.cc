@@ -6,7 +6,6 @@
 #include <arrow/type_traits.h>
 #include <nlohmann/json.hpp>
 
-#include "base/text.h"
 #include "source/files/json_times.h"
 #include "wire/csv/csv_decoder.h"
 #include "wire/csv/csv_inference.h"
@@ -38,8 +37,8 @@ bool HasUnknown(const arrow::DataType& type) {
                      [](const auto& field) { return HasUnknown(*field->type()); });
 }
 
-void JsonTrials::Add(const arrow::RecordBatch& batch, const DataFile& file, std::string_view text,
-                     int64_t line, JsonValues* values) {
+void JsonTrials::Add(const arrow::RecordBatch& batch, const DataFile& file,
+                     const SiftedLines& lines, int64_t line, JsonValues* values) {
   for (int i = 0; i < batch.num_columns() && !contract_.empty(); ++i) {
     if (batch.column(i)->type_id() != arrow::Type::STRING) continue;
     const auto [place, fresh] = trials_.try_emplace(batch.column_name(i));
@@ -51,9 +50,8 @@ void JsonTrials::Add(const arrow::RecordBatch& batch, const DataFile& file, std:
       if (texts.IsNull(row)) continue;
       const bool first =
           trial.misfit().empty() && !csv::IsValueOf(*trial.type(), texts.GetView(row));
-      const size_t before = first ? values->OffsetOfRow(text, row) : 0;
-      trial.Add(texts.GetView(row), file.path,
-                line + static_cast<int64_t>(CountByte(text.substr(0, before), '\n')));
+      const size_t offset = first ? values->OffsetOfRow(lines.text(), row) : 0;
+      trial.Add(texts.GetView(row), file.path, line + lines.LinesBefore(offset));
     }
   }
 }

@@ -14,6 +14,7 @@
 #include "plan/options.h"
 #include "source/files/contract_types.h"
 #include "source/files/data_file.h"
+#include "source/files/json_sift.h"
 #include "source/files/json_values.h"
 
 namespace bulkhaul::files {
@@ -37,8 +38,9 @@ class JsonTrials {
  public:
   explicit JsonTrials(const ContractTypes& contract) : contract_(contract) {}
 
-  // `text` and `line`: the rows as they are in the file, and where they begin.
-  void Add(const arrow::RecordBatch& batch, const DataFile& file, std::string_view text,
+  // `lines` and `line`: the rows as they are in the file, and where the text that they are of
+  // begins.
+  void Add(const arrow::RecordBatch& batch, const DataFile& file, const SiftedLines& lines,
            int64_t line, JsonValues* values);
   // nullptr: the contract has none that JSON is read as.
   std::shared_ptr<arrow::DataType> TypeFor(const std::string& column) const;

@@ -61,14 +61,31 @@ Result<std::shared_ptr<arrow::RecordBatch>> ParseSample(std::string lines, Sampl
   return parsed->schema()->Equals(*schema, false) ? parsed : ParseJsonLines(text, schema);
 }
 
-// Leaves out the lines that will be set aside when they are read.
-void WithoutRefused(SampleReading* reading, std::string* lines) {
-  reading->values.TakeUsualKinds(*lines);
-  const auto bad = BadLines(*lines, lines->size(), [&](std::string_view some) {
-    return ParseSample(std::string(some) + '\n', reading).ok();
-  });
-  reading->left_out += bad.size();
-  if (!bad.empty()) *lines = SiftedLines(*lines, bad).text();
+// Makes most values of a field say of what kind it is. Of each line by itself what is to be text is
+// text: others may be no JSON.
+void TakeUsualKinds(std::string_view lines, SampleReading* reading) {
+  std::string all;
+  all.reserve(lines.size());
+  while (!lines.empty()) {
+    const auto line = lines.substr(0, std::min(lines.find('\n'), lines.size() - 1) + 1);
+    lines.remove_prefix(line.size());
+    std::string as_text;
+    all.append(reading->values.Textify(line, reading->casts, &as_text) ? as_text : line);
+  }
+  reading->values.TakeUsualKinds(all);
+}
+
+// The lines but for those that will be set aside when they are read.
+SiftedLines WithoutRefused(std::string_view lines, SampleReading* reading) {
+  std::vector<std::string_view> bad;
+  if (reading->refuses) {
+    TakeUsualKinds(lines, reading);
+    bad = BadLines(lines, lines.size(), [&](std::string_view some) {
+      return ParseSample(std::string(some) + '\n', reading).ok();
+    });
+    reading->left_out += bad.size();
+  }
+  return {lines, bad};
 }
 
 // What is wrong with rows that cannot be read together, the first on line `line`.
@@ -109,10 +126,9 @@ Status Sample(const DataFile& file, const std::string& encoding, const Options& 
       const auto line_end = text.find('\n', end);
       end = line_end == std::string_view::npos ? text.size() : line_end + 1;
     }
-    std::string lines(text.substr(0, end));
-    if (reading->refuses) WithoutRefused(reading, &lines);
-    if (lines.find_first_not_of(" \t\r\n") != std::string::npos) {
-      auto parsed = ParseSample(lines + '\n', reading);
+    const auto lines = WithoutRefused(text.substr(0, end), reading);
+    if (lines.text().find_first_not_of(" \t\r\n") != std::string::npos) {
+      auto parsed = ParseSample(lines.text() + '\n', reading);
       if (!parsed.ok()) {
         return BrokenSample(file, chunks->line(), text.substr(0, end), reading, parsed.status());
       }

@@ -99,6 +99,37 @@ TEST(CsvDecoder, TypesAreExactOrAnError) {
   refused("1,1,1,,maybe", "b");
 }
 
+TEST(CsvDecoder, TextsOfNullComeBeforeTheValuesThatTheyLookLike) {
+  const auto null_of = [](std::shared_ptr<arrow::DataType> type, const std::string& null,
+                          const std::string& row, const std::string& format = "") {
+    CsvColumn column = Column("c", std::move(type), 0);
+    column.type.nulls = {"none", null};
+    column.type.date_format = format;
+    std::vector<CsvColumn> columns;
+    columns.push_back(std::move(column));
+    return RowsOf(*Decoder(std::move(columns)), row).ValueOrDie();
+  };
+  const Rows null = {{"NULL"}};
+  for (const auto& type : {arrow::int8(), arrow::int16(), arrow::int32(), arrow::int64(),
+                           arrow::float32(), arrow::float64(), arrow::decimal128(9, 2)}) {
+    EXPECT_EQ(null_of(type, "-99", "-99\n"), null) << type->ToString();
+    EXPECT_EQ(null_of(type, "-99", "\"-99\"\n"), null) << type->ToString();
+    EXPECT_EQ(null_of(type, "-99", "none\n"), null) << type->ToString();
+    EXPECT_NE(null_of(type, "-99", "-9\n"), null) << type->ToString();
+  }
+  for (const auto& type : {arrow::uint8(), arrow::uint16(), arrow::uint32(), arrow::uint64()}) {
+    EXPECT_EQ(null_of(type, "99", "99\n"), null) << type->ToString();
+  }
+  EXPECT_EQ(null_of(arrow::float64(), "NaN", "NaN\n"), null);
+  EXPECT_EQ(null_of(arrow::boolean(), "no", "no\nyes\n"), (Rows{{"NULL"}, {"true"}}));
+  EXPECT_EQ(null_of(arrow::date32(), "9999-12-31", "9999-12-31\n"), null);
+  EXPECT_EQ(null_of(arrow::date32(), "99991231", "99991231\n", "yyyyMMdd"), null);
+  EXPECT_EQ(null_of(arrow::time64(arrow::TimeUnit::MICRO), "00:00:00", "00:00:00\n"), null);
+  EXPECT_EQ(
+      null_of(arrow::timestamp(arrow::TimeUnit::MICRO), "1900-01-01 00:00", "1900-01-01 00:00\n"),
+      null);
+}
+
 TEST(CsvDecoder, BrokenRowsNameTheirLine) {
   const auto two = Texts(2);
   EXPECT_TRUE(MessageOfText(*two, "a,b\nc\n").starts_with("line 2: the row has 1 fields"));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <type_traits>
 
 #include <arrow/buffer.h>
@@ -162,8 +163,7 @@ bool ColumnDecoder::IsNull(const Field& field) const {
   // Nothing else can be meant by an empty number; text may be empty.
   if (field.text.empty()) return !text || !field.quoted;
   if (text && field.quoted) return false;
-  const auto& nulls = column_.type.nulls;
-  return !nulls.empty() && std::find(nulls.begin(), nulls.end(), field.text) != nulls.end();
+  return IsNullText(field.text);
 }
 
 Status ColumnDecoder::Misfit(const Output& output, int64_t row, const Field& field) {
@@ -203,8 +203,28 @@ std::string ColumnDecoder::AdviceOn(const CsvReading& reading, bool inexact) con
                       column_.name);
 }
 
+bool ColumnDecoder::IsNullText(std::string_view text) const {
+  const auto& nulls = column_.type.nulls;
+  return std::find(nulls.begin(), nulls.end(), text) != nulls.end();
+}
+
+template <typename Value, typename Parse>
+bool ColumnDecoder::NullsAreValues(const Parse& parse) const {
+  Value value{};
+  return std::any_of(column_.type.nulls.begin(), column_.type.nulls.end(),
+                     [&](const std::string& null) { return parse(null, &value); });
+}
+
 template <typename Value, typename Parse>
 Status ColumnDecoder::DecodeFixed(const Parse& parse, Output* output) {
+  if (!NullsAreValues<Value>(parse)) return FillFixed<Value>(parse, output);
+  const std::function<bool(std::string_view, Value*)> no_null =
+      [&](std::string_view text, Value* value) { return !IsNullText(text) && parse(text, value); };
+  return FillFixed<Value>(no_null, output);
+}
+
+template <typename Value, typename Parse>
+Status ColumnDecoder::FillFixed(const Parse& parse, Output* output) {
   ARROW_ASSIGN_OR_RAISE(
       output->values,
       arrow::AllocateBuffer(output->count * static_cast<int64_t>(sizeof(Value)), pool_));
@@ -225,11 +245,13 @@ template <typename Parse>
 Status ColumnDecoder::DecodeBoolean(const Parse& parse, Output* output) {
   ARROW_ASSIGN_OR_RAISE(output->values, arrow::AllocateEmptyBitmap(output->count, pool_));
   uint8_t* out = output->values->mutable_data();
+  const bool null_first = NullsAreValues<bool>(parse);
   for (int64_t row = 0; row < output->count; ++row) {
     const Field field =
         output->rows.At(output->first + row, column_.field, output->reading, &scratch_);
     bool value = false;
-    if (!field.text.empty() && !field.broken && parse(field.text, &value)) {
+    if (!field.text.empty() && !field.broken && parse(field.text, &value) &&
+        !(null_first && IsNullText(field.text))) {
       if (value) arrow::bit_util::SetBit(out, row);
       continue;
     }

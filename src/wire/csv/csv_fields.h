@@ -121,6 +121,12 @@ class ColumnDecoder {
 
   template <typename Value, typename Parse>
   Status DecodeFixed(const Parse& parse, Output* output);
+  template <typename Value, typename Parse>
+  Status FillFixed(const Parse& parse, Output* output);
+  // Whether a text of NULL is one of the type's values too: then what it means is asked first,
+  // which costs time for every value.
+  template <typename Value, typename Parse>
+  bool NullsAreValues(const Parse& parse) const;
   template <typename Parse>
   Status DecodeBoolean(const Parse& parse, Output* output);
   Status DecodeText(Output* output);
@@ -132,6 +138,7 @@ class ColumnDecoder {
   std::string AdviceOn(const CsvReading& reading, bool inexact) const;
   Status Complain(const Output& output, int64_t row, const std::string& what) const;
   bool IsNull(const Field& field) const;
+  bool IsNullText(std::string_view text) const;
   Result<std::string_view> CheckedText(const Output& output, int64_t row, const Field& field,
                                        std::string* scratch, bool* null);
 
