@@ -30,7 +30,7 @@ class ContractTypesTest : public testing::Test {
   }
   ContractTypes Types() {
     Contracts contracts;
-    return ContractTypes::Make(options_, {"", "orders"}, &contracts).ValueOrDie();
+    return ContractTypes::Make(options_, {"", "orders"}, &contracts, nullptr).ValueOrDie();
   }
 
   std::filesystem::path path_;
@@ -60,7 +60,7 @@ TEST_F(ContractTypesTest, ACastAndColumnsThatAreNotTakenHaveNone) {
 
 TEST_F(ContractTypesTest, WithoutAContractThereAreNone) {
   Contracts contracts;
-  const auto types = ContractTypes::Make(Options(), {"", "orders"}, &contracts);
+  const auto types = ContractTypes::Make(Options(), {"", "orders"}, &contracts, nullptr);
   EXPECT_TRUE(types.ok() && types->empty());
 }
 
