@@ -274,6 +274,9 @@ class Sampler {
                             wishes_.TypeOf(name, *inference, holds ? trial.type() : nullptr));
       types[name] = type.type;
       if (!type.given) facts.found[name] = inference->seen() ? trial.misfit() : kNothingSeen;
+    for (const auto& [column, format] : wishes_.date_formats) {
+      if (!files_.empty() && !inferences_.contains(column)) return NoColumn(column);
+    }
       layout_.columns[name] = std::move(type);
     }
     std::vector<std::pair<const DataFile*, std::shared_ptr<arrow::Schema>>> schemas;
@@ -354,6 +357,21 @@ class Sampler {
   std::map<std::string, std::unique_ptr<csv::ColumnInference>> inferences_;
   std::map<std::string, TypeTrial> trials_;
   std::map<std::string, int64_t> text_bytes_;  // of each column, in the sample
+  Status NoColumn(const std::string& column) const {
+    std::vector<std::string> names;
+    for (const auto& [name, inference] : inferences_) names.push_back(name);
+    auto near = NearestName(column, names);
+    for (const auto& name : names) {
+      if (wishes_.NewName(name) == column) near = name;
+    }
+    return UserError(fmt::format("date_formats: there is no column '{}'{}", column,
+                                 near ? fmt::format("; did you mean '{}', as it is called in the "
+                                                    "file?",
+                                                    *near)
+                                      : ""),
+                     "unknown_column");
+  }
+
   int64_t rows_ = 0, bytes_ = 0;
 };
 
