@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "plan/column_naming.h"
 #include "plan/drift.h"
 #include "plan/type_name.h"
 #include "source/files/csv_layout.h"
@@ -131,6 +132,7 @@ class CsvPartReader : public PartReader {
       if (place == names.end()) continue;
       csv::CsvColumn column;
       column.name = field->name();
+      column.cast_name = NewColumnName(field->name(), plan_->options);
       column.type.type = field->type();
       column.field = static_cast<int>(place - names.begin());
       if (const auto own = layout.columns.find(field->name()); own != layout.columns.end()) {

@@ -134,6 +134,7 @@ csv::InferenceWishes CsvWishes::InferenceOf(const std::string& column) const {
   }
   inference.decimal_precision = decimal_precision;
   inference.decimal_scale = decimal_scale;
+  inference.cast_name = NewName(column);
   return inference;
 }
 

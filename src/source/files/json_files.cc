@@ -268,7 +268,7 @@ class JsonPartReader : public PartReader {
     std::string as_text;
     if (values_.Textify(text, casts_, &as_text)) text = as_text;
     ARROW_ASSIGN_OR_RAISE(const auto parsed, Fitting(text));
-    const TextReading reading{misfit_null_ ? &misfits_ : nullptr, layout_.contract,
+    const TextReading reading{misfit_null_ ? &misfits_ : nullptr, layout_.contract, casts_,
                               plan_->larger_sample(), misfit};
     return TextAsTimes(*parsed, schema_, reading, context_.pool);
   }
@@ -284,7 +284,7 @@ class JsonPartReader : public PartReader {
     for (auto& misfit : misfits) {
       if (misfit_null_ && !misfit.unknown_field) continue;
       misfit.contract = layout_.contract.contains(misfit.path);
-      return PermanentError(MisfitText(misfit, plan_->larger_sample()), "bad_value");
+      return PermanentError(MisfitText(misfit, casts_, plan_->larger_sample()), "bad_value");
     }
     misfits_ += static_cast<int64_t>(misfits.size());
     if (misfits.empty()) return ParseJsonLines(text, text_schema_);

@@ -37,7 +37,8 @@ struct CsvReading {
 
 struct CsvColumn {
   std::string name;
-  CsvType type;
+  std::string cast_name = {};  // by which `cast` calls the column; "": its name
+  CsvType type = {};
   int field = 0;  // of the row
 };
 

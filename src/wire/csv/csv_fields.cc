@@ -200,7 +200,7 @@ std::string ColumnDecoder::AdviceOn(const CsvReading& reading, bool inexact) con
                       "cast: {}: string takes the column as text, "
                       "type_mismatch: null such values as NULL, reject: quarantine puts such rows "
                       "aside",
-                      column_.name);
+                      column_.cast_name.empty() ? column_.name : column_.cast_name);
 }
 
 bool ColumnDecoder::IsNullText(std::string_view text) const {
