@@ -146,6 +146,7 @@ class CsvPartReader : public PartReader {
     }
     csv::CsvReading reading = ReadingOf(plan_->options);
     reading.dialect = layout.dialect;
+    reading.rows_before_errors = plan_->limit > 0;
     reading.larger_sample = plan_->larger_sample();
     reading.fields = fields_ = static_cast<int>(names.size());
     ARROW_ASSIGN_OR_RAISE(decoder_,
@@ -163,8 +164,13 @@ class CsvPartReader : public PartReader {
       ARROW_ASSIGN_OR_RAISE(const bool more, IndexMore());
       if (!more) return nullptr;
     }
-    const int64_t count = std::min(context_.batch_rows_max, decoder_->rows() - row_);
+    int64_t count = std::min(context_.batch_rows_max, decoder_->rows() - row_);
     auto batch = decoder_->Decode(row_, count);
+    // The limit may be reached before the row that is wrong.
+    while (!batch.ok() && plan_->limit > 0 && count > 1) {
+      count /= 2;
+      batch = decoder_->Decode(row_, count);
+    }
     if (!batch.ok()) return WithContext(batch.status(), file_.path);
     row_ += count;
     if (plan_->file_schema->num_fields() == (*batch)->num_columns()) {
@@ -268,6 +274,9 @@ class Sampler {
 
   Result<TextFacts> Finish() {
     TextFacts facts;
+    for (const auto& [column, format] : wishes_.date_formats) {
+      if (!files_.empty() && !inferences_.contains(column)) return NoColumn(column);
+    }
     std::map<std::string, std::shared_ptr<arrow::DataType>> types;
     for (const auto& [name, inference] : inferences_) {
       const TypeTrial& trial = trials_[name];
@@ -276,9 +285,6 @@ class Sampler {
                             wishes_.TypeOf(name, *inference, holds ? trial.type() : nullptr));
       types[name] = type.type;
       if (!type.given) facts.found[name] = inference->seen() ? trial.misfit() : kNothingSeen;
-    for (const auto& [column, format] : wishes_.date_formats) {
-      if (!files_.empty() && !inferences_.contains(column)) return NoColumn(column);
-    }
       layout_.columns[name] = std::move(type);
     }
     std::vector<std::pair<const DataFile*, std::shared_ptr<arrow::Schema>>> schemas;
@@ -351,14 +357,6 @@ class Sampler {
     return Status::OK();
   }
 
-  const Options& options_;
-  const CsvWishes& wishes_;
-  const ContractTypes& contract_;
-  CsvLayout layout_;
-  std::vector<std::pair<const DataFile*, std::vector<std::string>>> files_;
-  std::map<std::string, std::unique_ptr<csv::ColumnInference>> inferences_;
-  std::map<std::string, TypeTrial> trials_;
-  std::map<std::string, int64_t> text_bytes_;  // of each column, in the sample
   Status NoColumn(const std::string& column) const {
     std::vector<std::string> names;
     for (const auto& [name, inference] : inferences_) names.push_back(name);
@@ -374,6 +372,14 @@ class Sampler {
                      "unknown_column");
   }
 
+  const Options& options_;
+  const CsvWishes& wishes_;
+  const ContractTypes& contract_;
+  CsvLayout layout_;
+  std::vector<std::pair<const DataFile*, std::vector<std::string>>> files_;
+  std::map<std::string, std::unique_ptr<csv::ColumnInference>> inferences_;
+  std::map<std::string, TypeTrial> trials_;
+  std::map<std::string, int64_t> text_bytes_;  // of each column, in the sample
   int64_t rows_ = 0, bytes_ = 0;
 };
 
