@@ -143,7 +143,10 @@ Status UnknownSource(const std::string& uri, const std::string& scheme) {
       message +
       ". Use postgres://user@host/database, sqlite:///path/file.db, a path that ends in "
       ".db or .sqlite, a file, folder or glob of .csv, .parquet, .arrow or .jsonl, "
-      "opensearch://host:9200/index, or generator:preset=orders");
+      "opensearch://host:9200/index, or generator:preset=orders" +
+      (scheme.empty() ? "; source_format (csv, parquet, arrow or json) says what files hold whose "
+                        "names do not"
+                      : ""));
 }
 
 }  // namespace

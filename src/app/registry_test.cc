@@ -32,6 +32,14 @@ TEST(Registry, UnknownSourceNamesTheNearestAndHidesThePassword) {
   EXPECT_EQ(message.find("hunter2"), std::string::npos);
 }
 
+TEST(Registry, AFileWithoutAKnownEndingIsToldOfSourceFormat) {
+  const std::string message = SourceOf("/tmp/none/nd.json");
+  EXPECT_NE(message.find("'/tmp/none/nd.json' is not a source"), std::string::npos) << message;
+  EXPECT_NE(message.find("source_format (csv, parquet, arrow or json)"), std::string::npos)
+      << message;
+  EXPECT_EQ(SourceOf("postgrse://h/db").find("source_format"), std::string::npos);
+}
+
 TEST(Registry, SinksByFormatThenExtension) {
   EXPECT_EQ(SinkOf("/tmp/none/out"), "parquet");
   EXPECT_EQ(SinkOf("/tmp/none/out.csv"), "csv");

@@ -43,4 +43,11 @@ std::string NameInStyle(std::string_view name, std::string_view style) {
   return styled;
 }
 
+std::string NewColumnName(const std::string& column, const Options& options) {
+  for (const auto& [old_name, new_name] : options.GetPairs("rename")) {
+    if (old_name == column) return new_name;
+  }
+  return NameInStyle(column, options.GetString("column_naming"));
+}
+
 }  // namespace bulkhaul

@@ -286,6 +286,18 @@ def test_folders_globs_and_partitions(bulkhaul, load, refuse, tmp_path):
     assert sorted(rows, key=lambda row: row["id"]) == [{"id": 1, "extra": None}, {"id": 2, "extra": "x"}]
 
 
+def test_a_folder_that_is_no_value_of_its_cast_is_named(load, refuse, tmp_path):
+    write(tmp_path / "in" / "k=1" / "one.csv", "id\n1\n")
+    write(tmp_path / "in" / "k=a" / "two.csv", "id\n2\n")
+    for words in ((), ("--reject", "quarantine"), ("--column-naming", "upper")):
+        column = "K" if "upper" in words else "k"
+        said = refuse(tmp_path / "in", "--cast", f"{column}=int64", *words, code=2)
+        assert "in/k=a/two.csv: 'a', which its folder's name gives 'k', is no int64" in said
+        assert f"cast: {column}: string" in said
+    rows = load(tmp_path / "in", "--cast", "k=string")
+    assert sorted(row["k"] for row in rows) == ["1", "a"]
+
+
 def test_names_that_are_no_utf8(load, refuse, tmp_path):
     (tmp_path / "in" / "town=Z%FCrich").mkdir(parents=True)
     (tmp_path / "in" / "town=Z%FCrich" / "a.csv").write_text("n\n1\n")

@@ -111,6 +111,42 @@ def test_a_pattern_that_was_given_decides_the_type(load, refuse, tmp_path):
     assert str(load(file, "--date-formats", "x=dd.MM.yyyy HH:mm")[0]["x"]) == "2024-12-31 17:05:00"
 
 
+def test_patterns_that_say_too_little_are_refused(load, refuse, tmp_path):
+    file = write(tmp_path / "a.csv", "Id,b\n1,13/05/2024\n2,14/06/2024\n")
+    for words, option in ((("--date-format", "dd/mm/yyyy"), "date_format: "),
+                          (("--date-formats", "b=dd/mm/yyyy"), "date_formats: b: ")):
+        said = refuse(file, *words, code=2)
+        assert (option + "the pattern 'dd/mm/yyyy' has a day without a month: mm is minutes, MM the "
+                "month") in said
+    assert "'bb'; did you mean 'b'" in refuse(file, "--date-formats", "bb=dd/MM/yyyy", code=2)
+    said = refuse(file, "--date-formats", "born=dd/MM/yyyy", "--rename", "b=born", code=2)
+    assert "there is no column 'born'; did you mean 'b', as it is called in the file?" in said
+    assert str(load(file, "--date-formats", "b=dd/MM/yyyy", "--rename", "b=born")[0]["born"]) == (
+        "2024-05-13")
+    write(file, "b\n05/2024\n12/2023\n")
+    assert [str(row["b"]) for row in load(file, "--date-format", "MM/yyyy")] == [
+        "2024-05-01", "2023-12-01"]
+
+
+@pytest.mark.parametrize("naming", [True, False])
+def test_advice_names_columns_as_cast_does(load, refuse, tmp_path, naming):
+    words = ("--column-naming", "lower") if naming else ("--rename", "Id=id")
+    file = write(tmp_path / "a.csv", "Id\n1\nx\n")
+    said = refuse(file, "--cast", "id=int64", *words)
+    assert "line 3, column 'Id': 'x' is no int64. cast: id: string" in said
+    assert load(file, "--cast", "id=string", *words)[1] == {"id": "x"}
+    write(file, "Id\n03/04/2024\n")
+    said = refuse(file, *words)
+    assert "date_formats: Id: d/M/yyyy, or keep them as text by cast: id: string" in said
+    assert str(load(file, "--date-formats", "Id=d/M/yyyy", *words)[0]["id"]) == "2024-04-03"
+    assert load(file, "--cast", "id=string", *words)[0] == {"id": "03/04/2024"}
+    for first, second in (("1", '"x"'), ("1", "1.5"), ('"2024-01-01"', '"soon"')):
+        late = write(tmp_path / "a.jsonl", f'{{"Id":{first}}}\n' * 1200 + f'{{"Id":{second}}}\n')
+        said = refuse(late, *words)
+        assert "line 1201: column 'Id': " in said and "cast: id: string" in said, said
+        assert load(late, "--cast", "id=string", *words)[-1] == {"id": second.strip('"')}
+
+
 def test_texts_of_null_come_before_values(load, tmp_path):
     file = write(tmp_path / "nan.csv", "id,x,d\n1,NaN,9999-12-31\n2,1.5,2024-01-01\n"
                                        "-999,-999,2024-01-02\n")

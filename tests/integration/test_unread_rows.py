@@ -296,6 +296,23 @@ def test_a_limit_ends_before_what_is_behind_it(copy, tmp_path):
     assert [row["_line"] for row in aside] == [3, 5]
 
 
+@pytest.mark.parametrize("kind, bad", [
+    ("csv", "x,1"), ("csv", "1"), ("csv", "1,2,3"), ("csv", '"1,1'), ("csv", '"1"1,1'),
+    ("jsonl", '{"id": "x"}'), ("jsonl", "no json")])
+def test_a_limit_ends_before_an_error_behind_it(copy, tmp_path, kind, bad):
+    good = "1,1\n" if kind == "csv" else '{"id": 1, "n": 1}\n'
+    header = "id,n\n" if kind == "csv" else ""
+    path = tmp_path / f"rows.{kind}"
+    path.write_text(header + good * 1500 + bad + "\n" + good * 10)
+    for words in (("--limit", 10), ("--limit", 1500), ("--limit", 20, "--where", "id = 1")):
+        table, _ = copy(path, tmp_path / f"out{len(list(tmp_path.glob('out*')))}", *words)
+        assert table["rows"] == words[1]
+    line = 1502 if kind == "csv" else 1501
+    for words in (("--limit", 1501), ()):
+        err = copy(path, tmp_path / "no", *words, code=1)
+        assert f"rows.{kind}: line {line}" in err, err
+
+
 def test_an_unclosed_quote_and_a_huge_row_are_errors(copy, tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text('id,note\n1,a\n2,"b\n3,c\n')

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "plan/column_naming.h"
 #include "plan/drift.h"
 #include "plan/type_name.h"
 #include "source/files/csv_layout.h"
@@ -131,6 +132,7 @@ class CsvPartReader : public PartReader {
       if (place == names.end()) continue;
       csv::CsvColumn column;
       column.name = field->name();
+      column.cast_name = NewColumnName(field->name(), plan_->options);
       column.type.type = field->type();
       column.field = static_cast<int>(place - names.begin());
       if (const auto own = layout.columns.find(field->name()); own != layout.columns.end()) {
@@ -144,6 +146,7 @@ class CsvPartReader : public PartReader {
     }
     csv::CsvReading reading = ReadingOf(plan_->options);
     reading.dialect = layout.dialect;
+    reading.rows_before_errors = plan_->limit > 0;
     reading.larger_sample = plan_->larger_sample();
     reading.fields = fields_ = static_cast<int>(names.size());
     ARROW_ASSIGN_OR_RAISE(decoder_,
@@ -161,8 +164,13 @@ class CsvPartReader : public PartReader {
       ARROW_ASSIGN_OR_RAISE(const bool more, IndexMore());
       if (!more) return nullptr;
     }
-    const int64_t count = std::min(context_.batch_rows_max, decoder_->rows() - row_);
+    int64_t count = std::min(context_.batch_rows_max, decoder_->rows() - row_);
     auto batch = decoder_->Decode(row_, count);
+    // The limit may be reached before the row that is wrong.
+    while (!batch.ok() && plan_->limit > 0 && count > 1) {
+      count /= 2;
+      batch = decoder_->Decode(row_, count);
+    }
     if (!batch.ok()) return WithContext(batch.status(), file_.path);
     row_ += count;
     if (plan_->file_schema->num_fields() == (*batch)->num_columns()) {
@@ -266,6 +274,9 @@ class Sampler {
 
   Result<TextFacts> Finish() {
     TextFacts facts;
+    for (const auto& [column, format] : wishes_.date_formats) {
+      if (!files_.empty() && !inferences_.contains(column)) return NoColumn(column);
+    }
     std::map<std::string, std::shared_ptr<arrow::DataType>> types;
     for (const auto& [name, inference] : inferences_) {
       const TypeTrial& trial = trials_[name];
@@ -344,6 +355,21 @@ class Sampler {
       }
     }
     return Status::OK();
+  }
+
+  Status NoColumn(const std::string& column) const {
+    std::vector<std::string> names;
+    for (const auto& [name, inference] : inferences_) names.push_back(name);
+    auto near = NearestName(column, names);
+    for (const auto& name : names) {
+      if (wishes_.NewName(name) == column) near = name;
+    }
+    return UserError(fmt::format("date_formats: there is no column '{}'{}", column,
+                                 near ? fmt::format("; did you mean '{}', as it is called in the "
+                                                    "file?",
+                                                    *near)
+                                      : ""),
+                     "unknown_column");
   }
 
   const Options& options_;

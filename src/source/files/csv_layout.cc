@@ -13,6 +13,7 @@
 #include "source/files/text_chunks.h"
 #include "source/files/text_stream.h"
 #include "wire/csv/csv_value.h"
+#include "wire/csv/date_pattern.h"
 
 namespace bulkhaul::files {
 namespace {
@@ -104,10 +105,10 @@ Result<CsvWishes> CsvWishes::Make(const Options& options) {
   if (wishes.encoding == "utf8") wishes.encoding = "utf-8";
   if (options.GetString("date_format") != "auto") {
     wishes.date_format = options.GetString("date_format");
-    ARROW_RETURN_NOT_OK(search::DateFormat::Make(wishes.date_format).status());
+    ARROW_RETURN_NOT_OK(WithContext(csv::CheckDatePattern(wishes.date_format), "date_format"));
   }
   for (const auto& [column, format] : options.GetPairs("date_formats")) {
-    ARROW_RETURN_NOT_OK(search::DateFormat::Make(format).status());
+    ARROW_RETURN_NOT_OK(WithContext(csv::CheckDatePattern(format), "date_formats: " + column));
     wishes.date_formats[column] = format;
   }
   wishes.column_naming = options.GetString("column_naming");
@@ -133,13 +134,17 @@ csv::InferenceWishes CsvWishes::InferenceOf(const std::string& column) const {
   }
   inference.decimal_precision = decimal_precision;
   inference.decimal_scale = decimal_scale;
+  inference.cast_name = NewName(column);
   return inference;
 }
 
-std::shared_ptr<arrow::DataType> CsvWishes::CastOf(const std::string& column) const {
+std::string CsvWishes::NewName(const std::string& column) const {
   const auto renamed = new_names.find(column);
-  const auto wished =
-      types.find(renamed != new_names.end() ? renamed->second : NameInStyle(column, column_naming));
+  return renamed != new_names.end() ? renamed->second : NameInStyle(column, column_naming);
+}
+
+std::shared_ptr<arrow::DataType> CsvWishes::CastOf(const std::string& column) const {
+  const auto wished = types.find(NewName(column));
   return wished == types.end() ? nullptr : wished->second;
 }
 

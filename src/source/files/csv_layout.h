@@ -40,6 +40,8 @@ struct CsvWishes {
 
   static Result<CsvWishes> Make(const Options& options);
   csv::InferenceWishes InferenceOf(const std::string& column) const;
+  // By `rename` or `column_naming`.
+  std::string NewName(const std::string& column) const;
   // Of `cast`, which speaks of columns by the names that they get; nullptr: none.
   std::shared_ptr<arrow::DataType> CastOf(const std::string& column) const;
   // Whether the column has the type that the contract has for it.

@@ -4,10 +4,12 @@
 #include <set>
 
 #include <arrow/scalar.h>
+#include <arrow/type_traits.h>
 #include <arrow/util/key_value_metadata.h>
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "plan/column_naming.h"
 #include "plan/drift.h"
 #include "plan/splitting.h"
 #include "plan/type_name.h"
@@ -226,6 +228,31 @@ bool GiveType(const std::vector<DataFile>& files, const std::shared_ptr<arrow::D
   return true;
 }
 
+// kUser for a folder's value that is none of the numbers or dates that `cast` makes of its column.
+// It is the value of every row of the files in the folder: there is no row to put aside.
+Status CheckFolderCast(const std::vector<DataFile>& files, const arrow::Field& folder,
+                       const Options& options) {
+  const std::string name = NewColumnName(folder.name(), options);
+  for (const auto& [column, type_name] : options.GetPairs("cast")) {
+    if (column != name) continue;
+    const auto type = ParseTypeName(type_name);
+    if (!type.ok()) continue;  // which the transform says
+    const auto id = (*type)->id();
+    if (!arrow::is_integer(id) && !arrow::is_floating(id) && id != arrow::Type::DATE32) continue;
+    for (const auto& file : files) {
+      if (PartitionValue(file, *folder.WithType(*type)).ok()) continue;
+      return UserError(
+          fmt::format(
+              "{}: '{}', which its folder's name gives '{}', is no {} (cast: {}). cast: {}: "
+              "string takes such names as text; name files in other folders apart",
+              file.path, *PartitionText(file, folder.name()), folder.name(), type_name, column,
+              column),
+          "bad_value");
+    }
+  }
+  return Status::OK();
+}
+
 std::shared_ptr<arrow::Schema> WithFound(const arrow::Schema& schema,
                                          const std::map<std::string, std::string>& found) {
   arrow::FieldVector fields;
@@ -350,6 +377,7 @@ Result<Dataset> DescribeDataset(const DatasetId& id, const std::string& pattern,
     if (description.schema->GetFieldIndex(folder->name()) >= 0) {
       return ColumnOfFolder(pattern, folder->name());
     }
+    ARROW_RETURN_NOT_OK(CheckFolderCast(list.files, *folder, options));
     if (GiveType(list.files, contract.Of(folder->name()), &folder)) continue;
     const bool seen = std::any_of(list.files.begin(), list.files.end(), [&](const auto& file) {
       return PartitionText(file, folder->name()) != nullptr;

@@ -170,9 +170,27 @@ class JsonPartReader : public PartReader {
     const auto counts = std::make_pair(misfits_, repaired_);
     auto rows = Rows(text);
     if (rows.ok()) return rows;
-    if (refused_max_ < 0) return Located(text, rows.status());
     std::tie(misfits_, repaired_) = counts;
-    return Sifted(text);
+    if (refused_max_ >= 0) return Sifted(text);
+    if (plan_->limit > 0) {
+      if (auto before = RowsBefore(text)) return before;
+    }
+    return Located(text, rows.status());
+  }
+
+  // The rows before the first line that is none, which is left for the next text: the limit may be
+  // reached before it. Null: there are none.
+  std::shared_ptr<arrow::RecordBatch> RowsBefore(std::string_view text) {
+    const auto counts = std::make_pair(misfits_, repaired_);
+    const auto bad = BadLines(text, 1, [&](std::string_view lines) { return Rows(lines).ok(); });
+    std::tie(misfits_, repaired_) = counts;
+    if (bad.empty()) return nullptr;
+    const auto before = text.substr(0, static_cast<size_t>(bad[0].data() - text.data()));
+    if (before.find_first_not_of(" \t\r\n") == std::string_view::npos) return nullptr;
+    auto rows = Rows(before);
+    if (!rows.ok()) return nullptr;
+    used_ = before.size();
+    return *std::move(rows);
   }
 
   // The rows of the lines that are rows; the others are set aside.
@@ -268,7 +286,7 @@ class JsonPartReader : public PartReader {
     std::string as_text;
     if (values_.Textify(text, casts_, &as_text)) text = as_text;
     ARROW_ASSIGN_OR_RAISE(const auto parsed, Fitting(text));
-    const TextReading reading{misfit_null_ ? &misfits_ : nullptr, layout_.contract,
+    const TextReading reading{misfit_null_ ? &misfits_ : nullptr, layout_.contract, casts_,
                               plan_->larger_sample(), misfit};
     return TextAsTimes(*parsed, schema_, reading, context_.pool);
   }
@@ -284,7 +302,7 @@ class JsonPartReader : public PartReader {
     for (auto& misfit : misfits) {
       if (misfit_null_ && !misfit.unknown_field) continue;
       misfit.contract = layout_.contract.contains(misfit.path);
-      return PermanentError(MisfitText(misfit, plan_->larger_sample()), "bad_value");
+      return PermanentError(MisfitText(misfit, casts_, plan_->larger_sample()), "bad_value");
     }
     misfits_ += static_cast<int64_t>(misfits.size());
     if (misfits.empty()) return ParseJsonLines(text, text_schema_);

@@ -52,7 +52,7 @@ Result<std::shared_ptr<arrow::RecordBatch>> ParseSample(std::string lines, Sampl
   const auto misfits = reading->values.OtherKinds(text, reading->misfit_null ? text.size() : 1);
   if (!misfits.empty()) {
     if (!reading->misfit_null) {
-      return PermanentError(MisfitText(misfits[0], ""), "bad_value");
+      return PermanentError(MisfitText(misfits[0], reading->casts, ""), "bad_value");
     }
     text = JsonValues::WithNulls(text, misfits);
   }

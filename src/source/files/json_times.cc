@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "plan/type_name.h"
+#include "source/files/json_values.h"
 #include "wire/csv/csv_value.h"
 
 namespace bulkhaul::files {
@@ -72,7 +73,7 @@ Status NoValue(std::string_view text, const arrow::DataType& type, const std::st
       fmt::format("column '{}': '{}' is no {}{}. {}cast: {}: string keeps the column as text, "
                   "type_mismatch: null takes NULL, reject: quarantine puts such rows aside",
                   path, text, type.ToString(), given ? ", as the contract wants it" : "",
-                  given ? "" : AdviceOf(reading.larger_sample), column),
+                  given ? "" : AdviceOf(reading.larger_sample), reading.casts.NewName(column)),
       "bad_value");
 }
 

@@ -16,6 +16,8 @@
 
 namespace bulkhaul::files {
 
+class JsonCasts;
+
 // The schema with text for every date, time and decimal, nested ones too.
 std::shared_ptr<arrow::Schema> TimesAsText(const arrow::Schema& schema);
 
@@ -48,8 +50,9 @@ struct TextMisfit {
 struct TextReading {
   int64_t* misfits = nullptr;             // counts texts that become NULL; nullptr: they are errors
   const std::set<std::string>& contract;  // columns that have their type by a contract
-  std::string larger_sample;              // ReadPlan's, for messages
-  TextMisfit* first = nullptr;            // takes the one that is an error
+  const JsonCasts& casts;
+  std::string larger_sample;    // ReadPlan's, for messages
+  TextMisfit* first = nullptr;  // takes the one that is an error
 };
 // A batch of TimesAsText(`schema`) as one of `schema`. A text that is not what the column has is
 // NULL or kPermanent, naming column and value.

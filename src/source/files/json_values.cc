@@ -132,7 +132,8 @@ bool JsonCasts::any_as_text() const {
                      [](const auto& cast) { return TakesText(cast.second); });
 }
 
-std::string MisfitText(const JsonMisfit& misfit, std::string_view larger_sample) {
+std::string MisfitText(const JsonMisfit& misfit, const JsonCasts& casts,
+                       std::string_view larger_sample) {
   if (misfit.unknown_field) {
     if (larger_sample.empty()) return misfit.what;
     return fmt::format(
@@ -148,7 +149,7 @@ std::string MisfitText(const JsonMisfit& misfit, std::string_view larger_sample)
   text += fmt::format(
       "cast: {}: string takes the column's values as text, as they are written, "
       "type_mismatch: null such values as NULL, reject: quarantine puts such rows aside",
-      misfit.column);
+      casts.NewName(misfit.column));
   return text;
 }
 

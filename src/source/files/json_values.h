@@ -33,10 +33,10 @@ class JsonCasts {
   void AddScalarsAsText(const std::string& column) { scalars_as_text_.insert(column); }
   bool ScalarsAsText(const std::string& column) const;
   bool any_as_text() const;
-
- private:
+  // By which `cast` calls the column.
   std::string NewName(const std::string& column) const;
 
+ private:
   std::map<std::string, std::shared_ptr<arrow::DataType>> types_;  // null: the cast says why not
   std::map<std::string, std::string> new_names_;
   std::string column_naming_;
@@ -56,7 +56,8 @@ struct JsonMisfit {
 };
 
 // What is wrong, and what to do about it. `larger_sample`: ReadPlan's.
-std::string MisfitText(const JsonMisfit& misfit, std::string_view larger_sample);
+std::string MisfitText(const JsonMisfit& misfit, const JsonCasts& casts,
+                       std::string_view larger_sample);
 
 // A value for people: text without its quotes, of bounded length, valid UTF-8.
 std::string JsonValueShown(std::string_view raw);

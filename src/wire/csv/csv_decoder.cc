@@ -103,8 +103,11 @@ class CsvDecoder::Impl {
     int64_t row_ends = 0;
     ScanFields(text, reading_.dialect, 0, &state, &rows_.ends, &row_ends);
     auto& ends = rows_.ends;
-    const bool open_row = !text.empty() && (ends.empty() || ends.back() + 1 != text.size() ||
-                                            !IsRowEnd(ends.back()) || state.in_quotes);
+    bool open_row = !text.empty() && (ends.empty() || ends.back() + 1 != text.size() ||
+                                      !IsRowEnd(ends.back()) || state.in_quotes);
+    if (open_row && last && state.in_quotes && reading_.rows_before_errors && row_ends > 0) {
+      open_row = false;
+    }
     if (open_row && last) {
       if (state.in_quotes) return Unclosed();
       ends.push_back(static_cast<uint32_t>(text.size()));
@@ -115,8 +118,10 @@ class CsvDecoder::Impl {
     const size_t used = ends.empty() ? 0 : std::min<size_t>(ends.back() + size_t{1}, text.size());
     rows_.rows = row_ends;
     rows_.invalid_utf8 = state.beyond_ascii && !IsValidUtf8(text.substr(0, used));
-    if (!Regular()) ARROW_RETURN_NOT_OK(Straighten());
-    return used;
+    if (Regular()) return used;
+    uint32_t broken = 0;
+    ARROW_RETURN_NOT_OK(Straighten(&broken));
+    return broken > 0 ? broken : used;
   }
 
   Result<std::shared_ptr<arrow::RecordBatch>> Decode(int64_t first, int64_t count) {
@@ -127,9 +132,13 @@ class CsvDecoder::Impl {
     kept_.clear();
     int place = 0;
     for (const auto& column : columns_) {
-      ARROW_ASSIGN_OR_RAISE(auto array, column->Decode(rows_, reading_, first, count, place++,
-                                                       refuses() ? &marks_ : nullptr));
-      arrays.push_back(std::move(array));
+      auto array =
+          column->Decode(rows_, reading_, first, count, place++, refuses() ? &marks_ : nullptr);
+      if (!array.ok()) {
+        for (int i = 0; i < place; ++i) columns_[static_cast<size_t>(i)]->TakeBackCounts();
+        return array.status();
+      }
+      arrays.push_back(*std::move(array));
     }
     auto batch = arrow::RecordBatch::Make(schema_, count, std::move(arrays));
     if (marks_.count() == 0) return batch;
@@ -170,7 +179,8 @@ class CsvDecoder::Impl {
   }
 
   // Leaves blank lines out, and makes rows with other numbers of fields fit, or says what is wrong.
-  Status Straighten() {
+  // `broken`: where the row begins that is left for the next text (rows_before_errors).
+  Status Straighten(uint32_t* broken) {
     const auto fields = static_cast<size_t>(reading_.fields);
     std::vector<uint32_t> straight;
     straight.reserve(rows_.ends.size());
@@ -199,7 +209,9 @@ class CsvDecoder::Impl {
           }
           kept = false;
         } else if (reading_.ragged == OnRagged::kError || found > fields) {
-          return Ragged(begin, found);
+          if (!reading_.rows_before_errors || begins.empty()) return Ragged(begin, found);
+          *broken = begin;
+          break;
         } else {
           ++padded_;
         }

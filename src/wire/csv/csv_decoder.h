@@ -33,11 +33,15 @@ struct CsvReading {
   // Options of which larger values show types more rows, for messages; "": they had all.
   std::string larger_sample = {};
   int fields = 0;  // in a row
+  // Rows before a broken one are given out, and it is an error when it is the first: whoever wants
+  // no more rows than those before it never meets it.
+  bool rows_before_errors = false;
 };
 
 struct CsvColumn {
   std::string name;
-  CsvType type;
+  std::string cast_name = {};  // by which `cast` calls the column; "": its name
+  CsvType type = {};
   int field = 0;  // of the row
 };
 

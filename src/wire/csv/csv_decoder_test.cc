@@ -142,6 +142,32 @@ TEST(CsvDecoder, BrokenRowsNameTheirLine) {
       std::string::npos);
 }
 
+TEST(CsvDecoder, RowsBeforeErrorsAreGivenOutFirst) {
+  CsvReading reading;
+  reading.rows_before_errors = true;
+  const auto two = Texts(2, reading);
+  for (const std::string broken : {"c\n", "c,d,e\n", "\"c,d\n"}) {
+    const std::string text = "a,b\n\n\"x\ny\",z\n" + broken;
+    size_t used = 0;
+    EXPECT_EQ(RowsOf(*two, text, true, &used).ValueOrDie(), (Rows{{"a", "b"}, {"x\ny", "z"}}));
+    EXPECT_EQ(text.substr(used), broken);
+    const auto rest = two->Index(broken, true, 5);
+    ASSERT_FALSE(rest.ok());
+    EXPECT_TRUE(MessageOf(rest.status()).starts_with("line 5: ")) << rest.status().ToString();
+  }
+}
+
+TEST(CsvDecoder, AFailedBatchCountsNothing) {
+  CsvReading reading;
+  reading.misfit = OnMisfit::kNull;
+  const auto decoder =
+      Decoder({Column("i", arrow::int64(), 0), Column("t", arrow::utf8(), 1)}, reading);
+  ASSERT_TRUE(decoder->Index("x,a\n2,\xFF\n", true, 1).ok());
+  EXPECT_FALSE(decoder->Decode(0, 2).ok());
+  ASSERT_TRUE(decoder->Decode(0, 1).ok());
+  EXPECT_EQ(decoder->counters().at("type_mismatch_null"), 1);
+}
+
 TEST(CsvDecoder, PoliciesCount) {
   CsvReading reading;
   reading.ragged = OnRagged::kPad;

@@ -200,7 +200,7 @@ std::string ColumnDecoder::AdviceOn(const CsvReading& reading, bool inexact) con
                       "cast: {}: string takes the column as text, "
                       "type_mismatch: null such values as NULL, reject: quarantine puts such rows "
                       "aside",
-                      column_.name);
+                      column_.cast_name.empty() ? column_.name : column_.cast_name);
 }
 
 bool ColumnDecoder::IsNullText(std::string_view text) const {
@@ -423,6 +423,7 @@ Result<std::shared_ptr<arrow::ArrayData>> ColumnDecoder::Decode(const IndexedRow
                                                                 int64_t first, int64_t count,
                                                                 int column,
                                                                 RefusedFields* refused) {
+  counters_before_ = counters_;
   Output output{rows, reading, first,   count,  nullptr, nullptr,
                 0,    nullptr, nullptr, column, refused};
   ARROW_ASSIGN_OR_RAISE(output.validity, arrow::AllocateBitmap(count, pool_));

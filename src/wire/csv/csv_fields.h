@@ -113,6 +113,8 @@ class ColumnDecoder {
                                                    RefusedFields* refused);
   int field() const { return column_.field; }
   const ColumnCounters& counters() const { return counters_; }
+  // What the last Decode() counted.
+  void TakeBackCounts() { counters_ = counters_before_; }
 
  private:
   struct Output;
@@ -145,7 +147,7 @@ class ColumnDecoder {
   const CsvColumn column_;
   arrow::MemoryPool* const pool_;
   std::shared_ptr<const search::DateFormat> date_format_;
-  ColumnCounters counters_;
+  ColumnCounters counters_, counters_before_;
   std::string scratch_, replaced_;
 };
 

@@ -201,7 +201,8 @@ Result<CsvType> ColumnInference::Decide(const std::string& column) const {
             fmt::format(
                 "column '{}' has dates such as '{}', which {} and {} both fit: say which by "
                 "date_formats: {}: {}, or keep them as text by cast: {}: string",
-                column, first_, chosen->format, pattern.format, column, chosen->format, column),
+                column, first_, chosen->format, pattern.format, column, chosen->format,
+                wishes_.cast_name.empty() ? column : wishes_.cast_name),
             "ambiguous_date");
       }
       chosen = &pattern;

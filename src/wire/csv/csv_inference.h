@@ -27,6 +27,7 @@ struct CsvType {
 struct InferenceWishes {
   std::string date_format;                       // "": auto
   int decimal_precision = 0, decimal_scale = 0;  // 0: double
+  std::string cast_name = {};                    // CsvColumn::cast_name
 };
 
 // What all values of a column have in common. Not thread-safe.
