@@ -19,6 +19,10 @@ MemoryNeed NeedOf(const MemoryWishes& wishes, const MemoryPlan& plan, int64_t ro
   need.fixed_bytes = wishes.fixed_bytes;
   need.rows_bytes = rows_bytes;
   need.buffer_bytes = plan.workers * plan.worker_bytes;
+  const int64_t transforms = plan.workers * plan.transform_bytes;
+  if (wishes.transform_need_bytes >= 0 && wishes.transform_need_bytes < transforms) {
+    need.buffer_bytes -= transforms - wishes.transform_need_bytes;
+  }
   return need;
 }
 

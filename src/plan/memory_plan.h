@@ -25,6 +25,8 @@ struct MemoryWishes {
   int64_t writer_bytes = 0;  // SinkTraits::writer_bytes: one open writer, beside its batch
   // What a transform that holds rows (group_by) gets: the least, and what more it can use. 0: none.
   int64_t transform_bytes_min = 0, transform_bytes_max = 0;
+  // What they can fill of it, all workers together; -1: not known.
+  int64_t transform_need_bytes = -1;
   // Rows of one unit that are read ahead of its writer: so many, or what is left. 0: none.
   int64_t read_ahead_bytes = 0;
   // AvailableCores(). A thread that reads ahead wants one that no worker has. 0: as many as needed.

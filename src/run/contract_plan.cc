@@ -173,7 +173,12 @@ Result<TableDrift> JudgeDrift(const JobSpec& spec, const ContractContext& contex
     const std::string sentence =
         fmt::format("{} (drift against {})", change.ToString(), drift.against);
     if (action == DriftAction::kFail) {
-      failures->sentences.push_back(fmt::format("{}: {}", dataset->id.ToString(), sentence));
+      DriftChange wider = change;
+      wider.widens = true;
+      const bool evolves = policy.For(wider) == DriftAction::kEvolve;
+      failures->sentences.push_back(fmt::format(
+          "{}: {}{}", dataset->id.ToString(), sentence,
+          evolves ? "; evolve takes only types that hold every value of the old one" : ""));
       failures->kinds.insert(change.kind);
     } else {
       dataset->warnings.push_back(sentence);

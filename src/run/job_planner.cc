@@ -328,6 +328,10 @@ Status CheckIdle(const JobSpec& spec, const SourceTraits& source) {
         source.refuses_rows && std::string_view(name) != "sample" &&
         any([](const Options& options) { return options.GetString("reject") == "quarantine"; });
     if (contracts || refuses || !asked) continue;
+    if (source.refuses_rows && std::string_view(name) != "sample") {
+      return Refuse(fmt::format("{} does nothing without reject: quarantine", name),
+                    fmt::format("set that, or leave out {}", name));
+    }
     return Refuse(fmt::format("{} does nothing without a contract", name),
                   fmt::format("name its file with contract ('bulkhaul contract init SOURCE' writes "
                               "one), or leave out {}",

@@ -240,11 +240,9 @@ Status JobRun::PlanCapacity() {
   wishes.cores = limits.cores;
   wishes.batch_bytes = spec_.options.GetBytes("batch_bytes");
   wishes.writer_bytes = run_.sink_traits.writer_bytes;
-  if (std::any_of(tables_.begin(), tables_.end(),
-                  [](const auto& table) { return HoldsRows(table->record.dataset); })) {
-    wishes.transform_bytes_min = kTransformBytesMin;
-    wishes.transform_bytes_max = kTransformBytesMax;
-  }
+  HeldRows held;
+  for (const auto& table : tables_) held.Add(table->record.dataset);
+  held.Wish(&wishes);
   // A batch is compressed once more on its way into the cache.
   if (cache_) wishes.writer_bytes += wishes.batch_bytes;
   ARROW_ASSIGN_OR_RAISE(const auto sizes, UnitSizes());

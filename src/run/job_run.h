@@ -67,6 +67,7 @@ class JobRun {
   std::string TransformFolder() const { return entry_.folder + "/transforms"; }
   JobReport Report(const Status& status);
   void AddTableReport(JobReport& report, const TableRun& table);
+  void AddRejects(TableReport& entry, const TableRun& table);
   Status WriteEntry(const JobReport& report);
   void Schedule(TableRun* table);
   Result<std::vector<UnitRecord>> LoadUnits(TableRun& table);

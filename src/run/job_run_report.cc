@@ -12,10 +12,12 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/units.h"
+#include "run/contract_plan.h"
 #include "run/job_run.h"
 #include "run/unit_cache.h"
 #include "run/unit_worker.h"
 #include "store/folders.h"
+#include "transform/transform.h"
 
 namespace bulkhaul {
 namespace {
@@ -66,7 +68,8 @@ void JobRun::AddTableReport(JobReport& report, const TableRun& table) {
     const int64_t end = table.finished_ms >= 0 ? table.finished_ms.load() : progress_.elapsed_ms();
     entry.elapsed_ms = end - table.started_ms;
   }
-  const UnitStage stage = record.intermediate ? UnitStage::kAssemble : UnitStage::kRead;
+  const bool assembled = record.intermediate && record.state != DatasetState::kPlanned;
+  const UnitStage stage = assembled ? UnitStage::kAssemble : UnitStage::kRead;
   // A ledger that cannot be read any more must not hide what happened.
   if (auto totals = ledger_->Totals(record.index); totals.ok()) {
     entry.rows = totals->rows;
@@ -83,6 +86,7 @@ void JobRun::AddTableReport(JobReport& report, const TableRun& table) {
       for (const auto& [name, count] : result.counters) entry.counters[name] += count;
     }
   }
+  if (record.dataset.judges_rows()) AddRejects(entry, table);
   const std::pair<const char*, int64_t*> cached[] = {{kCacheHits, &report.cache.hits},
                                                      {kCacheMisses, &report.cache.misses},
                                                      {kCachePassed, &report.cache.passed},
@@ -105,6 +109,20 @@ void JobRun::AddTableReport(JobReport& report, const TableRun& table) {
     for (const auto& [name, count] : record.receipt->counters) entry.counters[name] += count;
   }
   report.tables.push_back(std::move(entry));
+}
+
+void JobRun::AddRejects(TableReport& entry, const TableRun& table) {
+  const DatasetRecord& record = table.record;
+  const auto units = ledger_->Staged(record.index, UnitStage::kRead);
+  if (!units.ok()) return;
+  if (auto lines = DescribeRejects(record.dataset, *units); lines.ok()) {
+    entry.explanations.insert(entry.explanations.begin(), lines->begin(), lines->end());
+  }
+  if (entry.rows_rejected == 0 || !entry.rejected_to.empty()) return;
+  // Written by an earlier run of the job.
+  auto path = QuarantineFile(run_.spec, record.dataset, record.output_name, run_.job);
+  std::error_code error;
+  if (std::filesystem::exists(path, error)) entry.rejected_to = std::move(path);
 }
 
 JobReport JobRun::Report(const Status& status) {

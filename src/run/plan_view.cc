@@ -117,13 +117,13 @@ Result<JobPlan> PlanWithoutRunning(const JobSpec& spec, const JobId& job, Source
   const ContractContext contracts{StateFolder().ValueOr(""), job, false};
   ARROW_RETURN_NOT_OK(ApplyContracts(spec, contracts, &datasets));
   ARROW_ASSIGN_OR_RAISE(auto records, MakeRecords(spec, std::move(datasets)));
-  bool holds_rows = false;
+  HeldRows held;
   std::vector<int64_t> sizes;
   int64_t weight = 0;
   std::vector<TableToOrder> to_order;
   for (auto& record : records) {
     if (stop.stop_requested()) return CancelledError();
-    holds_rows = holds_rows || HoldsRows(record.dataset);
+    held.Add(record.dataset);
     ARROW_ASSIGN_OR_RAISE(auto planned, Describe(source, sink, job, std::move(record), stop, &sizes,
                                                  &weight, &to_order.emplace_back()));
     plan.tables.push_back(std::move(planned));
@@ -148,10 +148,7 @@ Result<JobPlan> PlanWithoutRunning(const JobSpec& spec, const JobId& job, Source
   wishes.cores = limits.cores;
   wishes.batch_bytes = spec.options.GetBytes("batch_bytes");
   wishes.writer_bytes = sink_traits.writer_bytes;
-  if (holds_rows) {
-    wishes.transform_bytes_min = kTransformBytesMin;
-    wishes.transform_bytes_max = kTransformBytesMax;
-  }
+  held.Wish(&wishes);
   ARROW_ASSIGN_OR_RAISE(auto choice, ChooseMemory(spec.options, wishes, sizes,
                                                   AvailableMemoryBytes() + ResidentBytes()));
   plan.decision = std::move(choice.decision);

@@ -198,15 +198,6 @@ void GiveToTwins(RunContext& run, TableRun& table, const std::function<void(Tabl
   }
 }
 
-// What rows as a whole must be, before any of them is published.
-Status Conclude(RunContext& run, TableRun& table) {
-  DatasetRecord& record = table.record;
-  if (!record.dataset.judges_rows()) return Status::OK();
-  ARROW_ASSIGN_OR_RAISE(const auto units, run.ledger.Staged(record.index, UnitStage::kRead));
-  return TransformChain::Conclude(record.dataset, run.transform_resources, units)
-      .Value(&table.explanations);
-}
-
 // Rows that were put aside are on the disk before the others are published.
 Status WriteRejects(RunContext& run, TableRun& table) {
   const DatasetRecord& record = table.record;
@@ -221,6 +212,14 @@ Status WriteRejects(RunContext& run, TableRun& table) {
       "{}: {} rows that {} were put into {}", record.dataset.id.ToString(), FormatCount(rows),
       record.dataset.contract.empty() ? "cannot be read" : "break the contract", path));
   return Status::OK();
+}
+
+// What rows as a whole must be, before any of them is published.
+Status Conclude(RunContext& run, const TableRun& table) {
+  const DatasetRecord& record = table.record;
+  if (!record.dataset.judges_rows()) return Status::OK();
+  ARROW_ASSIGN_OR_RAISE(const auto units, run.ledger.Staged(record.index, UnitStage::kRead));
+  return TransformChain::Conclude(record.dataset, run.transform_resources, units);
 }
 
 }  // namespace
@@ -241,7 +240,12 @@ Result<NextStep> FinishStage(RunContext& run, TableRun& table,
       ARROW_RETURN_NOT_OK(run.source.CheckPin(table.epoch->snapshot));
     }
     ARROW_RETURN_NOT_OK(CheckRows(run, table));
-    ARROW_RETURN_NOT_OK(Conclude(run, table));
+    if (const Status concluded = Conclude(run, table); !concluded.ok()) {
+      // Whoever mends the data wants to see those rows too.
+      const Status written = WriteRejects(run, table);
+      if (!written.ok()) run.progress.Warn(MessageOf(written));
+      return concluded;
+    }
     GiveToTwins(run, table, add_twin);
     if (record.intermediate) {
       ARROW_RETURN_NOT_OK(PlanAssembly(run, table));

@@ -59,16 +59,11 @@ Result<std::string> TransformChain::Decide(const Dataset& dataset,
   return decisions.dump();
 }
 
-Result<std::vector<std::string>> TransformChain::Conclude(const Dataset& dataset,
-                                                          const TransformResources& resources,
-                                                          const std::vector<StagedResult>& units) {
+Status TransformChain::Conclude(const Dataset& dataset, const TransformResources& resources,
+                                const std::vector<StagedResult>& units) {
   ARROW_ASSIGN_OR_RAISE(TransformChain chain, ForReading(dataset, resources));
-  std::vector<std::string> lines;
-  for (auto& transform : chain.transforms_) {
-    ARROW_ASSIGN_OR_RAISE(auto own, transform->Conclude(units));
-    lines.insert(lines.end(), own.begin(), own.end());
-  }
-  return lines;
+  for (auto& transform : chain.transforms_) ARROW_RETURN_NOT_OK(transform->Conclude(units));
+  return Status::OK();
 }
 
 Result<TransformChain::Outlook> TransformChain::Foresee(const Dataset& dataset) {
@@ -77,6 +72,9 @@ Result<TransformChain::Outlook> TransformChain::Foresee(const Dataset& dataset) 
   outlook.planned_schema = chain.schema_;
   for (const auto& transform : chain.transforms_) {
     outlook.holds_rows = outlook.holds_rows || transform->holds_rows();
+    const bool known = dataset.estimated_rows >= 0 || !transform->holds_rows();
+    const int64_t held = known ? transform->HeldBytes(dataset.estimated_rows) : -1;
+    outlook.held_bytes = outlook.held_bytes < 0 || held < 0 ? -1 : outlook.held_bytes + held;
     if (transform->scope() != Transform::Scope::kJob) continue;
     outlook.intermediate = true;
     outlook.one_assembly = outlook.one_assembly || transform->one_assembly();
@@ -85,21 +83,45 @@ Result<TransformChain::Outlook> TransformChain::Foresee(const Dataset& dataset) 
   return outlook;
 }
 
-bool HoldsRows(const Dataset& dataset) {
+void HeldRows::Add(const Dataset& dataset) {
   const auto outlook = TransformChain::Foresee(dataset);
-  return outlook.ok() && outlook->holds_rows;
+  if (!outlook.ok() || !outlook->holds_rows) return;
+  any_ = true;
+  bytes_ = bytes_ < 0 || outlook->held_bytes < 0 ? -1 : bytes_ + outlook->held_bytes;
+}
+
+void HeldRows::Wish(MemoryWishes* wishes) const {
+  if (!any_) return;
+  wishes->transform_bytes_min = kTransformBytesMin;
+  wishes->transform_bytes_max = kTransformBytesMax;
+  wishes->transform_need_bytes = bytes_;
 }
 
 void TransformChain::Locate(const RowLocator& locator) {
   for (auto& transform : transforms_) transform->Locate(locator);
 }
 
-int64_t TransformChain::RowBefore(int64_t row) const {
-  for (auto transform = transforms_.rbegin(); transform != transforms_.rend() && row >= 0;
-       ++transform) {
-    row = (*transform)->RowBefore(row);
-  }
+int64_t TransformChain::RowBefore(size_t transform, int64_t row) const {
+  while (transform > 0 && row >= 0) row = transforms_[--transform]->RowBefore(row);
   return row;
+}
+
+int64_t TransformChain::RowBefore(int64_t row) const { return RowBefore(transforms_.size(), row); }
+
+int64_t TransformChain::row_at_fault() const {
+  for (size_t i = 0; i < transforms_.size(); ++i) {
+    const int64_t row = transforms_[i]->row_at_fault();
+    if (row >= 0) return RowBefore(i, row);
+  }
+  return -1;
+}
+
+std::map<std::string, int64_t> TransformChain::counters() const {
+  std::map<std::string, int64_t> sums;
+  for (const auto& transform : transforms_) {
+    for (const auto& [name, count] : transform->counters()) sums[name] += count;
+  }
+  return sums;
 }
 
 int64_t TransformChain::rows_rejected() const {

@@ -305,9 +305,10 @@ Result<StagedResult> UnitWorker::Read(const Task& task, Attempt& attempt) {
                                                      chain.schema(), stage, attempt.context));
   const Status status = ReadRows(task, attempt, reading, chain, *writer, result);
   if (!status.ok()) {
-    const int64_t row = writer->row_at_fault();
+    int64_t row = chain.row_at_fault();
+    if (row < 0 && writer->row_at_fault() > 0) row = chain.RowBefore(writer->row_at_fault() - 1);
     writer->Abort();
-    return row < 1 ? status : Placed(status, chain.RowBefore(row - 1), unit, attempt, reading);
+    return Placed(status, row, unit, attempt, reading);
   }
   KeepRows(task, attempt, reading, result);
   return result;
@@ -446,6 +447,7 @@ Status UnitWorker::ReadRows(const Task& task, Attempt& attempt, Reading& reading
   result.source_bytes = reader.bytes_read();
   Merge(result.counters, reader.counters());
   Merge(result.counters, reading.counters);
+  Merge(result.counters, chain.counters());
   result.transform_states = std::move(states);
   attempt.Show(rows_read, reader.bytes_read());
   return Status::OK();

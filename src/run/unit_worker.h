@@ -38,8 +38,8 @@ class UnitWorker {
   Status ReadRows(const Task& task, Attempt& attempt, Reading& reading, class TransformChain& chain,
                   UnitWriter& writer, StagedResult& result);
   void KeepRows(const Task& task, Attempt& attempt, Reading& reading, const StagedResult& result);
-  // An error of the writer that no further try mends, with the place of the unit's row that it is
-  // about, from 0. The reading is over.
+  // An error of the writer or a transform that no further try mends, with the place of the unit's
+  // row that it is about, from 0; -1: of none. The reading is over.
   Status Placed(const Status& status, int64_t row, const WorkUnit& unit, Attempt& attempt,
                 Reading& reading);
   Result<StagedResult> Assemble(const Task& task, Attempt& attempt);

@@ -1,7 +1,13 @@
 // Changes column types as `cast` asks for. A value that the new type cannot hold is an error that
-// names it; nothing is cut, wrapped or rounded, but for decimals and text that become floating
-// point, which is what that cast means.
+// names it, or NULL with type_mismatch: null; nothing is cut, wrapped or rounded.
 #pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "plan/options.h"
 #include "transform/transform.h"
@@ -10,24 +16,23 @@ namespace bulkhaul {
 
 class CastTransform : public Transform {
  public:
-  explicit CastTransform(StringPairs types) : types_(std::move(types)) {}
+  explicit CastTransform(StringPairs types, bool misfits_null = false)
+      : types_(std::move(types)), misfits_null_(misfits_null) {}
   std::string name() const override { return "cast"; }
   // kUser on unknown columns and types, and on types that cannot become one another.
   Result<std::shared_ptr<arrow::Schema>> Bind(
       const std::shared_ptr<arrow::Schema>& schema) override;
   Result<std::shared_ptr<arrow::RecordBatch>> Apply(
       const std::shared_ptr<arrow::RecordBatch>& batch, arrow::MemoryPool* pool) override;
+  int64_t row_at_fault() const override { return row_at_fault_; }
+  std::map<std::string, int64_t> counters() const override;
 
  private:
   const StringPairs types_;  // column, type
+  const bool misfits_null_;
   std::vector<int> indices_;
   std::shared_ptr<arrow::Schema> schema_;
+  int64_t rows_seen_ = 0, row_at_fault_ = -1, nulled_ = 0;
 };
-
-// `array` as `type`, exactly, or kUser with the first value that does not fit.
-Result<std::shared_ptr<arrow::Array>> CastExactly(const std::shared_ptr<arrow::Array>& array,
-                                                  const std::shared_ptr<arrow::DataType>& type,
-                                                  const std::string& column,
-                                                  arrow::MemoryPool* pool);
 
 }  // namespace bulkhaul

@@ -22,6 +22,7 @@ using nlohmann::json;
 constexpr int64_t kSampleBlockRows = 1024;
 constexpr size_t kRuleShownBytesMax = 80;
 constexpr int64_t kKeyBytes = 24;
+constexpr char kRowsCode[] = "contract_rows";  // the code of errors about rows
 
 std::string Shown(const std::shared_ptr<arrow::Array>& column, int64_t row) {
   const auto value = column->GetScalar(row);
@@ -134,6 +135,10 @@ bool ContractTransform::holds_rows() const {
                      [](const ContractColumn& column) { return column.unique; });
 }
 
+int64_t ContractTransform::HeldBytes(int64_t rows) const {
+  return std::max<int64_t>(rows, 0) * kKeyBytes * static_cast<int64_t>(unique_columns_.size());
+}
+
 Result<std::shared_ptr<arrow::Schema>> ContractTransform::Bind(
     const std::shared_ptr<arrow::Schema>& schema) {
   in_schema_ = schema;
@@ -244,7 +249,7 @@ Status ContractTransform::Refusal(const Reject& reject) const {
                   "the data or the contract, or set reject: quarantine to put such "
                   "rows aside",
                   reject.place.ToString(reject.unit_row), reject.column, reject.value, reject.rule),
-      "contract_rows");
+      kRowsCode);
 }
 
 Result<bool> ContractTransform::Refused(std::span<const RefusedRow> rows, arrow::MemoryPool* pool) {
@@ -323,7 +328,7 @@ Status ContractTransform::CheckBytes() const {
   return UserError(fmt::format("{}the rejected rows of one unit take more than {}; mend the data, "
                                "or make smaller units with unit_rows or unit_bytes",
                                has_contract_ ? "contract: " : "", FormatBytes(kRejectBytesMax)),
-                   "contract_rows");
+                   kRowsCode);
 }
 
 int64_t ContractTransform::RowBefore(int64_t row) const {
@@ -349,7 +354,7 @@ Status ContractTransform::CheckCount(int64_t rows) const {
   }
   return UserError(
       fmt::format("{} (max_rejects): {}", TooManyRejects(max_rejects_, "", has_contract_), rules),
-      "contract_rows");
+      kRowsCode);
 }
 
 Result<std::string> ContractTransform::FinishUnit() {
@@ -369,7 +374,7 @@ Result<std::string> ContractTransform::FinishUnit() {
   return state.ToJson();
 }
 
-Result<std::vector<std::string>> ContractTransform::Conclude(std::span<const StagedResult> units) {
+Status ContractTransform::Conclude(std::span<const StagedResult> units) {
   std::vector<UnitState> states;
   UnitState sum;
   for (const auto& unit : units) {
@@ -390,39 +395,34 @@ Result<std::vector<std::string>> ContractTransform::Conclude(std::span<const Sta
     states.push_back(std::move(state));
   }
   ARROW_RETURN_NOT_OK(CheckCount(sum.rejected));
-  const int64_t rows = sum.rows - sum.rejected;
-  if (contract_.rows_min > rows || (contract_.rows_max >= 0 && rows > contract_.rows_max)) {
-    return UserError(
-        fmt::format(
-            "contract: the table has {} rows; the contract asks for {}{}", FormatCount(rows),
-            contract_.rows_min > rows ? "at least " : "at most ",
-            FormatCount(contract_.rows_min > rows ? contract_.rows_min : contract_.rows_max)),
-        "contract_rows");
+  // Of several rules that are broken all are told.
+  std::string broken;
+  for (const Status& status : {CheckRowCount(sum.rows - sum.rejected), CheckFreshness(sum.youngest),
+                               CheckUnique(units, states)}) {
+    if (status.ok()) continue;
+    if (CodeOf(status) != kRowsCode) return status;
+    if (!broken.empty()) broken += "; ";
+    broken += MessageOf(status);
   }
-  ARROW_RETURN_NOT_OK(CheckFreshness(sum.youngest));
-  ARROW_RETURN_NOT_OK(CheckUnique(units, states));
-  std::vector<std::string> lines;
-  if (sample_ < 1) {
-    lines.push_back(fmt::format("contract: only {} of {} rows were looked at (sample: {})",
-                                FormatCount(sum.checked), FormatCount(sum.rows), sample_));
-  }
-  for (const auto& [rule, count] : unread_) {
-    lines.push_back(fmt::format("not read: {}: {}", RowsRejected(count), rule));
-  }
-  for (const auto& [rule, count] : breaches_) {
-    lines.push_back(fmt::format("contract: {}: {}", RowsRejected(count), rule));
-  }
-  return lines;
+  return broken.empty() ? Status::OK() : UserError("contract: " + broken, kRowsCode);
+}
+
+Status ContractTransform::CheckRowCount(int64_t rows) const {
+  const bool few = contract_.rows_min > rows;
+  if (!few && (contract_.rows_max < 0 || rows <= contract_.rows_max)) return Status::OK();
+  return UserError(fmt::format("the table has {} rows; the contract asks for {}{}",
+                               FormatCount(rows), few ? "at least " : "at most ",
+                               FormatCount(few ? contract_.rows_min : contract_.rows_max)),
+                   kRowsCode);
 }
 
 Status ContractTransform::CheckFreshness(std::optional<int64_t> youngest) const {
   if (freshness_column_ < 0) return Status::OK();
   const auto refuse = [&](const std::string& what) {
     return UserError(
-        fmt::format("contract: {} in column '{}'; the contract asks for one that is "
-                    "younger than {}",
-                    what, contract_.freshness_column, FormatDurationMs(contract_.freshness_ms)),
-        "contract_rows");
+        fmt::format("{} in column '{}'; the contract asks for one that is younger than {}", what,
+                    contract_.freshness_column, FormatDurationMs(contract_.freshness_ms)),
+        kRowsCode);
   };
   if (!youngest) return refuse("there is no value");
   const auto then = std::chrono::milliseconds(
@@ -438,6 +438,7 @@ Status ContractTransform::CheckFreshness(std::optional<int64_t> youngest) const 
 
 Status ContractTransform::CheckUnique(std::span<const StagedResult> units,
                                       std::span<const UnitState> states) const {
+  std::string broken;
   for (size_t column = 0; column < unique_columns_.size(); ++column) {
     std::vector<KeyRuns> runs;
     for (const auto& state : states) {
@@ -456,15 +457,37 @@ Status ContractTransform::CheckUnique(std::span<const StagedResult> units,
                          where.empty() ? "" : " (" + where + ")");
     };
     const std::string value = ValueOfKey(found->key, field.type());
-    return UserError(
-        fmt::format("contract: column '{}' is unique, but {} of its values {} more than once: {}{} "
-                    "and {}",
-                    field.name(), FormatCount(found->values), found->values == 1 ? "comes" : "come",
-                    value.empty() ? "the first in " : value + " in ",
-                    place(found->unit, found->row), place(found->other_unit, found->other_row)),
-        "contract_rows");
+    broken += fmt::format(
+        "{}column '{}' is unique, but {} of its values {} more than once: {}{} and {}",
+        broken.empty() ? "" : "; ", field.name(), FormatCount(found->values),
+        found->values == 1 ? "comes" : "come", value.empty() ? "the first in " : value + " in ",
+        place(found->unit, found->row), place(found->other_unit, found->other_row));
   }
-  return Status::OK();
+  return broken.empty() ? Status::OK() : UserError(broken, kRowsCode);
+}
+
+Result<std::vector<std::string>> DescribeRejects(const Dataset& dataset,
+                                                 std::span<const StagedResult> units) {
+  ContractTransform::UnitState sum;
+  for (const auto& unit : units) {
+    ARROW_ASSIGN_OR_RAISE(const auto state, ContractTransform::UnitState::Of(unit));
+    sum.rows += state.rows;
+    sum.checked += state.checked;
+    for (const auto& [rule, count] : state.breaches) sum.breaches[rule] += count;
+    for (const auto& [rule, count] : state.unread) sum.unread[rule] += count;
+  }
+  std::vector<std::string> lines;
+  if (const double sample = dataset.options.GetDouble("sample"); sample < 1 && sum.rows > 0) {
+    lines.push_back(fmt::format("contract: only {} of {} rows were looked at (sample: {})",
+                                FormatCount(sum.checked), FormatCount(sum.rows), sample));
+  }
+  for (const auto& [rule, count] : sum.unread) {
+    lines.push_back(fmt::format("not read: {}: {}", RowsRejected(count), rule));
+  }
+  for (const auto& [rule, count] : sum.breaches) {
+    lines.push_back(fmt::format("contract: {}: {}", RowsRejected(count), rule));
+  }
+  return lines;
 }
 
 Result<int64_t> WriteQuarantine(std::span<const StagedResult> units, const std::string& path) {

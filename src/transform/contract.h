@@ -28,6 +28,7 @@ class ContractTransform : public Transform {
 
   std::string name() const override { return kName; }
   bool holds_rows() const override;
+  int64_t HeldBytes(int64_t rows) const override;
   void Use(const TransformResources& resources) override { resources_ = resources; }
   void Locate(const RowLocator& locator) override { locator_ = locator; }
   // Columns that the contract has and the schema has not are drift, which the planner judges; their
@@ -41,12 +42,12 @@ class ContractTransform : public Transform {
   int64_t RowBefore(int64_t row) const override;
   Result<std::string> FinishUnit() override;
   // Row counts, unique columns, freshness, and max_rejects over all units.
-  Result<std::vector<std::string>> Conclude(std::span<const StagedResult> units) override;
+  Status Conclude(std::span<const StagedResult> units) override;
 
   static constexpr char kName[] = "contract";
+  struct UnitState;
 
  private:
-  struct UnitState;
   explicit ContractTransform(Contract contract) : contract_(std::move(contract)) {}
   Status BindTableRules(const arrow::Schema& schema);
   // All rows of the batch, or of its blocks those that the sample holds.
@@ -60,6 +61,7 @@ class ContractTransform : public Transform {
   Status CheckCount(int64_t rows) const;
   Status CheckBytes() const;
   Status CheckUnique(std::span<const StagedResult> units, std::span<const UnitState> states) const;
+  Status CheckRowCount(int64_t rows) const;
   Status CheckFreshness(std::optional<int64_t> youngest) const;
 
   const Contract contract_;

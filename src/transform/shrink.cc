@@ -9,7 +9,7 @@
 #include "base/units.h"
 #include "plan/type_name.h"
 #include "plan/values.h"
-#include "transform/cast.h"
+#include "transform/exact_cast.h"
 
 namespace bulkhaul {
 namespace {

@@ -36,7 +36,8 @@ std::vector<std::unique_ptr<Transform>> MakeColumnTransforms(const Dataset& data
                                                            std::move(given_names)));
   }
   if (!options.GetPairs("cast").empty()) {
-    transforms.push_back(std::make_unique<CastTransform>(options.GetPairs("cast")));
+    transforms.push_back(std::make_unique<CastTransform>(
+        options.GetPairs("cast"), options.GetString("type_mismatch") == "null"));
   }
   return transforms;
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -49,6 +50,8 @@ class Transform {
   virtual bool one_assembly() const { return false; }
   // Whether it wants TransformResources::bytes_max.
   virtual bool holds_rows() const { return one_assembly(); }
+  // What of it a table of so many rows fills, all units together; -1: not known. After Bind.
+  virtual int64_t HeldBytes(int64_t rows) const { return holds_rows() ? -1 : 0; }
   // Before Bind.
   virtual void Use(const TransformResources& resources) {}
   // Before the first Apply of the read stage; rows must not have been merged before. For messages.
@@ -80,15 +83,17 @@ class Transform {
   // Which of the rows that went in became the one that came out as `row`; both from 0. -1: none by
   // itself.
   virtual int64_t RowBefore(int64_t row) const { return row; }
+  // After an error of Apply: which of the unit's rows that went in it is about, from 0; -1: none.
+  virtual int64_t row_at_fault() const { return -1; }
+  // What it did to values, for the report.
+  virtual std::map<std::string, int64_t> counters() const { return {}; }
   // JSON; "" when there is none.
   virtual Result<std::string> FinishUnit() { return std::string(); }
   // The decision for the dataset from all units' states, as JSON. Pure.
   virtual Result<std::string> Merge(std::span<const std::string> states) { return std::string(); }
   // The last word before rows are published, from the results of all units of the read stage. An
-  // error: nothing is published. Else lines for the report. Whatever the scope; after Bind.
-  virtual Result<std::vector<std::string>> Conclude(std::span<const StagedResult> units) {
-    return std::vector<std::string>();
-  }
+  // error: nothing is published. Whatever the scope; after Bind.
+  virtual Status Conclude(std::span<const StagedResult> units) { return Status::OK(); }
   virtual Status Decide(const std::string& decision) { return Status::OK(); }
   // For the report, after Decide: lines such as "l_quantity: decimal(15,2) → int16, 48 % smaller".
   virtual std::vector<std::string> Explain() const { return {}; }
@@ -104,6 +109,10 @@ std::string TooManyRejects(int64_t max_rejects, const std::string& of, bool cont
 // it returns; replaces one of the same name. Rows written; 0: no file. kBug when they are not those
 // that the units count.
 Result<int64_t> WriteQuarantine(std::span<const StagedResult> units, const std::string& path);
+// What those units have put aside by rule, and whether all rows were looked at: lines for the
+// report, whatever becomes of the table.
+Result<std::vector<std::string>> DescribeRejects(const Dataset& dataset,
+                                                 std::span<const StagedResult> units);
 // The schema that the contract sees: what select to cast make of the dataset's.
 Result<std::shared_ptr<arrow::Schema>> SchemaForContract(const Dataset& dataset);
 

@@ -9,6 +9,7 @@
 #include "plan/type_name.h"
 #include "transform/cast.h"
 #include "transform/drop.h"
+#include "transform/exact_cast.h"
 #include "transform/naming.h"
 
 namespace bulkhaul {
@@ -134,10 +135,21 @@ struct CastCase {
   bool fits;
 };
 
+std::shared_ptr<arrow::Array> DictionaryOf(const std::shared_ptr<arrow::Array>& values) {
+  return arrow::DictionaryArray::FromArrays(ArrayOf(arrow::Int32Builder(), 0), values).ValueOrDie();
+}
+
 TEST(Transforms, NothingIsLostByACast) {
   const auto micros = arrow::timestamp(arrow::TimeUnit::MICRO);
   const auto stamps = [&](auto... values) {
     return ArrayOf(arrow::TimestampBuilder(micros, arrow::default_memory_pool()), values...);
+  };
+  const auto decimals = [](const std::vector<std::string>& texts, int precision, int scale) {
+    arrow::StringBuilder builder;
+    EXPECT_TRUE(builder.AppendValues(texts).ok());
+    return CastExactly(builder.Finish().ValueOrDie(), arrow::decimal128(precision, scale), "c",
+                       arrow::default_memory_pool())
+        .ValueOrDie();
   };
   const std::vector<CastCase> cases = {
       {ArrayOf(arrow::Int64Builder(), 127, nullptr), "int8", true},
@@ -157,6 +169,33 @@ TEST(Transforms, NothingIsLostByACast) {
       {ArrayOf(arrow::StringBuilder(), "123.45"), "decimal(4,2)", false},
       {ArrayOf(arrow::StringBuilder(), "2024-02-30"), "date", false},
       {ArrayOf(arrow::BinaryBuilder(), "\xff"), "string", false},
+      // Integers beyond 2^53 that a double holds, and those it does not.
+      {ArrayOf(arrow::Int64Builder(), int64_t{1} << 60), "double", true},
+      {ArrayOf(arrow::Int64Builder(), INT64_MAX), "double", false},
+      {ArrayOf(arrow::Int32Builder(), 16'777'217), "float", false},
+      {ArrayOf(arrow::UInt64Builder(), UINT64_MAX), "double", false},
+      {decimals({"0.1", "-12345678901234.5", "0"}, 38, 10), "double", true},
+      {decimals({"0.1"}, 38, 30), "double", true},
+      {decimals({"1152921504606846976"}, 38, 2), "double", true},  // 2^60
+      {decimals({"1234567890123456789.25"}, 38, 2), "double", false},
+      {decimals({"-0.12345678901234567891"}, 38, 20), "double", false},
+      {decimals({"0.1"}, 9, 2), "float", true},
+      {decimals({"16777217"}, 9, 0), "float", false},
+      {ArrayOf(arrow::StringBuilder(), "1.10", "1e3", "nan", "-inf", "0.10000000000000001", "0"),
+       "double", true},
+      {ArrayOf(arrow::StringBuilder(), "0.1000000000000000001"), "double", false},
+      {ArrayOf(arrow::StringBuilder(), "16777217"), "float", false},
+      {ArrayOf(arrow::StringBuilder(), "1e-999"), "double", false},
+      {ArrayOf(arrow::Int64Builder(), 0, 1, nullptr), "bool", true},
+      {ArrayOf(arrow::Int64Builder(), 2), "bool", false},
+      {ArrayOf(arrow::DoubleBuilder(), 1.0, 0.0), "bool", true},
+      {ArrayOf(arrow::DoubleBuilder(), 0.1), "bool", false},
+      {ArrayOf(arrow::DoubleBuilder(), NAN), "bool", false},
+      {ArrayOf(arrow::DoubleBuilder(), 0.1, 12.25), "decimal(5,2)", true},
+      {ArrayOf(arrow::DoubleBuilder(), 1.239), "decimal(5,2)", false},
+      {DictionaryOf(decimals({"1234567890123456789.25"}, 38, 2)), "double", false},
+      {DictionaryOf(ArrayOf(arrow::Int64Builder(), 2)), "bool", false},
+      {DictionaryOf(ArrayOf(arrow::Int64Builder(), 7)), "int64", true},
   };
   for (const auto& one : cases) {
     const auto type = ParseTypeName(one.type).ValueOrDie();
@@ -175,6 +214,51 @@ TEST(Transforms, TheFirstValueThatDoesNotFitIsNamed) {
                           .status();
   ASSERT_FALSE(status.ok());
   EXPECT_NE(MessageOf(status).find("column 'price' holds 40000"), std::string::npos) << status;
+}
+
+TEST(Transforms, ACastSaysWhatKeepsTheDigits) {
+  const auto status = CastExactly(ArrayOf(arrow::Int64Builder(), (int64_t{1} << 53) + 1),
+                                  arrow::float64(), "n", arrow::default_memory_pool())
+                          .status();
+  EXPECT_EQ(MessageOf(status),
+            "cast: column 'n' holds 9007199254740993, which is not a double: it has more digits "
+            "than a double holds; string or decimal(p,s) keeps them");
+}
+
+TEST(Transforms, DecimalsBecomeTheNearestDoubles) {
+  for (const char* text : {"0.1", "-0.3", "123456789012345.6", "0.00001", "12345678901.2345"}) {
+    const auto decimal = CastExactly(ArrayOf(arrow::StringBuilder(), text),
+                                     arrow::decimal128(38, 10), "c", arrow::default_memory_pool())
+                             .ValueOrDie();
+    const auto real =
+        CastExactly(decimal, arrow::float64(), "c", arrow::default_memory_pool()).ValueOrDie();
+    EXPECT_EQ(static_cast<const arrow::DoubleArray&>(*real).Value(0), std::stod(text)) << text;
+  }
+}
+
+TEST(Transforms, CastsThatNoValueSurvivesAreRefusedWhenBound) {
+  const auto micros = arrow::timestamp(arrow::TimeUnit::MICRO);
+  const auto time = arrow::time64(arrow::TimeUnit::MICRO);
+  EXPECT_FALSE(CanCastExactly(*micros, *time));
+  EXPECT_FALSE(CanCastExactly(*arrow::dictionary(arrow::int32(), micros), *time));
+  EXPECT_FALSE(CanCastExactly(*arrow::list(arrow::int32()), *arrow::int32()));
+  EXPECT_TRUE(CanCastExactly(*micros, *arrow::date32()));
+  EXPECT_TRUE(CanCastExactly(*arrow::float16(), *arrow::float64()));
+  EXPECT_TRUE(CanCastExactly(*arrow::decimal128(5, 2), *arrow::float64()));
+}
+
+TEST(Transforms, TypeMismatchNullTakesNullForWhatDoesNotFit) {
+  Options options = With("cast", StringPairs{{"id", "bool"}});
+  ASSERT_TRUE(options.Set("type_mismatch", "null").ok());
+  const auto batch = Transformed(options).ValueOrDie();
+  EXPECT_TRUE(batch->column(0)->Equals(ArrayOf(arrow::BooleanBuilder(), true, nullptr, nullptr)))
+      << batch->column(0)->ToString();
+  int64_t nulled = 0;
+  const auto array = CastOrNull(ArrayOf(arrow::Int64Builder(), 1, 300, -1, nullptr, 200, 7),
+                                arrow::int8(), arrow::default_memory_pool(), &nulled)
+                         .ValueOrDie();
+  EXPECT_TRUE(array->Equals(ArrayOf(arrow::Int8Builder(), 1, nullptr, -1, nullptr, nullptr, 7)));
+  EXPECT_EQ(nulled, 2);
 }
 
 TEST(Transforms, TypeNamesRoundTrip) {

@@ -208,6 +208,16 @@ def test_what_cannot_work_is_refused_before_a_row_is_read(tmp_path, run):
     assert not (tmp_path / "out").exists()
 
 
+def test_evolve_says_why_it_refuses(tmp_path, run):
+    parquet.write_table(pyarrow.table({"a": [1.5]}), tmp_path / "a.parquet")
+    (tmp_path / "c.yaml").write_text("columns: {a: int64}\n")
+    outcome = run("copy", tmp_path / "a.parquet", tmp_path / "out", "--contract",
+                  tmp_path / "c.yaml", "--drift", "retyped=evolve")
+    assert outcome.code == 4
+    assert "; evolve takes only types that hold every value of the old one. Nothing was read" \
+        in outcome.err
+
+
 def test_evolve_adds_columns_and_widens_types_of_a_postgres_table(tmp_path, run, postgres,
                                                                   database):
     data = tmp_path / "events.csv"
@@ -300,6 +310,52 @@ def test_a_killed_load_keeps_its_rejected_rows(tmp_path, run, orders):
     assert (table["rows"], table["rows_rejected"]) == (1997, 3)
     rejected = parquet.read_table(table["rejected_to"]).to_pylist()
     assert [row["_line"] for row in rejected] == [10, 700, 1900]
+
+
+@pytest.mark.parametrize("point", ["ledger.dataset_staged", "ledger.published"])
+def test_a_resumed_load_says_what_was_rejected(tmp_path, run, orders, point):
+    change_line(orders, 10, "9,-1,paid")
+    words = ["copy", orders, tmp_path / "out", "--contract", tmp_path / "orders.contract.yaml",
+             "--reject", "quarantine", "--job-id", "night"]
+    assert run(*words, env={"BULKHAUL_CRASH_AT": point}).code != 0
+    outcome = run("resume", "night")
+    assert outcome.code == 0, outcome.err
+    assert "rejected: 1 rows, in no file yet" not in outcome.out
+    assert f"rejected: 1 rows, in {tmp_path}/out/_quarantine/" in outcome.out
+    assert "contract: 1 rows rejected: amount, min: 0" in outcome.out
+
+
+@pytest.mark.parametrize("rule", ["rows", "unique"])
+def test_a_broken_rule_of_the_table_hides_no_broken_rows(tmp_path, run, rule):
+    (tmp_path / "u.csv").write_text("id,a\n1,5\n1,6\n2,500\n")
+    contract = tmp_path / "c.yaml"
+    contract.write_text("columns:\n  id: {type: int64, unique: %s}\n  a: {type: int64, max: 10}\n%s" %
+                        (("true", "") if rule == "unique" else ("false", "rows: {min: 5}\n")))
+    broken = "column 'id' is unique" if rule == "unique" else "the contract asks for at least 5"
+
+    outcome = run("contract", "check", tmp_path / "u.csv", contract)
+    assert outcome.code == 1
+    assert broken in outcome.err
+    assert "u: 2 rows keep the rules of rows, 1 break them" in outcome.out
+    assert "contract: 1 rows rejected: a, max: 10" in outcome.out
+    assert "500" in outcome.out
+    outcome = run("contract", "check", tmp_path / "u.csv", contract, "--output", "json")
+    assert outcome.code == 1
+    table = json.loads(outcome.out)["tables"][0]
+    assert broken in table["error"]
+    assert table["notes"] == ["contract: 1 rows rejected: a, max: 10"]
+    assert [row["value"] for row in table["first_rejected"]] == ["500"]
+
+    words = ["copy", tmp_path / "u.csv", tmp_path / "out", "--contract", contract, "--reject",
+             "quarantine"]
+    table = report_of(tmp_path, run, *words, code=1)["tables"][0]
+    assert (table["state"], table["rows_rejected"]) == ("failed", 1)
+    assert "contract: 1 rows rejected: a, max: 10" in table["explanations"]
+    assert parquet.read_table(table["rejected_to"])["_value"].to_pylist() == ["500"]
+    assert not (tmp_path / "out" / "u").exists()
+    # Mended, the same load has its place.
+    contract.write_text("columns:\n  id: int64\n  a: {type: int64, max: 10}\n")
+    assert report_of(tmp_path, run, *words)["tables"][0]["rows"] == 2
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])

@@ -387,7 +387,9 @@ def test_options_that_nothing_looks_at_are_refused(bulkhaul, database, sql, tmp_
     for words, says in ((["--format", "csv"], "format is about files"),
                         (["--key", "id"], "key does nothing without if_exists: upsert"),
                         (["--duplicates", "last"], "duplicates does nothing without"),
-                        (["--max-rejects", "5"], "max_rejects does nothing without a contract"),
+                        (["--max-rejects", "5"],
+                         "max_rejects does nothing without reject: quarantine"),
+                        (["--quarantine", "q"], "quarantine does nothing without reject: quarantine"),
                         (["--reject", "quarantine"], "quarantine needs a folder for the rows")):
         for verb in ("plan", "copy"):
             refused = bulkhaul(verb, data, database, *words, code=2)

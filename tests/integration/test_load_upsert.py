@@ -68,6 +68,8 @@ def test_one_row_of_a_key_is_taken_across_the_whole_job(bulkhaul, database, sql,
         bulkhaul(*words, "--duplicates", policy, "--report", report)
         found = json.loads(report.read_text())["tables"][0]
         assert found["units"] > FILES, found
+        assert found["rows"] == len(taken)
+        assert found["counters"]["duplicates_left_out"] == len(every) - len(taken)
         loaded = {(a, b): place for a, b, place in sql("SELECT a, b, place FROM target")}
         assert loaded == {**old, **taken}, policy
     sql(made)

@@ -223,3 +223,21 @@ def test_what_a_too_small_budget_would_have_to_be(bulkhaul, tmp_path):
     needed = re.search(r"one worker needs ([\d.]+) MiB", refused.err)
     assert needed, refused.err
     bulkhaul(*copy, f"{int(float(needed[1])) + 8}MiB")
+
+
+@pytest.mark.parametrize("rows", [3, 300_000])
+def test_the_need_of_unique_columns_is_that_of_their_rows(bulkhaul, tmp_path, rows):
+    (tmp_path / "u.csv").write_text("id,a\n" + "".join(f"{i},{i % 7}\n" for i in range(rows)))
+    (tmp_path / "c.yaml").write_text("columns: {id: {type: int64, unique: true}, a: int64}\n")
+    words = [tmp_path / "u.csv", tmp_path / "out", "--memory-limit", "400MiB"]
+    contract = ["--contract", tmp_path / "c.yaml"]
+    (tmp_path / "types.yaml").write_text("columns: {id: int64, a: int64}\n")
+    need = [bulkhaul("plan", *words, *more, "--output", "json").json["memory"]["need_bytes"]
+            for more in (["--contract", tmp_path / "types.yaml"], contract)]
+    # The sample makes the rows out to be fewer or more than they are.
+    assert 12 * rows - MIB < need[1] - need[0] < 48 * rows + MIB, (need, 24 * rows)
+    bulkhaul("copy", *words, *contract, "--progress", "none", "--report", tmp_path / "r.json")
+    memory = json.loads((tmp_path / "r.json").read_text())["memory"]
+    assert memory["strategy"] == "eager"
+    if rows > 3:  # else the writers' buffers stay empty
+        assert memory["need_bytes"] <= memory["peak_rss_bytes"] * 2, memory

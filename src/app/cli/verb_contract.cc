@@ -206,6 +206,7 @@ Result<int> Check(const ContractRequest& request) {
       tables.push_back({{"table", table.dataset.ToString()},
                         {"rows", table.rows},
                         {"rows_rejected", table.rows_rejected},
+                        {"error", table.error},
                         {"first_rejected", RejectsJson(rejects)},
                         {"notes", table.explanations}});
     }
@@ -216,14 +217,20 @@ Result<int> Check(const ContractRequest& request) {
     fmt::print("{}\n", value.dump(2, ' ', false, ordered_json::error_handler_t::replace));
     return kept ? kExitDone : kExitFailed;
   }
-  if (report.state != JobState::kDone) return ErrorOf(report);
   for (const auto& table : report.tables) {
-    fmt::print("{}: {} rows keep the contract, {} break it\n", table.dataset.ToString(),
-               FormatCount(table.rows), FormatCount(table.rows_rejected));
+    const bool over = table.error.empty();
+    // What stopped at once has nothing to tell.
+    if (!over && table.rows_read == 0) continue;
+    fmt::print("{}: {} rows keep {}, {} break {}\n", table.dataset.ToString(),
+               FormatCount(over ? table.rows : table.rows_read - table.rows_rejected),
+               over ? "the contract" : "the rules of rows", FormatCount(table.rows_rejected),
+               over ? "it" : "them");
+    if (!over && report.tables.size() > 1) fmt::print("  {}\n", table.error);
     for (const auto& line : table.explanations) fmt::print("  {}\n", line);
     ARROW_ASSIGN_OR_RAISE(const auto rejects, ReadRejects(table.rejected_to));
     fmt::print("{}", RejectsText(rejects));
   }
+  if (report.state != JobState::kDone) return ErrorOf(report);
   return kept ? kExitDone : kExitFailed;
 }
 

@@ -345,6 +345,7 @@ Result<std::vector<StagedResult>> PostgresSink::Recover(const JobId&,
 void Count(const Committed& done, const CommitRequest& request, CommitReceipt* receipt) {
   receipt->already_committed = done.already;
   if (done.duplicates > 0) receipt->counters["duplicates_left_out"] = done.duplicates;
+  receipt->rows -= done.duplicates;
   if (done.left_out > 0) receipt->counters[kLeftOutByTriggers] = done.left_out;
   int64_t left_out = done.left_out;
   for (const auto& result : request.staged) {
