@@ -322,7 +322,7 @@ def test_a_resumed_load_says_what_was_rejected(tmp_path, run, orders, point):
     assert outcome.code == 0, outcome.err
     assert "rejected: 1 rows, in no file yet" not in outcome.out
     assert f"rejected: 1 rows, in {tmp_path}/out/_quarantine/" in outcome.out
-    assert "contract: 1 rows rejected: amount, min: 0" in outcome.out
+    assert "contract: 1 row rejected: amount, min: 0" in outcome.out
 
 
 @pytest.mark.parametrize("rule", ["rows", "unique"])
@@ -337,20 +337,20 @@ def test_a_broken_rule_of_the_table_hides_no_broken_rows(tmp_path, run, rule):
     assert outcome.code == 1
     assert broken in outcome.err
     assert "u: 2 rows keep the rules of rows, 1 break them" in outcome.out
-    assert "contract: 1 rows rejected: a, max: 10" in outcome.out
+    assert "contract: 1 row rejected: a, max: 10" in outcome.out
     assert "500" in outcome.out
     outcome = run("contract", "check", tmp_path / "u.csv", contract, "--output", "json")
     assert outcome.code == 1
     table = json.loads(outcome.out)["tables"][0]
     assert broken in table["error"]
-    assert table["notes"] == ["contract: 1 rows rejected: a, max: 10"]
+    assert table["notes"] == ["contract: 1 row rejected: a, max: 10"]
     assert [row["value"] for row in table["first_rejected"]] == ["500"]
 
     words = ["copy", tmp_path / "u.csv", tmp_path / "out", "--contract", contract, "--reject",
              "quarantine"]
     table = report_of(tmp_path, run, *words, code=1)["tables"][0]
     assert (table["state"], table["rows_rejected"]) == ("failed", 1)
-    assert "contract: 1 rows rejected: a, max: 10" in table["explanations"]
+    assert "contract: 1 row rejected: a, max: 10" in table["explanations"]
     assert parquet.read_table(table["rejected_to"])["_value"].to_pylist() == ["500"]
     assert not (tmp_path / "out" / "u").exists()
     # Mended, the same load has its place.
