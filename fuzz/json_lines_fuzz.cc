@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "die.h"
-#include "source/files/contract_types.h"
+#include "source/files/given_types.h"
 #include "source/files/json_files.h"
 
 namespace {
@@ -96,7 +96,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static TextFile whole_file, line_file;
   const DataFile& file = whole_file.With(text);
   const Options options = PickOptions(data[0]);
-  const auto facts = DescribeJson({&file}, options, ContractTypes());
+  const auto facts = DescribeJson({&file}, options, GivenTypes());
   if (!facts.ok()) {
     if (!MessageOf(facts.status()).starts_with(file.path)) Die(facts.status().ToString());
     return 0;

@@ -247,8 +247,8 @@ class CsvPartReader : public PartReader {
 // A file's columns and what their values have in common.
 class Sampler {
  public:
-  Sampler(const Options& options, const CsvWishes& wishes, const ContractTypes& contract)
-      : options_(options), wishes_(wishes), contract_(contract) {}
+  Sampler(const Options& options, const CsvWishes& wishes, const GivenTypes& given)
+      : options_(options), wishes_(wishes), given_(given) {}
 
   // The first file decides how all are written.
   Status Add(const DataFile& file) {
@@ -280,7 +280,7 @@ class Sampler {
     std::map<std::string, std::shared_ptr<arrow::DataType>> types;
     for (const auto& [name, inference] : inferences_) {
       const TypeTrial& trial = trials_[name];
-      const bool holds = wishes_.ContractHolds(name, *inference, trial, contract_.lenient());
+      const bool holds = wishes_.ContractHolds(name, *inference, trial, given_.Lenient(name));
       ARROW_ASSIGN_OR_RAISE(auto type,
                             wishes_.TypeOf(name, *inference, holds ? trial.type() : nullptr));
       types[name] = type.type;
@@ -320,7 +320,7 @@ class Sampler {
       }
       columns.push_back(inference.get());
       const auto [trial, fresh] = trials_.try_emplace(name);
-      if (const auto type = contract_.Of(name); fresh && type != nullptr && csv::IsCsvType(*type)) {
+      if (const auto type = given_.Of(name); fresh && type != nullptr && csv::IsCsvType(*type)) {
         trial->second = TypeTrial(type);
       }
       trials.push_back(&trial->second);
@@ -374,7 +374,7 @@ class Sampler {
 
   const Options& options_;
   const CsvWishes& wishes_;
-  const ContractTypes& contract_;
+  const GivenTypes& given_;
   CsvLayout layout_;
   std::vector<std::pair<const DataFile*, std::vector<std::string>>> files_;
   std::map<std::string, std::unique_ptr<csv::ColumnInference>> inferences_;
@@ -386,9 +386,9 @@ class Sampler {
 }  // namespace
 
 Result<TextFacts> DescribeCsv(const std::vector<const DataFile*>& sample, const Options& options,
-                              const ContractTypes& contract) {
+                              const GivenTypes& given) {
   ARROW_ASSIGN_OR_RAISE(const auto wishes, CsvWishes::Make(options));
-  Sampler sampler(options, wishes, contract);
+  Sampler sampler(options, wishes, given);
   for (const DataFile* file : sample) {
     const Status added = sampler.Add(*file);
     if (added.ok()) continue;

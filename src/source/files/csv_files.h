@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "source/files/contract_types.h"
 #include "source/files/file_reader.h"
+#include "source/files/given_types.h"
 
 namespace bulkhaul::files {
 
@@ -21,7 +21,7 @@ struct TextFacts {
 };
 
 Result<TextFacts> DescribeCsv(const std::vector<const DataFile*>& sample, const Options& options,
-                              const ContractTypes& contract);
+                              const GivenTypes& given);
 Result<std::unique_ptr<PartReader>> OpenCsv(std::shared_ptr<const ReadPlan> plan,
                                             const FilePart& part, UnitContext& context);
 

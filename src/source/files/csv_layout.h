@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "plan/options.h"
-#include "source/files/contract_types.h"
 #include "source/files/data_file.h"
+#include "source/files/given_types.h"
 #include "wire/csv/csv_decoder.h"
 
 namespace bulkhaul::files {
@@ -44,7 +44,7 @@ struct CsvWishes {
   std::string NewName(const std::string& column) const;
   // Of `cast`, which speaks of columns by the names that they get; nullptr: none.
   std::shared_ptr<arrow::DataType> CastOf(const std::string& column) const;
-  // Whether the column has the type that the contract has for it.
+  // Whether the column has the type that is given for it.
   bool ContractHolds(const std::string& column, const csv::ColumnInference& inference,
                      const TypeTrial& trial, bool lenient) const;
   // `contract`: the type that it gives the column, or nullptr.

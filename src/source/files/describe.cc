@@ -173,14 +173,14 @@ Result<Description> DescribeBinary(const FileList& list, const Options& options)
 }
 
 Result<Description> Describe(const FileList& list, const Options& options,
-                             const ContractTypes& contract) {
+                             const GivenTypes& given) {
   if (list.format == FileFormat::kParquet || list.format == FileFormat::kArrow) {
     return DescribeBinary(list, options);
   }
   const auto sample = SampleOf(list.files, options.GetInt("sample_files"));
   ARROW_ASSIGN_OR_RAISE(const auto text, list.format == FileFormat::kCsv
-                                             ? DescribeCsv(sample, options, contract)
-                                             : DescribeJson(sample, options, contract));
+                                             ? DescribeCsv(sample, options, given)
+                                             : DescribeJson(sample, options, given));
   Description description;
   description.found = text.found;
   arrow::FieldVector fields;
@@ -216,7 +216,7 @@ int64_t MemoryBytes(const Description& description, const ReadPlan& plan, const 
   return static_cast<int64_t>(bytes);
 }
 
-// The folders' column as the type that the contract has for it, where every value is one of it.
+// The folders' column as the type that is given for it, where every value is one of it.
 bool GiveType(const std::vector<DataFile>& files, const std::shared_ptr<arrow::DataType>& type,
               std::shared_ptr<arrow::Field>* folder) {
   if (type == nullptr) return false;
@@ -365,9 +365,8 @@ Result<Dataset> DescribeDataset(const DatasetId& id, const std::string& pattern,
   if (columns_there) {
     ARROW_ASSIGN_OR_RAISE(there, columns_there(id, options));
   }
-  ARROW_ASSIGN_OR_RAISE(const auto contract,
-                        ContractTypes::Make(options, id, contracts, there.get()));
-  ARROW_ASSIGN_OR_RAISE(auto description, Describe(list, options, contract));
+  ARROW_ASSIGN_OR_RAISE(const auto given, GivenTypes::Make(options, id, contracts, there.get()));
+  ARROW_ASSIGN_OR_RAISE(auto description, Describe(list, options, given));
   TableState state;
   state.format = list.format;
   state.layout = std::move(description.layout);
@@ -378,7 +377,7 @@ Result<Dataset> DescribeDataset(const DatasetId& id, const std::string& pattern,
       return ColumnOfFolder(pattern, folder->name());
     }
     ARROW_RETURN_NOT_OK(CheckFolderCast(list.files, *folder, options));
-    if (GiveType(list.files, contract.Of(folder->name()), &folder)) continue;
+    if (GiveType(list.files, given.Of(folder->name()), &folder)) continue;
     const bool seen = std::any_of(list.files.begin(), list.files.end(), [&](const auto& file) {
       return PartitionText(file, folder->name()) != nullptr;
     });

@@ -39,7 +39,7 @@ bool HasUnknown(const arrow::DataType& type) {
 
 void JsonTrials::Add(const arrow::RecordBatch& batch, const DataFile& file,
                      const SiftedLines& lines, int64_t line, JsonValues* values) {
-  for (int i = 0; i < batch.num_columns() && !contract_.empty(); ++i) {
+  for (int i = 0; i < batch.num_columns() && !given_.empty(); ++i) {
     if (batch.column(i)->type_id() != arrow::Type::STRING) continue;
     const auto [place, fresh] = trials_.try_emplace(batch.column_name(i));
     TypeTrial& trial = place->second;
@@ -57,7 +57,7 @@ void JsonTrials::Add(const arrow::RecordBatch& batch, const DataFile& file,
 }
 
 std::shared_ptr<arrow::DataType> JsonTrials::TypeFor(const std::string& column) const {
-  auto type = contract_.Of(column);
+  auto type = given_.Of(column);
   return type != nullptr && csv::IsCsvType(*type) ? type : nullptr;
 }
 
@@ -75,7 +75,7 @@ bool JsonTrials::Holds(const std::string& column, const arrow::DataType& shown) 
       const auto written = TimesAsText(*arrow::schema({arrow::field("", wanted)}));
       const auto trial = trials_.find(column);
       return written->field(0)->type()->id() == arrow::Type::STRING &&
-             (trial == trials_.end() || trial->second.Holds(contract_.lenient()));
+             (trial == trials_.end() || trial->second.Holds(given_.Lenient(column)));
     }
     default:
       return shown.Equals(*wanted);

@@ -12,8 +12,8 @@
 #include <arrow/type.h>
 
 #include "plan/options.h"
-#include "source/files/contract_types.h"
 #include "source/files/data_file.h"
+#include "source/files/given_types.h"
 #include "source/files/json_sift.h"
 #include "source/files/json_values.h"
 
@@ -33,16 +33,16 @@ struct JsonLayout {
 // Whether a part of the type is not known, because it was NULL throughout.
 bool HasUnknown(const arrow::DataType& type);
 
-// The values of a sample against the types that a contract has for their columns. Not thread-safe.
+// The values of a sample against the types that are given for their columns. Not thread-safe.
 class JsonTrials {
  public:
-  explicit JsonTrials(const ContractTypes& contract) : contract_(contract) {}
+  explicit JsonTrials(const GivenTypes& given) : given_(given) {}
 
   // `lines` and `line`: the rows as they are in the file, and where the text that they are of
   // begins.
   void Add(const arrow::RecordBatch& batch, const DataFile& file, const SiftedLines& lines,
            int64_t line, JsonValues* values);
-  // nullptr: the contract has none that JSON is read as.
+  // nullptr: none is given that JSON is read as.
   std::shared_ptr<arrow::DataType> TypeFor(const std::string& column) const;
   // Whether the column has that type, where Arrow finds `shown` in the sample.
   bool Holds(const std::string& column, const arrow::DataType& shown) const;
@@ -50,7 +50,7 @@ class JsonTrials {
   std::string MisfitOf(const std::string& column) const;
 
  private:
-  const ContractTypes& contract_;
+  const GivenTypes& given_;
   std::map<std::string, TypeTrial> trials_;
 };
 

@@ -10,7 +10,7 @@
 namespace bulkhaul::files {
 
 Result<TextFacts> DescribeJson(const std::vector<const DataFile*>& sample, const Options& options,
-                               const ContractTypes& contract);
+                               const GivenTypes& given);
 // The first row that begins at or after each offset, which ascend. Rows end with lines.
 Result<std::vector<TextCut>> FindJsonCuts(const std::string& layout, const DataFile& file,
                                           const std::vector<int64_t>& offsets,

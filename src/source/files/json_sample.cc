@@ -159,7 +159,7 @@ Status Sample(const DataFile& file, const std::string& encoding, const Options& 
 }  // namespace
 
 Result<TextFacts> DescribeJson(const std::vector<const DataFile*>& sample, const Options& options,
-                               const ContractTypes& contract) {
+                               const GivenTypes& given) {
   TextFacts facts;
   JsonLayout layout;
   layout.encoding = options.GetString("source_encoding");
@@ -172,10 +172,10 @@ Result<TextFacts> DescribeJson(const std::vector<const DataFile*>& sample, const
     layout.encoding = *std::move(encoding);
   }
   SampleReading reading{
-      JsonCasts(options, &contract), BadJsonTextFrom(options.GetString("invalid_utf8")),
+      JsonCasts(options, &given), BadJsonTextFrom(options.GetString("invalid_utf8")),
       options.GetString("type_mismatch") == "null", RefusedMax(options) >= 0, JsonValues()};
   JsonTimes times;
-  JsonTrials trials(contract);
+  JsonTrials trials(given);
   std::vector<std::pair<const DataFile*, std::shared_ptr<arrow::Schema>>> schemas;
   int64_t rows = 0, bytes = 0;
   for (const DataFile* file : sample) {
@@ -194,7 +194,7 @@ Result<TextFacts> DescribeJson(const std::vector<const DataFile*>& sample, const
   // A row may leave any field out, and so may a file.
   ARROW_ASSIGN_OR_RAISE(const auto common, CommonSchema(schemas, true));
   arrow::FieldVector fields;
-  std::set<std::string> kept;  // as they are: a transform or the contract has a type for them
+  std::set<std::string> kept;  // as they are: a transform or somebody else has a type for them
   for (const auto& field : common->fields()) {
     const std::string& name = field->name();
     const bool cast = reading.casts.Has(name);
@@ -214,8 +214,8 @@ Result<TextFacts> DescribeJson(const std::vector<const DataFile*>& sample, const
     held /= static_cast<double>(std::max<int64_t>(1, rows));
   }
   for (const auto& field : facts.schema->fields()) {  // what was text in the sample
-    const bool given = layout.contract.contains(field->name()) && field->type()->bit_width() > 0;
-    if (given || arrow::is_temporal(field->type()->id())) {
+    const bool fixed = layout.contract.contains(field->name()) && field->type()->bit_width() > 0;
+    if (fixed || arrow::is_temporal(field->type()->id())) {
       facts.column_memory_bytes[field->name()] = RowMemoryBytes(*field->type(), 0);
     }
   }

@@ -72,7 +72,8 @@ Status NoValue(std::string_view text, const arrow::DataType& type, const std::st
   return PermanentError(
       fmt::format("column '{}': '{}' is no {}{}. {}cast: {}: string keeps the column as text, "
                   "type_mismatch: null takes NULL, reject: quarantine puts such rows aside",
-                  path, text, type.ToString(), given ? ", as the contract wants it" : "",
+                  path, text, type.ToString(),
+                  given ? ", as the contract or the table there wants it" : "",
                   given ? "" : AdviceOf(reading.larger_sample), reading.casts.NewName(column)),
       "bad_value");
 }

@@ -100,8 +100,8 @@ void AppendQuoted(std::string_view raw, std::string* out) {
 
 }  // namespace
 
-JsonCasts::JsonCasts(const Options& options, const ContractTypes* contract)
-    : column_naming_(options.GetString("column_naming")), contract_(contract) {
+JsonCasts::JsonCasts(const Options& options, const GivenTypes* given)
+    : column_naming_(options.GetString("column_naming")), given_(given) {
   for (const auto& [old_name, new_name] : options.GetPairs("rename")) {
     new_names_[old_name] = new_name;
   }
@@ -122,12 +122,11 @@ bool JsonCasts::AsText(const std::string& column) const {
 }
 
 bool JsonCasts::ScalarsAsText(const std::string& column) const {
-  return scalars_as_text_.contains(column) ||
-         (contract_ != nullptr && TakesText(contract_->Of(column)));
+  return scalars_as_text_.contains(column) || (given_ != nullptr && TakesText(given_->Of(column)));
 }
 
 bool JsonCasts::any_as_text() const {
-  return !scalars_as_text_.empty() || (contract_ != nullptr && !contract_->empty()) ||
+  return !scalars_as_text_.empty() || (given_ != nullptr && !given_->empty()) ||
          std::any_of(types_.begin(), types_.end(),
                      [](const auto& cast) { return TakesText(cast.second); });
 }
@@ -141,8 +140,9 @@ std::string MisfitText(const JsonMisfit& misfit, const JsonCasts& casts,
         "quarantine puts such rows aside",
         misfit.what, larger_sample);
   }
-  std::string text = fmt::format("column '{}': {}{}. ", misfit.path, misfit.what,
-                                 misfit.contract ? ", as the contract wants it" : "");
+  std::string text =
+      fmt::format("column '{}': {}{}. ", misfit.path, misfit.what,
+                  misfit.contract ? ", as the contract or the table there wants it" : "");
   if (misfit.wider_fits && !larger_sample.empty() && !misfit.contract) {
     text += fmt::format("A larger {} (0: all) gives a type that fits every row, ", larger_sample);
   }

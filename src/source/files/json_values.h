@@ -14,7 +14,7 @@
 #include <arrow/type.h>
 
 #include "plan/options.h"
-#include "source/files/contract_types.h"
+#include "source/files/given_types.h"
 #include "wire/json/json_tokens.h"
 
 namespace bulkhaul::files {
@@ -23,12 +23,12 @@ namespace bulkhaul::files {
 class JsonCasts {
  public:
   // `contract`: of which it takes what is to be text; outlives it.
-  explicit JsonCasts(const Options& options, const ContractTypes* contract = nullptr);
+  explicit JsonCasts(const Options& options, const GivenTypes* given = nullptr);
   bool Has(const std::string& column) const { return types_.contains(NewName(column)); }
   // Whether the column's values are taken as they are written: as text, or as decimals, whose
   // digits a double would lose.
   bool AsText(const std::string& column) const;
-  // Also columns, by their names in the file, that a contract wants as text or decimals: their
+  // Also columns, by their names in the file, that are to be text or decimals (GivenTypes): their
   // numbers and truth values are taken so.
   void AddScalarsAsText(const std::string& column) { scalars_as_text_.insert(column); }
   bool ScalarsAsText(const std::string& column) const;
@@ -40,7 +40,7 @@ class JsonCasts {
   std::map<std::string, std::shared_ptr<arrow::DataType>> types_;  // null: the cast says why not
   std::map<std::string, std::string> new_names_;
   std::string column_naming_;
-  const ContractTypes* contract_;
+  const GivenTypes* given_;
   std::set<std::string> scalars_as_text_;
 };
 

@@ -184,8 +184,9 @@ Status ColumnDecoder::Misfit(const Output& output, int64_t row, const Field& fie
   const bool inexact = column_.type.type->id() == arrow::Type::DOUBLE && ShapeOf(field.text).number;
   const std::string what =
       inexact ? fmt::format("'{}' cannot be held by a double exactly", Shown(field.text))
-              : fmt::format("'{}' is no {}{}{}", Shown(field.text), column_.type.type->ToString(),
-                            format, column_.type.contract ? ", as the contract wants it" : "");
+              : fmt::format(
+                    "'{}' is no {}{}{}", Shown(field.text), column_.type.type->ToString(), format,
+                    column_.type.contract ? ", as the contract or the table there wants it" : "");
   return Complain(output, row, what + ". " + AdviceOn(output.reading, inexact));
 }
 

@@ -21,7 +21,7 @@ struct CsvType {
   std::string date_format;
   std::vector<std::string> nulls;  // texts of NULL beside the empty one
   bool given = false;              // by the user: no sample finds another type
-  bool contract = false;           // given by the contract
+  bool contract = false;           // given by the contract or the table that rows go into
 };
 
 struct InferenceWishes {

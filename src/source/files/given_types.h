@@ -19,30 +19,35 @@ namespace bulkhaul::files {
 
 // A contract calls columns by the names that they get (`rename`, `column_naming`); the columns here
 // are those of the files. Immutable.
-class ContractTypes {
+class GivenTypes {
  public:
-  ContractTypes() = default;  // none
+  GivenTypes() = default;  // none
   // `there`: the columns of the table that rows go into; nullptr: none. kUser when the contract
   // cannot be read or says nothing of the dataset.
-  static Result<ContractTypes> Make(const Options& options, const DatasetId& id,
-                                    Contracts* contracts, const arrow::Schema* there);
+  static Result<GivenTypes> Make(const Options& options, const DatasetId& id, Contracts* contracts,
+                                 const arrow::Schema* there);
 
   bool empty() const { return types_.empty(); }
   // nullptr: nobody has a type for it, `cast` has one, or the column is not taken.
   std::shared_ptr<arrow::DataType> Of(const std::string& column) const;
-  // Whether `drift` lets a column of another type pass: then one value of another type is enough
-  // for the column to be what its values show.
-  bool lenient() const { return lenient_; }
+  // Whether one value of another type is enough for the column to be what its values show: `drift`
+  // lets it pass, or the table's server may read the text (infinity, 44-03-15 BC).
+  bool Lenient(const std::string& column) const;
 
  private:
-  std::map<std::string, std::shared_ptr<arrow::DataType>> types_;  // by new names
+  struct Given {
+    std::shared_ptr<arrow::DataType> type;
+    bool lenient = false;
+  };
+  const Given* Find(const std::string& column) const;
+
+  std::map<std::string, Given> types_;  // by new names
   std::map<std::string, std::string> new_names_;
   std::set<std::string> columns_, dropped_;  // names in the files; no columns: all
   std::string column_naming_;
-  bool lenient_ = false;
 };
 
-// The values of a sample against the type that the contract has for their column.
+// The values of a sample against the type that is given for their column.
 class TypeTrial {
  public:
   // nullptr: nothing is tried.

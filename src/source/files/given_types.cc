@@ -1,4 +1,4 @@
-#include "source/files/contract_types.h"
+#include "source/files/given_types.h"
 
 #include <fmt/format.h>
 
@@ -15,18 +15,28 @@ constexpr size_t kMisfitShownBytesMax = 80;
 
 }  // namespace
 
-Result<ContractTypes> ContractTypes::Make(const Options& options, const DatasetId& id,
-                                          Contracts* contracts, const arrow::Schema* there) {
-  ContractTypes types;
+Result<GivenTypes> GivenTypes::Make(const Options& options, const DatasetId& id,
+                                    Contracts* contracts, const arrow::Schema* there) {
+  GivenTypes types;
   ARROW_ASSIGN_OR_RAISE(const auto* contract, contracts->For(options, id));
   if (contract == nullptr && there == nullptr) return types;
+  ARROW_ASSIGN_OR_RAISE(const auto policy,
+                        DriftPolicy::From(options, /*with_contract=*/contract != nullptr));
+  DriftChange wider;
+  wider.kind = DriftKind::kRetyped;
+  wider.widens = true;
   if (there != nullptr) {
-    for (const auto& field : there->fields()) types.types_[field->name()] = field->type();
+    const bool evolves = policy.For(wider) == DriftAction::kEvolve;
+    for (const auto& field : there->fields()) {
+      const bool times = arrow::is_temporal(field->type()->id());
+      types.types_[field->name()] = {field->type(), evolves || times};
+    }
   }
   if (contract != nullptr) {
+    const bool lenient = policy.For(wider) != DriftAction::kFail;
     for (const auto& column : contract->columns) {
       auto type = ParseTypeName(column.type);  // not of "" and of nested types
-      if (type.ok()) types.types_[column.name] = *std::move(type);
+      if (type.ok()) types.types_[column.name] = {*std::move(type), lenient};
     }
   }
   for (const auto& [column, type] : options.GetPairs("cast")) types.types_.erase(column);
@@ -38,24 +48,26 @@ Result<ContractTypes> ContractTypes::Make(const Options& options, const DatasetI
   types.columns_.insert(columns.begin(), columns.end());
   const auto& dropped = options.GetList("drop");
   types.dropped_.insert(dropped.begin(), dropped.end());
-  ARROW_ASSIGN_OR_RAISE(const auto policy,
-                        DriftPolicy::From(options, /*with_contract=*/contract != nullptr));
-  DriftChange wider;
-  wider.kind = DriftKind::kRetyped;
-  wider.widens = true;
-  // The table there takes no other type, unless the job may widen its own.
-  types.lenient_ = contract != nullptr ? policy.For(wider) != DriftAction::kFail
-                                       : policy.For(wider) == DriftAction::kEvolve;
   return types;
 }
 
-std::shared_ptr<arrow::DataType> ContractTypes::Of(const std::string& column) const {
+const GivenTypes::Given* GivenTypes::Find(const std::string& column) const {
   if (types_.empty() || dropped_.contains(column)) return nullptr;
   if (!columns_.empty() && !columns_.contains(column)) return nullptr;
   const auto renamed = new_names_.find(column);
   const auto found = types_.find(renamed != new_names_.end() ? renamed->second
                                                              : NameInStyle(column, column_naming_));
-  return found == types_.end() ? nullptr : found->second;
+  return found == types_.end() ? nullptr : &found->second;
+}
+
+std::shared_ptr<arrow::DataType> GivenTypes::Of(const std::string& column) const {
+  const Given* given = Find(column);
+  return given == nullptr ? nullptr : given->type;
+}
+
+bool GivenTypes::Lenient(const std::string& column) const {
+  const Given* given = Find(column);
+  return given != nullptr && given->lenient;
 }
 
 void TypeTrial::Add(std::string_view value, const std::string& file, int64_t line) {

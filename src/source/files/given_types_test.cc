@@ -1,4 +1,4 @@
-#include "source/files/contract_types.h"
+#include "source/files/given_types.h"
 
 #include <filesystem>
 #include <fstream>
@@ -15,7 +15,7 @@ namespace {
 
 using testing::HasSubstr;
 
-class ContractTypesTest : public testing::Test {
+class GivenTypesTest : public testing::Test {
  protected:
   void SetUp() override {
     path_ = std::filesystem::temp_directory_path() / ("bulkhaul_types_" + NewId() + ".yaml");
@@ -28,16 +28,16 @@ class ContractTypesTest : public testing::Test {
   void Set(const char* name, const std::string& text) {
     ASSERT_TRUE(options_.SetFromText(name, text).ok()) << name;
   }
-  ContractTypes Types() {
+  GivenTypes Types(const arrow::Schema* there = nullptr) {
     Contracts contracts;
-    return ContractTypes::Make(options_, {"", "orders"}, &contracts, nullptr).ValueOrDie();
+    return GivenTypes::Make(options_, {"", "orders"}, &contracts, there).ValueOrDie();
   }
 
   std::filesystem::path path_;
   Options options_;
 };
 
-TEST_F(ContractTypesTest, ColumnsAreThoseOfTheFile) {
+TEST_F(GivenTypesTest, ColumnsAreThoseOfTheFile) {
   Set("column_naming", "snake");
   Set("rename", "sum=total");
   const auto types = Types();
@@ -46,21 +46,44 @@ TEST_F(ContractTypesTest, ColumnsAreThoseOfTheFile) {
   EXPECT_EQ(types.Of("tags"), nullptr) << "found from the values";
   EXPECT_EQ(types.Of("note"), nullptr) << "any type";
   EXPECT_EQ(types.Of("other"), nullptr);
-  EXPECT_FALSE(types.lenient());
+  EXPECT_FALSE(types.Lenient("OrderID"));
 }
 
-TEST_F(ContractTypesTest, ACastAndColumnsThatAreNotTakenHaveNone) {
+TEST_F(GivenTypesTest, ACastAndColumnsThatAreNotTakenHaveNone) {
   Set("cast", "total=int64");
   Set("drop", "order_id");
-  Set("drift", "retyped=warn");
   EXPECT_EQ(Types().Of("total"), nullptr);
   EXPECT_EQ(Types().Of("order_id"), nullptr);
-  EXPECT_TRUE(Types().lenient());
+  EXPECT_FALSE(Types().Lenient("total"));
 }
 
-TEST_F(ContractTypesTest, WithoutAContractThereAreNone) {
+TEST_F(GivenTypesTest, DriftMayLetAnotherTypePass) {
+  Set("drift", "retyped=warn");
+  EXPECT_TRUE(Types().Lenient("total"));
+  EXPECT_FALSE(Types().Lenient("other"));
+}
+
+TEST_F(GivenTypesTest, ATableHasThemWhereNobodyElseDoes) {
+  const auto there =
+      arrow::schema({arrow::field("order_id", arrow::int64()), arrow::field("note", arrow::utf8()),
+                     arrow::field("other", arrow::date32()), arrow::field("day", arrow::date32())});
+  Set("cast", "other=string");
+  const auto types = Types(there.get());
+  EXPECT_TRUE(types.Of("order_id")->Equals(arrow::int32())) << "the contract's";
+  EXPECT_TRUE(types.Of("note")->Equals(arrow::utf8())) << "the contract takes any";
+  EXPECT_EQ(types.Of("other"), nullptr) << "cast";
+
+  Set("contract", "");
+  EXPECT_TRUE(Types(there.get()).Of("order_id")->Equals(arrow::int64()));
+  EXPECT_FALSE(Types(there.get()).Lenient("order_id")) << "the table takes nothing else";
+  EXPECT_TRUE(Types(there.get()).Lenient("day")) << "its server may read more";
+  Set("drift", "retyped=evolve");
+  EXPECT_TRUE(Types(there.get()).Lenient("order_id")) << "it may become what the values need";
+}
+
+TEST_F(GivenTypesTest, WithoutAContractThereAreNone) {
   Contracts contracts;
-  const auto types = ContractTypes::Make(Options(), {"", "orders"}, &contracts, nullptr);
+  const auto types = GivenTypes::Make(Options(), {"", "orders"}, &contracts, nullptr);
   EXPECT_TRUE(types.ok() && types->empty());
 }
 
