@@ -132,12 +132,13 @@ def test_json_numbers_and_texts_become_what_the_contract_says(tmp_path, run):
     outcome = run("copy", data, tmp_path / "more", "--contract", contract)
     assert outcome.code == 1
     assert f"{data}: line 1201: column 'price': '0.125' is no decimal128(10, 2), as the contract " \
-        "wants it" in outcome.err
+        "or the table there wants it" in outcome.err
     rows[1200] = {**rows[1200], "price": 1, "id": 2 ** 31}
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
     outcome = run("copy", data, tmp_path / "more", "--contract", contract)
     assert outcome.code == 1
-    assert "line 1201: column 'id': '2147483648' is no int32, as the contract wants it" in outcome.err
+    assert "line 1201: column 'id': '2147483648' is no int32, as the contract or the table there " \
+        "wants it" in outcome.err
 
 
 @pytest.mark.parametrize("line", [3, 1800], ids=["in the sample", "behind it"])
@@ -151,7 +152,7 @@ def test_a_value_that_does_not_fit_is_named_with_its_place(tmp_path, run, line):
     outcome = run("copy", data, tmp_path / "out", "--contract", contract)
     assert outcome.code == 1
     assert f"{data}: line {line}, column 'amount': '1.125' is no decimal128(15, 2), as the " \
-        "contract wants it" in outcome.err
+        "contract or the table there wants it" in outcome.err
     outcome = run("contract", "check", data, contract)
     assert outcome.code == 1
     assert "1,999 rows keep the contract, 1 break it" in outcome.out
