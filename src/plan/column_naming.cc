@@ -43,11 +43,15 @@ std::string NameInStyle(std::string_view name, std::string_view style) {
   return styled;
 }
 
-std::string NewColumnName(const std::string& column, const Options& options) {
+NewNames::NewNames(const Options& options) : style_(options.GetString("column_naming")) {
   for (const auto& [old_name, new_name] : options.GetPairs("rename")) {
-    if (old_name == column) return new_name;
+    renamed_[old_name] = new_name;
   }
-  return NameInStyle(column, options.GetString("column_naming"));
+}
+
+std::string NewNames::Of(const std::string& column) const {
+  const auto renamed = renamed_.find(column);
+  return renamed != renamed_.end() ? renamed->second : NameInStyle(column, style_);
 }
 
 }  // namespace bulkhaul

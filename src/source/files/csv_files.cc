@@ -132,7 +132,7 @@ class CsvPartReader : public PartReader {
       if (place == names.end()) continue;
       csv::CsvColumn column;
       column.name = field->name();
-      column.cast_name = NewColumnName(field->name(), plan_->options);
+      column.cast_name = NewNames(plan_->options).Of(field->name());
       column.type.type = field->type();
       column.field = static_cast<int>(place - names.begin());
       if (const auto own = layout.columns.find(field->name()); own != layout.columns.end()) {
@@ -362,7 +362,7 @@ class Sampler {
     for (const auto& [name, inference] : inferences_) names.push_back(name);
     auto near = NearestName(column, names);
     for (const auto& name : names) {
-      if (wishes_.NewName(name) == column) near = name;
+      if (wishes_.new_names.Of(name) == column) near = name;
     }
     return UserError(fmt::format("date_formats: there is no column '{}'{}", column,
                                  near ? fmt::format("; did you mean '{}', as it is called in the "

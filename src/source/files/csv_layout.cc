@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "plan/column_naming.h"
 #include "plan/type_name.h"
 #include "source/files/text_chunks.h"
 #include "source/files/text_stream.h"
@@ -111,10 +110,7 @@ Result<CsvWishes> CsvWishes::Make(const Options& options) {
     ARROW_RETURN_NOT_OK(WithContext(csv::CheckDatePattern(format), "date_formats: " + column));
     wishes.date_formats[column] = format;
   }
-  wishes.column_naming = options.GetString("column_naming");
-  for (const auto& [old_name, new_name] : options.GetPairs("rename")) {
-    wishes.new_names[old_name] = new_name;
-  }
+  wishes.new_names = NewNames(options);
   for (const auto& [column, name] : options.GetPairs("cast")) {
     ARROW_ASSIGN_OR_RAISE(const auto type, ParseTypeName(name));
     wishes.types[column] = csv::IsCsvType(*type) ? type : arrow::utf8();
@@ -134,17 +130,12 @@ csv::InferenceWishes CsvWishes::InferenceOf(const std::string& column) const {
   }
   inference.decimal_precision = decimal_precision;
   inference.decimal_scale = decimal_scale;
-  inference.cast_name = NewName(column);
+  inference.cast_name = new_names.Of(column);
   return inference;
 }
 
-std::string CsvWishes::NewName(const std::string& column) const {
-  const auto renamed = new_names.find(column);
-  return renamed != new_names.end() ? renamed->second : NameInStyle(column, column_naming);
-}
-
 std::shared_ptr<arrow::DataType> CsvWishes::CastOf(const std::string& column) const {
-  const auto wished = types.find(NewName(column));
+  const auto wished = types.find(new_names.Of(column));
   return wished == types.end() ? nullptr : wished->second;
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "plan/column_naming.h"
 #include "plan/options.h"
 #include "source/files/data_file.h"
 #include "source/files/given_types.h"
@@ -32,16 +33,13 @@ struct CsvWishes {
   std::string date_format;       // "": auto
   std::map<std::string, std::string> date_formats;
   std::map<std::string, std::shared_ptr<arrow::DataType>> types;  // of `cast`
-  std::map<std::string, std::string> new_names;                   // of `rename`
-  std::string column_naming;
+  NewNames new_names;
   std::vector<std::string> nulls;
   int decimal_precision = 0, decimal_scale = 0;
   int64_t sample_rows = 0;
 
   static Result<CsvWishes> Make(const Options& options);
   csv::InferenceWishes InferenceOf(const std::string& column) const;
-  // By `rename` or `column_naming`.
-  std::string NewName(const std::string& column) const;
   // Of `cast`, which speaks of columns by the names that they get; nullptr: none.
   std::shared_ptr<arrow::DataType> CastOf(const std::string& column) const;
   // Whether the column has the type that is given for it.

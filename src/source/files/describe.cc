@@ -232,7 +232,7 @@ bool GiveType(const std::vector<DataFile>& files, const std::shared_ptr<arrow::D
 // It is the value of every row of the files in the folder: there is no row to put aside.
 Status CheckFolderCast(const std::vector<DataFile>& files, const arrow::Field& folder,
                        const Options& options) {
-  const std::string name = NewColumnName(folder.name(), options);
+  const std::string name = NewNames(options).Of(folder.name());
   for (const auto& [column, type_name] : options.GetPairs("cast")) {
     if (column != name) continue;
     const auto type = ParseTypeName(type_name);
@@ -361,8 +361,11 @@ Result<Dataset> DescribeDataset(const DatasetId& id, const std::string& pattern,
                                 const ColumnsThere& columns_there) {
   ARROW_ASSIGN_OR_RAISE(auto list, ListFiles(pattern, options.GetString("source_format"),
                                              options.GetBool("hive_partitions")));
+  const bool text = list.format == FileFormat::kCsv || list.format == FileFormat::kJson;
+  const bool untyped = text || std::any_of(list.files.begin(), list.files.end(),
+                                           [](const auto& f) { return !f.partitions.empty(); });
   std::shared_ptr<arrow::Schema> there;
-  if (columns_there) {
+  if (columns_there && untyped) {
     ARROW_ASSIGN_OR_RAISE(there, columns_there(id, options));
   }
   ARROW_ASSIGN_OR_RAISE(const auto given, GivenTypes::Make(options, id, contracts, there.get()));
@@ -406,7 +409,6 @@ Result<Dataset> DescribeDataset(const DatasetId& id, const std::string& pattern,
   dataset.source_state = state.ToJson();
   dataset.schema = WithFound(*plan->schema, description.found);
   dataset.options = options;
-  const bool text = list.format == FileFormat::kCsv || list.format == FileFormat::kJson;
   dataset.refuses_rows = text && RefusedMax(options) >= 0;
   return dataset;
 }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
-#include "plan/column_naming.h"
 #include "plan/drift.h"
 #include "plan/type_name.h"
 #include "wire/csv/csv_inference.h"
@@ -40,10 +39,7 @@ Result<GivenTypes> GivenTypes::Make(const Options& options, const DatasetId& id,
     }
   }
   for (const auto& [column, type] : options.GetPairs("cast")) types.types_.erase(column);
-  for (const auto& [old_name, new_name] : options.GetPairs("rename")) {
-    types.new_names_[old_name] = new_name;
-  }
-  types.column_naming_ = options.GetString("column_naming");
+  types.new_names_ = NewNames(options);
   const auto& columns = options.GetList("columns");
   types.columns_.insert(columns.begin(), columns.end());
   const auto& dropped = options.GetList("drop");
@@ -54,9 +50,7 @@ Result<GivenTypes> GivenTypes::Make(const Options& options, const DatasetId& id,
 const GivenTypes::Given* GivenTypes::Find(const std::string& column) const {
   if (types_.empty() || dropped_.contains(column)) return nullptr;
   if (!columns_.empty() && !columns_.contains(column)) return nullptr;
-  const auto renamed = new_names_.find(column);
-  const auto found = types_.find(renamed != new_names_.end() ? renamed->second
-                                                             : NameInStyle(column, column_naming_));
+  const auto found = types_.find(new_names_.Of(column));
   return found == types_.end() ? nullptr : &found->second;
 }
 

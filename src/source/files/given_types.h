@@ -11,6 +11,7 @@
 
 #include <arrow/type.h>
 
+#include "plan/column_naming.h"
 #include "plan/contract.h"
 #include "plan/options.h"
 #include "plan/values.h"
@@ -42,9 +43,8 @@ class GivenTypes {
   const Given* Find(const std::string& column) const;
 
   std::map<std::string, Given> types_;  // by new names
-  std::map<std::string, std::string> new_names_;
+  NewNames new_names_;
   std::set<std::string> columns_, dropped_;  // names in the files; no columns: all
-  std::string column_naming_;
 };
 
 // The values of a sample against the type that is given for their column.

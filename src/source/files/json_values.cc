@@ -10,7 +10,6 @@
 #include "base/invalid_utf8.h"
 #include "base/short_text.h"
 #include "base/text.h"
-#include "plan/column_naming.h"
 #include "plan/type_name.h"
 #include "wire/csv/csv_inference.h"
 #include "wire/csv/csv_value.h"
@@ -101,19 +100,11 @@ void AppendQuoted(std::string_view raw, std::string* out) {
 }  // namespace
 
 JsonCasts::JsonCasts(const Options& options, const GivenTypes* given)
-    : column_naming_(options.GetString("column_naming")), given_(given) {
-  for (const auto& [old_name, new_name] : options.GetPairs("rename")) {
-    new_names_[old_name] = new_name;
-  }
+    : new_names_(options), given_(given) {
   for (const auto& [column, name] : options.GetPairs("cast")) {
     const auto type = ParseTypeName(name);
     types_[column] = type.ok() ? *type : nullptr;
   }
-}
-
-std::string JsonCasts::NewName(const std::string& column) const {
-  const auto renamed = new_names_.find(column);
-  return renamed != new_names_.end() ? renamed->second : NameInStyle(column, column_naming_);
 }
 
 bool JsonCasts::AsText(const std::string& column) const {

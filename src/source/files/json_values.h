@@ -13,6 +13,7 @@
 
 #include <arrow/type.h>
 
+#include "plan/column_naming.h"
 #include "plan/options.h"
 #include "source/files/given_types.h"
 #include "wire/json/json_tokens.h"
@@ -34,12 +35,11 @@ class JsonCasts {
   bool ScalarsAsText(const std::string& column) const;
   bool any_as_text() const;
   // By which `cast` calls the column.
-  std::string NewName(const std::string& column) const;
+  std::string NewName(const std::string& column) const { return new_names_.Of(column); }
 
  private:
   std::map<std::string, std::shared_ptr<arrow::DataType>> types_;  // null: the cast says why not
-  std::map<std::string, std::string> new_names_;
-  std::string column_naming_;
+  NewNames new_names_;
   const GivenTypes* given_;
   std::set<std::string> scalars_as_text_;
 };
