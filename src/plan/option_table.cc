@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 
 namespace bulkhaul {
 namespace {
@@ -284,22 +285,7 @@ constexpr OptionSpec kOptions[] = {
     {"on_drift", kList, "", kJobScope, "Contract",
      "Program, with its arguments, that is run when a schema has changed; no shell is involved."},
     // Output.
-    {"format", kEnum, "auto", kJobScope, "Output",
-     "File format; auto: by the destination's extension, else parquet.",
-     "auto|parquet|csv|arrow|memory"},
     {"output_name", kString, "", kTableScope, "Output", "Name of the table's folder or file."},
-    {"layout", kEnum, "organized", kJobScope, "Output",
-     "organized: <schema>_<table>/; by-schema: <schema>/<table>/; direct: the destination is the "
-     "one table's folder; file: it is the one table's file, as its name (./orders.csv) says "
-     "without "
-     "this.",
-     "organized|by-schema|direct|file"},
-    {"conflict", kEnum, "version", kJobScope, "Output",
-     "When the table's folder exists: version (_v2), timestamp, fail, or overwrite by an atomic "
-     "swap.",
-     "version|timestamp|fail|overwrite"},
-    {"archive", kBool, "false", kJobScope, "Output",
-     "Move the export that is replaced under .archive/ instead of deleting it."},
     {"job_history", kBool, "true", kJobScope, "Output", "Write a job record under .archive/jobs/."},
     {"validate", kBool, "false", kJobScope, "Output",
      "Read every part again before publishing and compare rows and checksums."},
@@ -313,10 +299,23 @@ constexpr OptionSpec kOptions[] = {
     {"merge_small_parts", kBytes, "0", kBoth, "Output",
      "Join neighbouring parts until each has about this many bytes; 0: one part a unit.", "", 0},
     {"single_file", kBool, "false", kBoth, "Output", "One file a table, made with bounded memory."},
-    {"max_file_size", kBytes, "0", kBoth, "Output", "A part is split near this size; 0: never.", "",
-     0},
     {"keep_workspace", kBool, "false", kJobScope, "Output",
      "Keep ledger and staging folder after success."},
+    // Into folders of files.
+    {"layout", kEnum, "organized", kJobScope, "Folders",
+     "organized: <schema>_<table>/; by-schema: <schema>/<table>/; direct: the destination is the "
+     "one table's folder; file: it is the one table's file, as its name (./orders.csv) says "
+     "without "
+     "this.",
+     "organized|by-schema|direct|file"},
+    {"conflict", kEnum, "version", kJobScope, "Folders",
+     "When the table's folder exists: version (_v2), timestamp, fail, or overwrite by an atomic "
+     "swap.",
+     "version|timestamp|fail|overwrite"},
+    {"archive", kBool, "false", kJobScope, "Folders",
+     "Move the export that is replaced under .archive/ instead of deleting it."},
+    {"max_file_size", kBytes, "0", kBoth, "Folders", "A part is split near this size; 0: never.",
+     "", 0},
     // Into PostgreSQL.
     {"if_exists", kEnum, "fail", kBoth, "Load",
      "When the target table exists: fail, append, replace (loaded beside and swapped), truncate, "
@@ -346,25 +345,28 @@ constexpr OptionSpec kOptions[] = {
     {"nul_bytes", kEnum, "error", kBoth, "Load",
      "NUL bytes in text, which PostgreSQL cannot hold: error, or strip them.", "error|strip"},
     // Formats.
+    {"format", kEnum, "auto", kJobScope, "Format",
+     "File format; auto: by the destination's extension, else parquet.",
+     "auto|parquet|csv|arrow|memory"},
     {"compression", kString, "", kBoth, "Format",
      "Codec and level. Parquet: zstd:3 (default), snappy, gzip, lz4, none. CSV: none (default), "
      "gzip, zstd. Arrow: none, lz4, zstd."},
-    {"row_group_bytes", kBytes, "20MiB", kBoth, "Format",
+    {"row_group_bytes", kBytes, "20MiB", kBoth, "Parquet",
      "Parquet: a row group ends near this many bytes of Arrow data.", "", 1 << 16},
-    {"row_group_rows", kInt, "1048576", kBoth, "Format", "Parquet: most rows in a row group.", "",
+    {"row_group_rows", kInt, "1048576", kBoth, "Parquet", "Parquet: most rows in a row group.", "",
      1},
-    {"dictionary", kEnum, "auto", kBoth, "Format",
+    {"dictionary", kEnum, "auto", kBoth, "Parquet",
      "Parquet dictionary encoding; auto: where the first pages show that it pays.", "auto|on|off"},
-    {"statistics", kBool, "true", kBoth, "Format", "Parquet: column statistics."},
-    {"page_index", kBool, "true", kBoth, "Format", "Parquet: page index."},
-    {"bloom_filter", kList, "", kBoth, "Format", "Parquet: columns that get a bloom filter."},
-    {"sort_column", kString, "", kBoth, "Format",
+    {"statistics", kBool, "true", kBoth, "Parquet", "Parquet: column statistics."},
+    {"page_index", kBool, "true", kBoth, "Parquet", "Parquet: page index."},
+    {"bloom_filter", kList, "", kBoth, "Parquet", "Parquet: columns that get a bloom filter."},
+    {"sort_column", kString, "", kBoth, "Parquet",
      "Parquet: column by which each row group's rows are sorted."},
-    {"csv_delimiter", kString, ",", kJobScope, "Format", "CSV: one character, or 'tab'."},
-    {"csv_quote", kEnum, "needed", kJobScope, "Format", "CSV: which fields are quoted.",
+    {"csv_delimiter", kString, ",", kJobScope, "CSV", "CSV: one character, or 'tab'."},
+    {"csv_quote", kEnum, "needed", kJobScope, "CSV", "CSV: which fields are quoted.",
      "needed|all|strings"},
-    {"csv_header", kBool, "true", kJobScope, "Format", "CSV: a line with the column names."},
-    {"csv_null", kString, "", kJobScope, "Format",
+    {"csv_header", kBool, "true", kJobScope, "CSV", "CSV: a line with the column names."},
+    {"csv_null", kString, "", kJobScope, "CSV",
      "CSV: text of NULL; empty text is quoted, so that it is not NULL."},
     // What is said.
     {"job_id", kString, "", kJobScope, "Job", "Name of the job; generated when not given."},
@@ -383,6 +385,23 @@ constexpr OptionSpec kOptions[] = {
 }  // namespace
 
 std::span<const OptionSpec> OptionTable() { return kOptions; }
+
+const char* SubjectOf(std::string_view group) {
+  static constexpr std::pair<std::string_view, const char*> kSubjects[] = {
+      {"PostgreSQL", "sessions of PostgreSQL"},
+      {"OpenSearch", "search clusters as a source"},
+      {"Files", "files as a source"},
+      {"Folders", "folders of files; a table in PostgreSQL takes if_exists, one file too"},
+      {"Load", "tables in PostgreSQL; a folder of files takes conflict"},
+      {"Format", "files"},
+      {"Parquet", "Parquet files that are written"},
+      {"CSV", "CSV files that are written"},
+  };
+  for (const auto& [name, subject] : kSubjects) {
+    if (name == group) return subject;
+  }
+  return nullptr;
+}
 
 const OptionSpec* FindOption(std::string_view name) {
   static const auto* const index = [] {

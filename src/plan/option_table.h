@@ -32,6 +32,9 @@ struct OptionSpec {
 };
 
 std::span<const OptionSpec> OptionTable();
+// What the options of a group are about, where not every source and sink looks at them
+// (SourceTraits::options, SinkTraits::options); nullptr: they are everyone's.
+const char* SubjectOf(std::string_view group);
 // nullptr when there is none.
 const OptionSpec* FindOption(std::string_view name);
 

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "commit/job_index.h"
+#include "plan/option_table.h"
 #include "plan/parallelism.h"
 #include "plan/splitting.h"
 #include "run/transforms.h"
@@ -298,6 +299,31 @@ Status CheckOneStage(const JobSpec& spec, const SinkTraits& sink) {
   return Status::OK();
 }
 
+// Options that are about another kind of source or destination: a condition that nobody looks at
+// would let all rows through.
+Status CheckSubjects(const JobSpec& spec, const SourceTraits& source, const SinkTraits& sink) {
+  const auto looks = [](const std::vector<std::string>& options, const OptionSpec& option) {
+    return std::find(options.begin(), options.end(), option.group) != options.end() ||
+           std::find(options.begin(), options.end(), option.name) != options.end();
+  };
+  for (const Options& options : AllOptions(spec)) {
+    for (const auto& [name, value] : options.values()) {
+      const OptionSpec* const option = FindOption(name);
+      const char* const subject = SubjectOf(option->group);
+      if (subject == nullptr || looks(source.options, *option) || looks(sink.options, *option)) {
+        continue;
+      }
+      Options by_default;
+      ARROW_RETURN_NOT_OK(by_default.SetFromText(name, option->default_text));
+      if (by_default.values().at(name) == value) continue;
+      return Refuse(fmt::format("{} does nothing from source {} to sink {}: it is about {}", name,
+                                source.name, sink.name, subject),
+                    fmt::format("leave out {}", name));
+    }
+  }
+  return Status::OK();
+}
+
 // Options that were given, and that no table of the job looks at: who wrote them expects something.
 // A job's options may be for one of its tables, and those of a table be completed by a pattern.
 Status CheckIdle(const JobSpec& spec, const SourceTraits& source) {
@@ -375,6 +401,11 @@ Status CheckWishes(const JobSpec& spec, const SourceTraits& source, const SinkTr
     return Refuse(fmt::format("source {} cannot keep a snapshot after the process", source.name),
                   "leave out keep_snapshot");
   }
+  if (options.GetBool("cache") && !source.describes_content) {
+    return Refuse(fmt::format("source {} cannot show that rows did not change, as cache needs it",
+                              source.name),
+                  "leave out cache");
+  }
   if (!spec.queries.empty() && !source.queries) {
     return Refuse(fmt::format("source {} takes no queries", source.name), "name tables instead");
   }
@@ -387,6 +418,7 @@ Status CheckWishes(const JobSpec& spec, const SourceTraits& source, const SinkTr
     return Refuse(fmt::format("sink {} cannot publish all tables in one step", sink.name),
                   "set commit: table");
   }
+  ARROW_RETURN_NOT_OK(CheckSubjects(spec, source, sink));
   return CheckIdle(spec, source);
 }
 

@@ -92,9 +92,9 @@ TEST(CheckWishes, NamesTheOptionThatWouldAllowTheJob) {
 }
 
 TEST(CheckWishes, NamesWhatNoTableLooksAt) {
-  const auto check = [](const JobSpec& spec) {
-    return CheckWishes(spec, SourceTraits(), SinkTraits());
-  };
+  SinkTraits sink;
+  sink.options = {"Load"};
+  const auto check = [&](const JobSpec& spec) { return CheckWishes(spec, SourceTraits(), sink); };
   for (const auto& [name, value, needed] :
        std::vector<std::array<const char*, 3>>{{"key", "id", "if_exists: upsert"},
                                                {"duplicates", "last", "if_exists: upsert"},
@@ -124,6 +124,50 @@ TEST(CheckWishes, NamesWhatNoTableLooksAt) {
   JobSpec spec;
   ASSERT_TRUE(spec.options.SetFromText("reject", "fail").ok());
   EXPECT_TRUE(check(spec).ok());
+}
+
+TEST(CheckWishes, NamesWhatIsAboutAnotherKindOfSourceOrSink) {
+  SourceTraits source;
+  source.name = "files";
+  source.options = {"Files"};
+  SinkTraits sink;
+  sink.name = "csv";
+  sink.options = {"CSV", "if_exists"};
+  for (const auto& [name, value, told] :
+       std::vector<std::tuple<const char*, const char*, const char*>>{
+           {"gte", "2024-03-01",
+            "gte does nothing from source files to sink csv: it is about search "
+            "clusters as a source; leave out gte"},
+           {"row_group_rows", "5", "Parquet files"},
+           {"conflict", "fail", "if_exists"},
+           {"target_table", "t", "conflict"},
+           {"source_quote", "none", ""},
+           {"csv_null", "NULL", ""},
+           {"if_exists", "replace", ""},
+           {"compression", "none", "files"},
+           {"compression", "", ""},  // as by default
+           {"page_documents", "5000", ""},
+           {"workers", "3", ""}}) {
+    JobSpec job;
+    ASSERT_TRUE(job.options.SetFromText(name, value).ok());
+    JobSpec of_a_table;
+    of_a_table.tables = {{.pattern = "one", .options = job.options}};
+    for (const auto& spec : {job, of_a_table}) {
+      const Status status = CheckWishes(spec, source, sink);
+      EXPECT_EQ(status.ok(), told == std::string_view()) << name << status.ToString();
+      if (!status.ok()) EXPECT_THAT(MessageOf(status), HasSubstr(told));
+    }
+  }
+}
+
+TEST(CheckWishes, OnlyWhatShowsItsContentIsKept) {
+  SourceTraits source;
+  source.name = "generator";
+  JobSpec spec;
+  ASSERT_TRUE(spec.options.SetFromText("cache", "true").ok());
+  EXPECT_THAT(MessageOf(CheckWishes(spec, source, SinkTraits())), HasSubstr("leave out cache"));
+  source.describes_content = true;
+  EXPECT_TRUE(CheckWishes(spec, source, SinkTraits()).ok());
 }
 
 TEST(CheckWishes, OnlyWhoWritesItInsistsOnASnapshot) {

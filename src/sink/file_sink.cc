@@ -82,6 +82,8 @@ SinkTraits FileSink::Traits() const {
   traits.job_commit = !layout_->direct() && !layout_->file();
   traits.duplicates_staged = true;
   traits.writer_bytes = format_->writer_bytes(options_);
+  traits.options = {"Folders", "Format", format_->option_group()};
+  if (layout_->file()) traits.options.emplace_back("if_exists");
   return traits;
 }
 

@@ -38,6 +38,8 @@ class PartFormat {
  public:
   virtual ~PartFormat() = default;
   virtual std::string name() const = 0;  // "parquet"
+  // Of the option table, with its own options; "": it has none.
+  virtual std::string option_group() const { return ""; }
   // Of the published parts, without a dot: "parquet", "csv.gz".
   virtual std::string Extension(const Options& options) const = 0;
   // kUser, naming column and option, when the schema has no form here or an option is wrong.

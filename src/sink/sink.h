@@ -33,6 +33,9 @@ struct SinkTraits {
   bool reached = true;
   // Memory that one open UnitWriter holds beside the batch it was given, for the planner. Bytes.
   int64_t writer_bytes = 0;
+  // What it looks at of those options that not everyone does (SubjectOf, plan/option_table.h):
+  // groups or single names.
+  std::vector<std::string> options;
 };
 
 // What Prepare() promises for a dataset.

@@ -36,6 +36,9 @@ struct SourceTraits {
   bool describes_content = false;  // Session::Content() has something to say
   bool states_tell_rows = false;   // datasets with the same source_state have the same rows
   bool retries_requests = false;   // by what RetryBy() gave it
+  // What it looks at of those options that not everyone does (SubjectOf, plan/option_table.h):
+  // groups or single names.
+  std::vector<std::string> options;
 };
 
 // What tells a unit's rows apart from all others, and by which it shows that they changed. Rows

@@ -384,7 +384,10 @@ def test_units_are_smaller_where_they_leave_no_trace(bulkhaul, database, tmp_pat
 def test_options_that_nothing_looks_at_are_refused(bulkhaul, database, sql, tmp_path):
     data = tmp_path / "rows.csv"
     data.write_text("id\n1\n")
-    for words, says in ((["--format", "csv"], "format is about files"),
+    for words, says in ((["--format", "csv"], "from source files to sink postgres: it is about files"),
+                        (["--page-documents", "9"], "about search clusters as a source"),
+                        (["--csv-quote", "all"], "about CSV files that are written"),
+                        (["--conflict", "fail"], "a table in PostgreSQL takes if_exists"),
                         (["--key", "id"], "key does nothing without if_exists: upsert"),
                         (["--duplicates", "last"], "duplicates does nothing without"),
                         (["--max-rejects", "5"],

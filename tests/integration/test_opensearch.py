@@ -444,6 +444,24 @@ def test_closed_indices_do_not_vanish(bulkhaul, node, tmp_path):
     assert len(sequence(tmp_path / "out")) == PER_DAY
 
 
+def test_closed_indices_of_a_whole_cluster_do_not_vanish(bulkhaul, node, tmp_path):
+    for name in ("zz-open", "zz-shut"):
+        node.create(name, PROPERTIES)
+        node.bulk(name, documents_of(1))
+    node.call("POST", "/zz-shut/_close")
+    mine = ["--exclude", "[!z]*", "--closed-indices"]
+    for words in (["--all"], []):
+        refused = bulkhaul("copy", node.uri(), tmp_path / "out", *words, *mine, "error", code=None)
+        assert refused.code != 0 and "closed and cannot be read: zz-shut" in refused.err
+    done = bulkhaul("copy", node.uri(), tmp_path / "out", *mine, "skip")
+    assert "left out because closed: zz-shut" in done.err
+    assert len(sequence(tmp_path / "out")) == PER_DAY
+    bulkhaul("copy", node.uri(), tmp_path / "less", "--exclude", "zz-shut", *mine, "error")
+    nothing = bulkhaul("copy", node.uri(), tmp_path / "none", "--exclude", "zz-open", *mine, "skip",
+                       code=None)
+    assert "every index is closed" in nothing.err
+
+
 def test_closed_indices_behind_aliases_and_data_streams_do_not_vanish(bulkhaul, node, tmp_path):
     check_closed_behind_names(bulkhaul, node, tmp_path)
 

@@ -12,6 +12,7 @@
 #include <arrow/type_traits.h>
 
 #include "plan/contract.h"
+#include "plan/option_table.h"
 
 namespace bulkhaul {
 namespace {
@@ -112,6 +113,8 @@ SinkTraits ScanSink::Traits() const {
   traits.name = "scan";
   traits.atomic_commit = true;
   traits.second_stage = false;
+  // The job may have been written for any sink.
+  for (const auto& option : OptionTable()) traits.options.emplace_back(option.group);
   return traits;
 }
 

@@ -127,6 +127,7 @@ class KeptOpenStream : public arrow::io::OutputStream {
 class CsvFormat : public PartFormat {
  public:
   std::string name() const override { return "csv"; }
+  std::string option_group() const override { return "CSV"; }
 
   std::string Extension(const Options& options) const override {
     const auto compression = CompressionOf(options);

@@ -73,6 +73,7 @@ class MemorySink : public Sink {
     traits.name = "memory";
     traits.atomic_commit = true;
     traits.atomic_swap = true;
+    traits.options = {"conflict", "format"};
     return traits;
   }
 

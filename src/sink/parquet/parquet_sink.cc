@@ -51,6 +51,7 @@ const char* WhyNoForm(const arrow::DataType& type) {
 class ParquetFormat : public PartFormat {
  public:
   std::string name() const override { return "parquet"; }
+  std::string option_group() const override { return "Parquet"; }
   std::string Extension(const Options&) const override { return "parquet"; }
 
   Status Check(const DatasetPlan& plan, const arrow::Schema& schema) const override {

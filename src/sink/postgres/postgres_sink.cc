@@ -102,6 +102,7 @@ SinkTraits PostgresSink::Traits() const {
   traits.second_stage = false;
   traits.units_visible = false;
   traits.writer_bytes = kWriterBytes;
+  traits.options = {"Load", "session_settings", "statement_timeout", "lock_timeout"};
   std::lock_guard lock(mutex_);
   traits.reached = reached_;
   // One is left for publishing.
@@ -456,15 +457,6 @@ namespace bulkhaul {
 
 Result<std::unique_ptr<Sink>> MakePostgresSink(const JobSpec& spec, const JobId& job) {
   ARROW_RETURN_NOT_OK(postgres::CheckConninfo(Secret(spec.destination_uri)));
-  for (const char* name :
-       {"conflict", "layout", "archive", "max_file_size", "compression", "format"}) {
-    if (!spec.options.Has(name)) continue;
-    if (name == std::string_view("format") && spec.options.GetString(name) == "auto") continue;
-    return UserError(fmt::format("{} is about files; a table in PostgreSQL takes if_exists, "
-                                 "target_schema and target_table",
-                                 name),
-                     "unsupported");
-  }
   ARROW_RETURN_NOT_OK(postgres::LoadOptions::From(spec.options).status());
   return std::make_unique<postgres::PostgresSink>(spec, job);
 }

@@ -56,7 +56,8 @@ class FilesSource : public Source {
             .checks_rows = true,
             .places_rows = true,
             .refuses_rows = true,
-            .describes_content = true};
+            .describes_content = true,
+            .options = {"Files"}};
   }
   void StopOn(std::stop_token stop) override { stop_ = std::move(stop); }
   void TypesFrom(ColumnsThere columns_there) override { columns_there_ = std::move(columns_there); }

@@ -267,7 +267,7 @@ Status Cluster::ResolveHidden(const NamePattern& pattern, ResolvedPattern* found
 Result<ResolvedPattern> Cluster::ResolveAll() {
   ResolvedPattern all;
   ARROW_RETURN_NOT_OK(
-      Ask({.path = "/_resolve/index/*?expand_wildcards=open"},
+      Ask({.path = "/_resolve/index/*?expand_wildcards=open,closed"},
           [&](const std::string& answer) { return ParseResolved(answer).Value(&all); }));
   return all;
 }

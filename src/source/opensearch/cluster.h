@@ -78,7 +78,7 @@ class Cluster {
                                                std::stop_token stop, Retry retry);
 
   Result<std::vector<ResolvedPattern>> Resolve(std::span<const NamePattern> patterns);
-  // Open indices, aliases and data streams, for selecting among them.
+  // Indices, also closed ones, aliases and data streams, for selecting among them.
   Result<ResolvedPattern> ResolveAll();
   // The cluster's uuid; its addresses where the server does not say.
   Result<std::string> Identity();

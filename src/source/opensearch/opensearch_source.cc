@@ -94,7 +94,8 @@ class OpenSearchSource : public Source {
             .checks_rows = true,
             .describes_content = true,
             .states_tell_rows = true,
-            .retries_requests = true};
+            .retries_requests = true,
+            .options = {"OpenSearch"}};
   }
 
   void StopOn(std::stop_token stop) override { stop_ = std::move(stop); }
@@ -107,8 +108,16 @@ class OpenSearchSource : public Source {
     const int64_t now_ms = NowMs();
     std::vector<Dataset> datasets;
     std::vector<std::string> left_out;
+    std::vector<std::string> closed;
     for (const auto& request : requests) {
       auto dataset = DescribeTable(*cluster, request, now_ms);
+      // Of a whole cluster one that is closed is left out where that was asked for; one that was
+      // named leaves nothing to read.
+      if (!dataset.ok() && request.literal && CodeOf(dataset.status()) == "index_closed" &&
+          request.options.GetString("closed_indices") == "skip") {
+        closed.push_back(request.id.ToString());
+        continue;
+      }
       if (!dataset.ok()) return WithContext(dataset.status(), request.id.ToString());
       if (request.literal && dataset->schema->num_fields() == 0) {
         if (dataset->estimated_rows > 0) {
@@ -125,6 +134,16 @@ class OpenSearchSource : public Source {
     }
     if (!left_out.empty() && datasets.empty()) {
       return UserError("no index has a mapping of a field that could be a column", "no_columns");
+    }
+    if (!closed.empty() && datasets.empty()) {
+      return UserError(
+          fmt::format("every index is closed, and closed_indices: skip leaves nothing to read: {}",
+                      ShownNames(closed)),
+          "index_closed");
+    }
+    if (!closed.empty()) {
+      datasets.front().warnings.push_back(
+          fmt::format("left out because closed: {}", ShownNames(closed)));
     }
     for (const auto& name : left_out) {
       datasets.front().warnings.push_back(

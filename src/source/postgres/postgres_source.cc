@@ -84,7 +84,8 @@ SourceTraits PostgresSource::Traits() const {
           .consistent_snapshot = true,
           .kept_snapshot = true,
           .queries = true,
-          .connections_max = connections_free_};
+          .connections_max = connections_free_,
+          .options = {"PostgreSQL"}};
 }
 
 Result<std::vector<Dataset>> PostgresSource::Discover(const Selector& selector) {

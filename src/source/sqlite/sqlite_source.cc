@@ -47,7 +47,8 @@ class SqliteSource : public Source {
             .consistent_snapshot = true,
             .kept_snapshot = false,
             .queries = true,
-            .connections_max = settings_.connections};
+            .connections_max = settings_.connections,
+            .options = {"lock_timeout"}};
   }
 
   Result<std::vector<Dataset>> Discover(const Selector& selector) override {
