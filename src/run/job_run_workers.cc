@@ -53,7 +53,7 @@ bool JobRun::RunTask(UnitWorker& worker, const Task& task) {
   TableRun& table = *task.table;
   if (task.kind == TaskKind::kFinish) {
     auto next = FinishStage(run_, table, [this](TableRun* twin) { scheduler_->AddUnits(twin); });
-    if (!next.ok()) return HandleFailure(task, next.status());
+    if (!next.ok()) return HandleFailure(task, worker.PlacedByValue(table, next.status()));
     scheduler_->FinishDone(task, *next);
     return true;
   }

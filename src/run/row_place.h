@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "run/transforms.h"
+#include "sink/sink.h"
 #include "source/source.h"
 
 namespace bulkhaul {
@@ -11,5 +13,9 @@ namespace bulkhaul {
 // server may refuse a row long after its batch was given back. Without a file where the source does
 // not know, or does not give the row again.
 RowPlace FindRow(Session& session, const WorkUnit& unit, int64_t row, UnitContext& context);
+// Which of the unit's rows, from 0, is the first that came out of the transforms with this text;
+// -1: none. Of columns of text only.
+Result<int64_t> FindText(Session& session, const WorkUnit& unit, TransformChain& transforms,
+                         const FaultyValue& fault, UnitContext& context);
 
 }  // namespace bulkhaul

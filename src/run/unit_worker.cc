@@ -1,5 +1,6 @@
 #include "run/unit_worker.h"
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 
@@ -323,6 +324,39 @@ Status UnitWorker::Placed(const Status& status, int64_t row, const WorkUnit& uni
   reading.reader.reset();
   const RowPlace place = FindRow(*session_, unit, row, attempt.context);
   return place.file.empty() ? status : WithContext(status, place.ToString(row + 1));
+}
+
+Status UnitWorker::PlacedByValue(TableRun& table, const Status& status) {
+  const auto fault = run_.sink.TakeFault(table.record.dataset.id);
+  if (!fault || fault->ordinal < 0 || !table.epoch || !run_.source_traits.places_rows) {
+    return status;
+  }
+  const auto place = PlaceOfValue(table, *fault);
+  return place.ok() && !place->empty() ? WithContext(status, *place) : status;
+}
+
+Result<std::string> UnitWorker::PlaceOfValue(TableRun& table, const FaultyValue& fault) {
+  ARROW_ASSIGN_OR_RAISE(const auto units, run_.ledger.Units(table.record.index, UnitStage::kRead));
+  const auto found = std::find_if(units.begin(), units.end(), [&](const UnitRecord& unit) {
+    return unit.unit.ordinal == fault.ordinal;
+  });
+  if (found == units.end()) return "";
+  ARROW_RETURN_NOT_OK(Connect(table.epoch));
+  TransformResources resources = run_.transform_resources;
+  resources.attempt = fmt::format("{}-{}", found->unit.id, NewId());
+  ARROW_ASSIGN_OR_RAISE(auto chain, TransformChain::ForReading(table.record.dataset, resources));
+  UnitContext context;
+  context.stop = run_.control.stop();
+  context.attempt_id = resources.attempt;
+  context.pool = arrow::default_memory_pool();
+  ARROW_ASSIGN_OR_RAISE(auto reservation,
+                        run_.budget.Reserve(run_.memory.worker_bytes, context.stop));
+  context.reservation = &reservation;
+  context.batch_bytes_max = run_.memory.batch_bytes;
+  ARROW_ASSIGN_OR_RAISE(const int64_t row, FindText(*session_, found->unit, chain, fault, context));
+  if (row < 0) return "";
+  const RowPlace place = FindRow(*session_, found->unit, row, context);
+  return place.file.empty() ? "" : place.ToString(row + 1);
 }
 
 Result<UnitContent> UnitWorker::ContentOf(const Task& task, Attempt& attempt) {

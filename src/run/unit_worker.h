@@ -22,6 +22,9 @@ class UnitWorker {
   // Runs one attempt of the task's unit. Once the ledger has its result: the rows written. After an
   // error nothing of the attempt counts, and its staged bytes are gone or will be discarded.
   Result<int64_t> Run(const Task& task);
+  // An error of the table's publication, with the place of the row that it is about, where the
+  // destination knows the value and the source the place.
+  Status PlacedByValue(TableRun& table, const Status& status);
   // Whether a connection is open; the last worker with one must not retire.
   bool connected() const { return session_ != nullptr; }
   void Disconnect();
@@ -42,6 +45,7 @@ class UnitWorker {
   // row that it is about, from 0; -1: of none. The reading is over.
   Status Placed(const Status& status, int64_t row, const WorkUnit& unit, Attempt& attempt,
                 Reading& reading);
+  Result<std::string> PlaceOfValue(TableRun& table, const FaultyValue& fault);
   Result<StagedResult> Assemble(const Task& task, Attempt& attempt);
   Status Connect(const std::shared_ptr<Epoch>& epoch);
   Status FinishAttempt(const Task& task, Attempt& attempt, StagedResult result);

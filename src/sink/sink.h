@@ -89,6 +89,14 @@ struct CommitContext {
   std::optional<std::string> recovered;
 };
 
+// A value that a commit could not bring into its column.
+struct FaultyValue {
+  int64_t ordinal = -1;  // of the unit that its row came with; -1: not known
+  std::string column;    // of the destination
+  int field = -1;        // of the published schema
+  std::string value;     // as it was staged
+};
+
 // The job's own record, published when every dataset is.
 struct JobManifest {
   JobId job_id;
@@ -137,6 +145,9 @@ class Sink {
                                                     std::span<const StagedResult> staged) = 0;
   // Publishes the dataset, whole. Idempotent by request.idempotency_key.
   virtual Result<CommitReceipt> Commit(const CommitRequest& request, CommitContext& context) = 0;
+  // After a Commit() that failed: the value that it failed for, given out once; none where it was
+  // not for a single one.
+  virtual std::optional<FaultyValue> TakeFault(const DatasetId& id) { return std::nullopt; }
   // Whether a commit that had begun, as `journal` says, has left nothing: it may begin anew with
   // what Recover() still finds. False: the next Commit() needs the journal.
   virtual Result<bool> LeftNothing(const CommitRequest& request, const std::string& journal) {

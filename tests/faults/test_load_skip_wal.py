@@ -80,6 +80,17 @@ def test_a_table_that_was_there(bulkhaul, target, words, mode):
     whole(target)
 
 
+def test_a_value_that_the_server_refuses_is_told_with_its_place(bulkhaul, target, tmp_path):
+    target.sql("DROP TABLE IF EXISTS target; CREATE TABLE target (id int, span interval)")
+    path = tmp_path / "rows.csv"
+    path.write_text("id,span\n" + "".join(f"{i},{'soon' if i == 40_000 else '1 day'}\n"
+                                          for i in range(60_000)))
+    refused = bulkhaul("copy", path, target.uri_of("postgres"), "--target-table", "public.target",
+                       "--if-exists", "append", "--skip-wal", "--unit-bytes", "100kB", code=1)
+    assert "rows.csv, line 40002" in refused.err and 'column "span"' in refused.err, refused.err
+    assert target.sql("SELECT * FROM target") == []
+
+
 @pytest.mark.parametrize("point", ["postgres.unit_entered#3", "postgres.unit_committed#3",
                                    "postgres.before_commit", "postgres.committed"])
 @pytest.mark.parametrize("mode", ["fail", "replace"])

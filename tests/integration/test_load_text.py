@@ -164,3 +164,37 @@ def test_seconds_with_any_number_of_digits_are_exact_or_refused(load, sql):
             refused = load([{"id": 0, "v": text}], "append", "--cast", "v=string", code=1)
             assert f"{text} (column v)" in refused.err
         sql("DROP TABLE target")
+
+
+@pytest.mark.parametrize("mode, words", [
+    ("append", []), ("replace", []), ("truncate", []), ("upsert", []), ("upsert", ["--duplicates", "last"]),
+    ("append", ["--rename", "i=span", "--drop", "id", "--where", "id > 10"])],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value)
+def test_a_value_that_only_the_server_refuses_is_told_with_file_and_line(
+        bulkhaul, database, sql, tmp_path, mode, words):
+    name, key = ("span", "") if "--drop" in words else ("i", "id int PRIMARY KEY, ")
+    sql(f"CREATE TABLE target ({key}{name} interval, note text)")
+    data = tmp_path / "data"
+    data.mkdir()
+    for file in range(3):
+        with open(data / f"rows-{file}.csv", "w", encoding="utf8") as out:
+            out.write("id,i,note\n")
+            out.writelines(f"{file * 20_000 + i},{'soon' if (file, i) == (1, 12_345) else '1 day'},"
+                           f"{'ü' * (i % 50)}\n" for i in range(20_000))
+    refused = bulkhaul("copy", data / "*.csv", database, "--target-table", "public.target",
+                       "--if-exists", mode, "--unit-bytes", "200kB", "--workers", "4", *words, code=1)
+    assert f'column "{name}"' in refused.err, refused.err
+    assert 'invalid input syntax for type interval: "soon"' in refused.err
+    assert "rows-1.csv, line 12347" in refused.err
+    assert sql("SELECT count(*) FROM target") == [(0,)]
+
+
+def test_a_value_of_an_array_is_told_with_its_column(bulkhaul, database, sql, tmp_path):
+    sql("CREATE TABLE target (id int, a int[], b int4range)")
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"id": i, "a": [1, 2], "b": "[1,2)" if i != 70 else "[9,2)"})
+                            + "\n" for i in range(100)))
+    refused = bulkhaul("copy", path, database, "--target-table", "public.target", "--if-exists",
+                       "append", code=1)
+    assert 'column "b"' in refused.err and "'[9,2)'" in refused.err, refused.err
+    assert "rows.jsonl, line 71" in refused.err

@@ -7,6 +7,7 @@
 #include "base/crash_point.h"
 #include "client/postgres/sql_text.h"
 #include "sink/postgres/attach_partition.h"
+#include "sink/postgres/faulty_value.h"
 #include "sink/postgres/load_ledger.h"
 #include "sink/postgres/replace_table.h"
 
@@ -17,8 +18,10 @@ constexpr char kUniqueViolation[] = "23505";
 constexpr char kCardinalityViolation[] = "21000";
 constexpr char kInvalidTime[] = "22007";
 constexpr char kTimeOutOfRange[] = "22008";
+constexpr char kDataException[] = "22";  // the class of all errors in values
 constexpr char kUndefinedTable[] = "42P01";
 constexpr char kLockNotAvailable[] = "55P03";
+constexpr size_t kValueShownMax = 200;        // bytes; the server shows longer ones as it likes
 constexpr int32_t kUpsertLocks = 0x62756C6B;  // "bulk": the first key of the advisory locks
 
 std::string EnterKeySql(const TableName& target, const CommitRequest& request) {
@@ -33,7 +36,8 @@ class Commit {
          const WaitLimit& limit)
       : connection_(connection), plan_(plan), request_(request), limit_(limit) {}
 
-  Result<Committed> Run(const std::function<Status()>& before_commit);
+  Result<Committed> Run(const std::function<Status()>& before_commit,
+                        std::optional<FaultyValue>* fault);
 
  private:
   Status Execute(const std::string& sql) { return connection_.Execute(sql, limit_, what_); }
@@ -54,6 +58,7 @@ class Commit {
   Status Upsert(Committed* done);
   Status AdvanceSequences();
   Status WithAdvice(const Status& status) const;
+  Status WithFault(const Status& status, std::optional<FaultyValue>* fault);
   std::string SelectList() const;
   std::string KeyList() const;
   std::string KeyIsOfNoOther() const;
@@ -362,7 +367,23 @@ Status Commit::WithAdvice(const Status& status) const {
                    code);
 }
 
-Result<Committed> Commit::Run(const std::function<Status()>& before_commit) {
+// Which value the server could not cast: its own message need not name the column.
+Status Commit::WithFault(const Status& status, std::optional<FaultyValue>* fault) {
+  if (!CodeOf(status).starts_with(kDataException) || !plan_.casts() || !connection_.ok()) {
+    return status;
+  }
+  auto found = FindFaultyValue(connection_, plan_, limit_);
+  if (!found.ok() || !*found) return status;
+  *fault = *std::move(found);
+  const auto& [ordinal, column, field, value] = **fault;
+  const bool told =
+      value.size() > kValueShownMax || MessageOf(status).find(value) != std::string::npos;
+  return WithContext(status, fmt::format("column {}{}", QuoteIdentifier(column),
+                                         told ? "" : fmt::format(", value '{}'", value)));
+}
+
+Result<Committed> Commit::Run(const std::function<Status()>& before_commit,
+                              std::optional<FaultyValue>* fault) {
   const bool holds_rows = connection_.in_transaction();
   ARROW_RETURN_NOT_OK(Execute(holds_rows ? "SAVEPOINT publish" : "BEGIN"));
   const auto rollback = [&] {
@@ -381,7 +402,7 @@ Result<Committed> Commit::Run(const std::function<Status()>& before_commit) {
   if (status.ok()) status = before_commit();
   if (!status.ok()) {
     rollback();
-    return WithAdvice(status);
+    return WithAdvice(WithFault(status, fault));
   }
   CrashPoint("postgres.before_commit");
   ARROW_RETURN_NOT_OK(Execute("COMMIT"));
@@ -393,8 +414,9 @@ Result<Committed> Commit::Run(const std::function<Status()>& before_commit) {
 
 Result<Committed> CommitLoad(Connection& connection, const LoadPlan& plan,
                              const CommitRequest& request,
-                             const std::function<Status()>& before_commit, const WaitLimit& limit) {
-  return Commit(connection, plan, request, limit).Run(before_commit);
+                             const std::function<Status()>& before_commit, const WaitLimit& limit,
+                             std::optional<FaultyValue>* fault) {
+  return Commit(connection, plan, request, limit).Run(before_commit, fault);
 }
 
 Result<bool> IsCommitted(Connection& connection, const TableName& target,

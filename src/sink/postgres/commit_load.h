@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 
 #include "base/error.h"
 #include "client/postgres/connection.h"
 #include "plan/values.h"
 #include "sink/postgres/load_plan.h"
+#include "sink/sink.h"
 
 namespace bulkhaul::postgres {
 
@@ -21,9 +23,11 @@ struct Committed {
 // A COMMIT whose answer is lost is kTransient: the next try settles it. A connection that comes in
 // a transaction (skip_wal) is in it still when an error is returned before the COMMIT; otherwise it
 // is left out of any, or broken. `before_commit` is called when nothing but COMMIT is left.
+// Sets `fault` with an error that is about one staged value.
 Result<Committed> CommitLoad(Connection& connection, const LoadPlan& plan,
                              const CommitRequest& request,
-                             const std::function<Status()>& before_commit, const WaitLimit& limit);
+                             const std::function<Status()>& before_commit, const WaitLimit& limit,
+                             std::optional<FaultyValue>* fault);
 
 // Whether an earlier try has committed; waits for one that has not ended. It enters the key and
 // takes it back.

@@ -54,6 +54,11 @@ class PostgresSink final : public Sink {
   Result<std::vector<StagedResult>> Recover(const JobId& job,
                                             std::span<const StagedResult> staged) override;
   Result<CommitReceipt> Commit(const CommitRequest& request, CommitContext& context) override;
+  std::optional<FaultyValue> TakeFault(const DatasetId& id) override {
+    const std::lock_guard lock(mutex_);
+    auto taken = faults_.extract(id);
+    return taken.empty() ? std::nullopt : std::optional(std::move(taken.mapped()));
+  }
   Result<bool> LeftNothing(const CommitRequest& request, const std::string& journal) override;
   Status CommitJob(const JobManifest&) override { return Status::OK(); }
   Status Discard(const JobId& job, std::span<const AttemptId> attempts) override;
@@ -87,6 +92,7 @@ class PostgresSink final : public Sink {
   std::map<PlanKey, std::shared_ptr<const LoadPlan>> plans_;
   std::set<PlanKey> ready_;
   std::map<TableName, DatasetId> taken_;
+  std::map<DatasetId, FaultyValue> faults_;  // that are not taken yet
   int64_t connections_free_ = -1;
   bool reached_ = false;   // a connection was open once
   std::string wal_begin_;  // when the first table was prepared
@@ -422,8 +428,13 @@ Status PostgresSink::Publish(Connection& connection, const CommitRequest& reques
     return context.record(
         json{{"schema", load->target.schema}, {"table", load->target.name}}.dump());
   };
-  ARROW_ASSIGN_OR_RAISE(const auto done,
-                        CommitLoad(connection, *load, request, before_commit, limit));
+  std::optional<FaultyValue> fault;
+  const auto committed = CommitLoad(connection, *load, request, before_commit, limit, &fault);
+  if (fault) {
+    const std::lock_guard lock(mutex_);
+    faults_[request.plan.dataset.id] = *std::move(fault);
+  }
+  ARROW_ASSIGN_OR_RAISE(const auto done, committed);
   Count(done, request, receipt);
   std::string begin;
   {
