@@ -125,6 +125,13 @@ void JsonLinesProgress::OnEvent(const ProgressEvent& event) {
   std::fflush(out_);
 }
 
+std::string FailureText(const ProgressEvent& event) {
+  const std::string name = event.dataset.ToString();
+  const std::string& text = event.message;
+  const bool told = text.starts_with(name + ": ") || text.starts_with(name + ", ");
+  return told ? text : name + ": " + text;
+}
+
 std::string TotalsText(const ProgressTotals& totals, bool detailed) {
   std::string text;
   if (totals.fraction >= 0) text += fmt::format("{:.0f} % · ", totals.fraction * 100);
@@ -169,7 +176,7 @@ void LineProgress::OnEvent(const ProgressEvent& event) {
       line = "warning: " + event.message;
       break;
     case ProgressKind::kTableFailed:
-      line = fmt::format("failed: {}: {}", event.dataset.ToString(), event.message);
+      line = "failed: " + FailureText(event);
       break;
     case ProgressKind::kTablePublished:
       if (!detailed_) return;

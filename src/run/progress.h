@@ -101,6 +101,8 @@ class LineProgress : public ProgressSink {
   int64_t last_line_ms_ = 0;  // elapsed time of the last tick that was written
 };
 
+// "public.orders: no space left": with the table's name once.
+std::string FailureText(const ProgressEvent& event);
 // "12,345,678 rows · 1.2 GiB · 812,000 rows/s · 96 MB/s · ETA 1 m 30 s · RSS 120 MiB of 1 GiB".
 std::string TotalsText(const ProgressTotals& totals, bool detailed);
 

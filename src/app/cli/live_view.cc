@@ -129,8 +129,7 @@ void LiveView::OnEvent(const ProgressEvent& event) {
                           Printable(event.message));
       break;
     case ProgressKind::kTableFailed:
-      above = fmt::format("failed: {}: {}", Printable(event.dataset.ToString()),
-                          Printable(event.message));
+      above = "failed: " + Printable(FailureText(event));
       break;
     case ProgressKind::kTick:
     case ProgressKind::kJobDone:

@@ -88,6 +88,19 @@ TEST(LiveLines, NamesCannotMoveTheCursor) {
   }
 }
 
+TEST(FailureText, NamesTheTableOnce) {
+  ProgressEvent event;
+  event.dataset = {"public", "orders"};
+  for (const char* message : {"no space left", "public.orders: no space left"}) {
+    event.message = message;
+    EXPECT_EQ(FailureText(event), "public.orders: no space left");
+  }
+  event.message = "public.orders, unit 0-3: no space left";
+  EXPECT_EQ(FailureText(event), event.message);
+  event.message = "public.orders_old: gone";
+  EXPECT_EQ(FailureText(event), "public.orders: public.orders_old: gone");
+}
+
 TEST(LiveView, ErasesWhatItDrewAndLeavesWarnings) {
   char* text = nullptr;
   size_t bytes = 0;
