@@ -173,3 +173,26 @@ def test_a_table_that_is_there(bulkhaul, here, postgres, database, words, said):
         for part in said:
             assert part in done.err, done.err
         assert sql("SELECT count(*) FROM people") == [(0,)]
+
+
+@pytest.mark.parametrize("file, words, said", [
+    ("people.parquet", ["--source-null", "NA"], "source_null is about files of CSV, and these are parquet"),
+    ("people.parquet", ["--sample-rows", "5"], "sample_rows is about files of CSV and JSON"),
+    ("lines.jsonl", ["--date-format", "dd/MM/yyyy"], "date_format is about files of CSV, and these are json"),
+    ("lines.jsonl", ["--sample-rows", "5", "--source-encoding", "utf-8"], None),
+    ("people.csv", ["--trim", "--sample-rows", "5"], None),
+    ("people.parquet", ["--ragged", "error"], None)], ids=str)
+def test_options_that_the_files_have_no_use_for(bulkhaul, here, file, words, said):
+    (here / "lines.jsonl").write_text('{"a": 1}\n')
+    for verb in ("plan", "copy"):
+        done = bulkhaul(verb, file, OUT, *words, code=2 if said else 0)
+        assert said is None or said in done.err, done.err
+
+
+def test_options_of_a_job_may_be_for_one_of_its_tables(bulkhaul, here):
+    job = "source: ./\ndestination: out\ntrim: true\ntables:\n{}  - people.parquet\n"
+    (here / "people.csv").rename(here / "text.csv")
+    (here / "job.yaml").write_text(job.format("  - text.csv\n"))
+    assert len(bulkhaul("run", "job.yaml", "--output", "json").json["tables"]) == 2
+    (here / "job.yaml").write_text(job.format(""))
+    assert "trim is about files of CSV" in bulkhaul("run", "job.yaml", code=2).err

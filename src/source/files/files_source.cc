@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "source/files/describe.h"
+#include "source/files/format_options.h"
 #include "source/files/session.h"
 #include "source/files/split.h"
 
@@ -73,6 +74,7 @@ class FilesSource : public Source {
     }
     ARROW_RETURN_NOT_OK(selector.CheckNamed(available));
     std::vector<Dataset> datasets;
+    std::vector<FormatAndOptions> formats;
     Contracts contracts;
     for (const auto& request : requests) {
       const DatasetId written{"", request.written};
@@ -83,8 +85,11 @@ class FilesSource : public Source {
       auto dataset =
           DescribeDataset(request.id, request.pattern, options, &contracts, columns_there_);
       if (!dataset.ok()) return dataset.status();
+      ARROW_ASSIGN_OR_RAISE(const auto state, TableState::FromJson(dataset->source_state));
+      formats.push_back({state.format, std::move(options)});
       datasets.push_back(*std::move(dataset));
     }
+    ARROW_RETURN_NOT_OK(CheckFormatOptions(formats));
     std::sort(datasets.begin(), datasets.end(),
               [](const auto& a, const auto& b) { return a.id < b.id; });
     return datasets;
