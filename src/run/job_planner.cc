@@ -29,11 +29,6 @@ constexpr int kWorkersForSmallTables = 8;
 constexpr size_t kManyTables = 64;
 constexpr int64_t kSmallTableBytes = 1 << 20;
 
-std::string Folded(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
-
 Status Refuse(const std::string& what, const std::string& way_out) {
   return UserError(what + "; " + way_out, "unsupported");
 }
@@ -429,7 +424,7 @@ Result<std::vector<std::string>> OutputNames(const JobSpec& spec,
   std::vector<std::string> names(datasets.size());
   const auto place = [&](const Dataset& dataset, const std::string& name) {
     const std::string folder = by_schema ? SafeFileName(dataset.id.schema) + "/" : std::string();
-    return Folded(folder + name);
+    return AsciiLower(folder + name);
   };
   // Names that were asked for come first: a generated one has to give way.
   for (const bool given : {true, false}) {
