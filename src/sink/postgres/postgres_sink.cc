@@ -346,15 +346,15 @@ Result<std::vector<StagedResult>> PostgresSink::Recover(const JobId&,
 void Count(const Committed& done, const CommitRequest& request, CommitReceipt* receipt) {
   receipt->already_committed = done.already;
   if (done.duplicates > 0) receipt->counters["duplicates_left_out"] = done.duplicates;
-  receipt->rows -= done.duplicates;
   if (done.left_out > 0) receipt->counters[kLeftOutByTriggers] = done.left_out;
   int64_t left_out = done.left_out;
   for (const auto& result : request.staged) {
     const auto found = result.counters.find(kLeftOutByTriggers);
     if (found != result.counters.end()) left_out += found->second;
   }
+  receipt->rows_left_out = done.duplicates + left_out;
+  receipt->rows -= receipt->rows_left_out;
   if (left_out == 0) return;
-  receipt->rows -= left_out;
   receipt->warnings.push_back(fmt::format("{}: triggers left out {} of {} rows", receipt->location,
                                           FormatCount(left_out), FormatCount(request.rows)));
 }
