@@ -33,7 +33,7 @@ class Commit {
          const WaitLimit& limit)
       : connection_(connection), plan_(plan), request_(request), limit_(limit) {}
 
-  Result<Committed> Run(const std::function<Status()>& before_commit);
+  Result<Committed> Run(const std::function<Status(const Committed&)>& before_commit);
 
  private:
   Status Execute(const std::string& sql) { return connection_.Execute(sql, limit_, what_); }
@@ -362,7 +362,7 @@ Status Commit::WithAdvice(const Status& status) const {
                    code);
 }
 
-Result<Committed> Commit::Run(const std::function<Status()>& before_commit) {
+Result<Committed> Commit::Run(const std::function<Status(const Committed&)>& before_commit) {
   const bool holds_rows = connection_.in_transaction();
   ARROW_RETURN_NOT_OK(Execute(holds_rows ? "SAVEPOINT publish" : "BEGIN"));
   const auto rollback = [&] {
@@ -378,7 +378,7 @@ Result<Committed> Commit::Run(const std::function<Status()>& before_commit) {
   CrashPoint("postgres.key_entered");
   Committed done;
   if (status.ok()) status = Publish(&done);
-  if (status.ok()) status = before_commit();
+  if (status.ok()) status = before_commit(done);
   if (!status.ok()) {
     rollback();
     return WithAdvice(status);
@@ -393,7 +393,8 @@ Result<Committed> Commit::Run(const std::function<Status()>& before_commit) {
 
 Result<Committed> CommitLoad(Connection& connection, const LoadPlan& plan,
                              const CommitRequest& request,
-                             const std::function<Status()>& before_commit, const WaitLimit& limit) {
+                             const std::function<Status(const Committed&)>& before_commit,
+                             const WaitLimit& limit) {
   return Commit(connection, plan, request, limit).Run(before_commit);
 }
 
