@@ -328,27 +328,23 @@ Status CheckIdle(const JobSpec& spec, const SourceTraits& source) {
       any([](const Options& options) { return options.GetString("if_exists") == "upsert"; });
   const bool contracts =
       any([](const Options& options) { return !options.GetString("contract").empty(); });
-  for (const char* name : {"key", "duplicates"}) {
-    const bool asked = any([&](const Options& options) {
-      const bool default_again =
-          std::string_view(name) == "duplicates" && options.GetString("duplicates") == "fail";
-      return options.Has(name) && !default_again;
+  const auto asked = [&](const std::string& name) {
+    return any([&](const Options& options) {
+      const bool may_be_default = name == "duplicates" || name == "reject";
+      return options.Has(name) && !(may_be_default && options.GetString(name) == "fail");
     });
-    if (upserts || !asked) continue;
+  };
+  for (const char* name : {"key", "duplicates"}) {
+    if (upserts || !asked(name)) continue;
     return Refuse(fmt::format("{} does nothing without if_exists: upsert", name),
                   fmt::format("set that, or leave out {}", name));
   }
   for (const char* name : {"reject", "max_rejects", "quarantine", "sample"}) {
-    const bool asked = any([&](const Options& options) {
-      const bool default_again =
-          std::string_view(name) == "reject" && options.GetString("reject") == "fail";
-      return options.Has(name) && !default_again;
-    });
     // Files have rows that cannot be read.
     const bool refuses =
         source.refuses_rows && std::string_view(name) != "sample" &&
         any([](const Options& options) { return options.GetString("reject") == "quarantine"; });
-    if (contracts || refuses || !asked) continue;
+    if (contracts || refuses || !asked(name)) continue;
     if (source.refuses_rows && std::string_view(name) != "sample") {
       return Refuse(fmt::format("{} does nothing without reject: quarantine", name),
                     fmt::format("set that, or leave out {}", name));
