@@ -93,13 +93,6 @@ const std::vector<NamingEntry>& Namings() {
   return *entries;
 }
 
-std::string LowerCase(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return lower;
-}
-
 // "postgres" of "postgres://…"; "" for a path, a file: URI too.
 std::string SchemeOf(std::string_view uri) {
   const auto colon = uri.find(':');
@@ -108,7 +101,7 @@ std::string SchemeOf(std::string_view uri) {
   const bool plain = std::all_of(scheme.begin(), scheme.end(), [](unsigned char c) {
     return std::isalnum(c) || c == '+' || c == '-' || c == '.';
   });
-  return plain && scheme != "file" ? LowerCase(scheme) : std::string();
+  return plain && scheme != "file" ? AsciiLower(scheme) : std::string();
 }
 
 bool Contains(const std::vector<std::string>& names, std::string_view name) {
@@ -116,7 +109,7 @@ bool Contains(const std::vector<std::string>& names, std::string_view name) {
 }
 
 bool HasExtension(std::string_view path, const std::vector<std::string>& extensions) {
-  const std::string lower = LowerCase(path);
+  const std::string lower = AsciiLower(path);
   return std::any_of(extensions.begin(), extensions.end(),
                      [&](const std::string& extension) { return lower.ends_with(extension); });
 }
@@ -214,7 +207,7 @@ bool IsOneTableOfFiles(const std::string& source_uri) {
 bool IsNamedLikeAFile(const std::string& path) { return files::HasDataExtension(path); }
 
 std::optional<FileNaming> NamingOfFile(std::string_view path) {
-  const std::string lower = LowerCase(path);
+  const std::string lower = AsciiLower(path);
   for (const auto& entry : Namings()) {
     if (lower.ends_with(entry.ending)) return entry.naming;
   }

@@ -4,6 +4,8 @@
 #include <array>
 #include <cctype>
 
+#include "base/text.h"
+
 namespace bulkhaul {
 namespace {
 
@@ -11,7 +13,6 @@ constexpr std::array<std::string_view, 9> kSecretKeywords = {
     "password", "passwd", "sslpassword", "secret",    "token",
     "api_key",  "apikey", "access_key",  "secret_key"};
 
-char Lower(char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); }
 bool IsWordByte(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
 bool EndsUri(char c) {
   return std::isspace(static_cast<unsigned char>(c)) || c == '\'' || c == '"';
@@ -42,8 +43,7 @@ Credentials FindCredentials(std::string_view text) {
 bool IsSecretWord(std::string_view text, size_t end) {
   size_t begin = end;
   while (begin > 0 && IsWordByte(text[begin - 1])) --begin;
-  std::string word(text.substr(begin, end - begin));
-  std::transform(word.begin(), word.end(), word.begin(), Lower);
+  const std::string word = AsciiLower(text.substr(begin, end - begin));
   return std::any_of(kSecretKeywords.begin(), kSecretKeywords.end(),
                      [&](std::string_view keyword) { return word.ends_with(keyword); });
 }

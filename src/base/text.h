@@ -22,6 +22,11 @@ bool HasGlob(std::string_view pattern);
 std::string SafeFileName(std::string_view text);
 // A new random id: 12 characters of [0-9a-z], starting with a letter.
 std::string NewId();
+// A to Z become a to z, whatever the locale; other bytes, those of UTF-8 too, stay as they are.
+constexpr char AsciiLower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+std::string AsciiLower(std::string_view text);
 // The digit's value, -1 when it is none.
 int HexDigit(char c);
 // "%20" to " "; what is no escape is kept, so that logs-%Y.%m needs no "%25".

@@ -1,5 +1,6 @@
 #include "base/text.h"
 
+#include <cctype>
 #include <set>
 #include <string>
 
@@ -63,6 +64,19 @@ TEST(Text, IdsDiffer) {
   for (int i = 0; i < 1000; ++i) ids.insert(NewId());
   EXPECT_EQ(ids.size(), 1000u);
   EXPECT_EQ(ids.begin()->size(), 12u);
+}
+
+TEST(Text, AsciiLowerLeavesOtherBytes) {
+  EXPECT_EQ(AsciiLower("@AZ[`az{ 09_-"), "@az[`az{ 09_-");
+  EXPECT_EQ(AsciiLower("GRÖßE \xC4\xDC"), "grÖße \xC4\xDC");
+  EXPECT_EQ(AsciiLower(std::string_view("A\0B", 3)), std::string_view("a\0b", 3));
+  EXPECT_EQ(AsciiLower(""), "");
+  EXPECT_TRUE(rc::check("as the C locale's tolower does", [](const std::string& text) {
+    std::string lower;
+    for (const char c : text)
+      lower += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    RC_ASSERT(AsciiLower(text) == lower);
+  }));
 }
 
 TEST(Text, CountsABytesOccurrences) {

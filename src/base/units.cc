@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
+
 namespace bulkhaul {
 namespace {
 
@@ -39,7 +41,7 @@ std::optional<Quantity> TakeQuantity(std::string_view& text) {
   text.remove_prefix(static_cast<size_t>(end - text.data()));
   SkipSpaces(text);
   while (!text.empty() && std::isalpha(static_cast<unsigned char>(text.front()))) {
-    quantity.unit += static_cast<char>(std::tolower(static_cast<unsigned char>(text.front())));
+    quantity.unit += AsciiLower(text.front());
     text.remove_prefix(1);
   }
   SkipSpaces(text);

@@ -1,6 +1,5 @@
 #include "commit/committer.h"
 
-#include <algorithm>
 #include <chrono>
 #include <set>
 
@@ -80,16 +79,10 @@ Status CheckCounts(const CommitRequest& request) {
 }
 
 Status CheckReceipt(const CommitRequest& request, const CommitReceipt& receipt) {
-  // Fewer only with a word of why, as where a table's triggers leave rows out, or a count of those
-  // that the job leaves out.
-  const auto left_out = [](const auto& counter) {
-    return counter.first.find("left_out") != std::string::npos;
-  };
-  const bool said = receipt.rows < request.rows &&
-                    (!receipt.warnings.empty() || std::ranges::any_of(receipt.counters, left_out));
-  if (receipt.rows != request.rows && !said) {
-    return BugError(fmt::format("{} rows were staged, but {} published at '{}'", request.rows,
-                                receipt.rows, receipt.location));
+  if (receipt.rows_left_out < 0 || receipt.rows + receipt.rows_left_out != request.rows) {
+    return BugError(fmt::format("{} rows were staged, but {} published at '{}' and {} left out",
+                                request.rows, receipt.rows, receipt.location,
+                                receipt.rows_left_out));
   }
   if (receipt.dataset != request.plan.dataset.id) {
     return BugError(fmt::format("the receipt is for {}", receipt.dataset.ToString()));

@@ -41,7 +41,7 @@ class ReceiptSink : public Sink {
     CommitReceipt receipt;
     receipt.dataset = request.plan.dataset.id;
     receipt.rows = request.rows + rows_off;
-    receipt.warnings = warnings;
+    receipt.rows_left_out = rows_left_out;
     receipt.already_committed = !keys.insert(request.idempotency_key).second;
     return receipt;
   }
@@ -50,7 +50,7 @@ class ReceiptSink : public Sink {
 
   Status fail;
   int64_t rows_off = 0;
-  std::vector<std::string> warnings;
+  int64_t rows_left_out = 0;
   std::set<std::string> keys;
   std::vector<std::optional<std::string>> recovered;
 };
@@ -167,15 +167,22 @@ TEST_F(CommitterTest, ReceiptWithOtherRowsIsAnError) {
   EXPECT_NE(ledger_->Datasets().ValueOrDie()[0].state, DatasetState::kPublished);
 }
 
-TEST_F(CommitterTest, FewerRowsNeedAWordOfWhy) {
+TEST_F(CommitterTest, FewerRowsAreThoseThatTheSinkLeftOut) {
   Stage([](StagedResult&) {});
-  sink_.warnings = {"triggers left out 1 row"};
-  sink_.rows_off = 1;
-  EXPECT_FALSE(Commit().ok());
+  const auto refused = [&](int64_t rows_off, int64_t rows_left_out) {
+    sink_.rows_off = rows_off;
+    sink_.rows_left_out = rows_left_out;
+    return !Commit().ok();
+  };
+  EXPECT_TRUE(refused(1, -1));
+  EXPECT_TRUE(refused(0, 1));
+  EXPECT_TRUE(refused(-2, 1));
   sink_.rows_off = -1;
+  sink_.rows_left_out = 1;
   const auto receipt = Commit();
   ASSERT_TRUE(receipt.ok()) << receipt.status();
   EXPECT_EQ(receipt->rows, 19);
+  EXPECT_EQ(ledger_->Datasets().ValueOrDie()[0].receipt->rows_left_out, 1);
 }
 
 TEST_F(CommitterTest, SecondTryGetsTheJournalOfTheFirst) {

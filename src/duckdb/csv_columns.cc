@@ -1,13 +1,12 @@
 #include "duckdb/csv_columns.h"
 
-#include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <map>
 #include <set>
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "duckdb/attachments.h"
 
 namespace bulkhaul::duckdb {
@@ -27,12 +26,6 @@ std::string DecimalType(std::string_view arrow_type) {
   std::from_chars(digits.data(), digits.data() + digits.size(), scale);
   const bool has = precision <= kDecimalDigitsMax && scale >= 0 && scale <= precision;
   return has ? fmt::format("DECIMAL({}, {})", precision, scale) : kText;
-}
-
-std::string Lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
 }
 
 }  // namespace
@@ -85,7 +78,7 @@ std::string SelectFromCsv(const std::string& files, const std::vector<CsvColumn>
   std::string types, bytes;
   for (const auto& column : columns) {
     std::string name = column.name;
-    for (int i = 1; !taken.insert(Lower(name)).second; ++i) {
+    for (int i = 1; !taken.insert(AsciiLower(name)).second; ++i) {
       name = fmt::format("{}_{}", column.name, i);
     }
     std::string type = DuckdbTypeOf(column.arrow_type);

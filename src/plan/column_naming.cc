@@ -1,6 +1,6 @@
 #include "plan/column_naming.h"
 
-#include <cctype>
+#include "base/text.h"
 
 namespace bulkhaul {
 namespace {
@@ -10,7 +10,6 @@ bool IsLowerOrDigit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <=
 bool IsWord(char c) {
   return IsUpper(c) || IsLowerOrDigit(c) || static_cast<unsigned char>(c) >= 0x80;
 }
-char Lower(char c) { return IsUpper(c) ? static_cast<char>(c - 'A' + 'a') : c; }
 char Upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 
 std::string Snake(std::string_view name) {
@@ -26,7 +25,7 @@ std::string Snake(std::string_view name) {
         (IsLowerOrDigit(name[i - 1]) ||
          (IsUpper(name[i - 1]) && i + 1 < name.size() && name[i + 1] >= 'a' && name[i + 1] <= 'z'));
     if (begins && !snake.empty() && snake.back() != '_') snake += '_';
-    snake += Lower(name[i]);
+    snake += AsciiLower(name[i]);
   }
   while (!snake.empty() && snake.back() == '_') snake.pop_back();
   return snake.empty() ? std::string(name) : snake;
@@ -38,7 +37,7 @@ std::string NameInStyle(std::string_view name, std::string_view style) {
   if (style == "snake") return Snake(name);
   std::string styled(name);
   if (style == "keep") return styled;
-  for (char& c : styled) c = style == "upper" ? Upper(c) : Lower(c);
+  for (char& c : styled) c = style == "upper" ? Upper(c) : AsciiLower(c);
   if (style == "capitalize" && !styled.empty()) styled[0] = Upper(styled[0]);
   return styled;
 }

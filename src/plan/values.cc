@@ -346,6 +346,7 @@ std::string CommitReceipt::ToJson() const {
   return Dump({{"dataset", IdToJson(dataset)},
                {"location", Text(location)},
                {"rows", rows},
+               {"rows_left_out", rows_left_out},
                {"bytes", bytes},
                {"files", files},
                {"already_committed", already_committed},
@@ -366,6 +367,7 @@ Result<CommitReceipt> CommitReceipt::FromJson(std::string_view text) {
   fields.Read("already_committed", &receipt.already_committed);
   fields.Read("archived_to", &receipt.archived_to);
   // Receipts of earlier versions have none.
+  receipt.rows_left_out = node.value("rows_left_out", int64_t{0});
   receipt.counters = node.value("counters", receipt.counters);
   receipt.metadata = node.value("metadata", "");
   ARROW_RETURN_NOT_OK(fields.status());

@@ -168,6 +168,9 @@ struct CommitReceipt {
   DatasetId dataset;
   std::string location;  // final path, as a user would open it
   int64_t rows = 0;
+  // Of the rows that were staged, those that are not published, and rightly: of a key that came
+  // twice, or held back by triggers. The counters tell them apart.
+  int64_t rows_left_out = 0;
   int64_t bytes = 0;
   int64_t files = 0;
   bool already_committed = false;           // an earlier try had done it

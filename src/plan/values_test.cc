@@ -42,11 +42,12 @@ TEST(Values, SnapshotAndReceiptSurviveJson) {
   EXPECT_TRUE(read->consistent);
   EXPECT_EQ(read->epoch, 2);
 
-  CommitReceipt receipt{{"a", "b"}, "/x/y", 10, 20, 3, true, "/x/.archive/y"};
+  CommitReceipt receipt{{"a", "b"}, "/x/y", 10, 4, 20, 3, true, "/x/.archive/y"};
   receipt.metadata = "{\"rows\": 10}";
   const auto receipt_read = CommitReceipt::FromJson(receipt.ToJson());
   ASSERT_TRUE(receipt_read.ok());
   EXPECT_EQ(receipt_read->ToJson(), receipt.ToJson());
+  EXPECT_EQ(receipt_read->rows_left_out, 4);
   EXPECT_EQ(receipt_read->archived_to, "/x/.archive/y");
   EXPECT_EQ(receipt_read->metadata, "{\"rows\": 10}");
 }

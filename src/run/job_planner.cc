@@ -29,11 +29,6 @@ constexpr int kWorkersForSmallTables = 8;
 constexpr size_t kManyTables = 64;
 constexpr int64_t kSmallTableBytes = 1 << 20;
 
-std::string Folded(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
-
 Status Refuse(const std::string& what, const std::string& way_out) {
   return UserError(what + "; " + way_out, "unsupported");
 }
@@ -333,27 +328,23 @@ Status CheckIdle(const JobSpec& spec, const SourceTraits& source) {
       any([](const Options& options) { return options.GetString("if_exists") == "upsert"; });
   const bool contracts =
       any([](const Options& options) { return !options.GetString("contract").empty(); });
-  for (const char* name : {"key", "duplicates"}) {
-    const bool asked = any([&](const Options& options) {
-      const bool default_again =
-          std::string_view(name) == "duplicates" && options.GetString("duplicates") == "fail";
-      return options.Has(name) && !default_again;
+  const auto asked = [&](const std::string& name) {
+    return any([&](const Options& options) {
+      const bool may_be_default = name == "duplicates" || name == "reject";
+      return options.Has(name) && !(may_be_default && options.GetString(name) == "fail");
     });
-    if (upserts || !asked) continue;
+  };
+  for (const char* name : {"key", "duplicates"}) {
+    if (upserts || !asked(name)) continue;
     return Refuse(fmt::format("{} does nothing without if_exists: upsert", name),
                   fmt::format("set that, or leave out {}", name));
   }
   for (const char* name : {"reject", "max_rejects", "quarantine", "sample"}) {
-    const bool asked = any([&](const Options& options) {
-      const bool default_again =
-          std::string_view(name) == "reject" && options.GetString("reject") == "fail";
-      return options.Has(name) && !default_again;
-    });
     // Files have rows that cannot be read.
     const bool refuses =
         source.refuses_rows && std::string_view(name) != "sample" &&
         any([](const Options& options) { return options.GetString("reject") == "quarantine"; });
-    if (contracts || refuses || !asked) continue;
+    if (contracts || refuses || !asked(name)) continue;
     if (source.refuses_rows && std::string_view(name) != "sample") {
       return Refuse(fmt::format("{} does nothing without reject: quarantine", name),
                     fmt::format("set that, or leave out {}", name));
@@ -429,7 +420,7 @@ Result<std::vector<std::string>> OutputNames(const JobSpec& spec,
   std::vector<std::string> names(datasets.size());
   const auto place = [&](const Dataset& dataset, const std::string& name) {
     const std::string folder = by_schema ? SafeFileName(dataset.id.schema) + "/" : std::string();
-    return Folded(folder + name);
+    return AsciiLower(folder + name);
   };
   // Names that were asked for come first: a generated one has to give way.
   for (const bool given : {true, false}) {

@@ -7,6 +7,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include "base/text.h"
+
 namespace bulkhaul {
 namespace {
 
@@ -63,11 +65,10 @@ TEST(OutputNames, AreUniqueAndStayInTheirFolder) {
     for (const auto& [schema, table] : ids) tables.push_back(Table(schema, table));
     const auto names = OutputNames(JobSpec(), tables).ValueOrDie();
     std::set<std::string> folded;
-    for (std::string text : names) {
+    for (const std::string& text : names) {
       RC_ASSERT(text.find('/') == std::string::npos);
       RC_ASSERT(text[0] != '.');
-      for (char& c : text) c = static_cast<char>(std::tolower(c));
-      RC_ASSERT(folded.insert(text).second);
+      RC_ASSERT(folded.insert(AsciiLower(text)).second);
     }
   }));
 }

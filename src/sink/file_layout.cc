@@ -1,6 +1,5 @@
 #include "sink/file_layout.h"
 
-#include <cctype>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -32,14 +31,6 @@ Result<std::string> LocalPath(const std::string& uri) {
   if (error) return ErrnoError(error.value(), "resolve", path);
   std::string text = absolute.string();
   while (text.size() > 1 && text.ends_with('/')) text.pop_back();
-  return text;
-}
-
-// ASCII case folded: what a case-insensitive file system may hold for the same name.
-std::string Folded(std::string text) {
-  for (char& character : text) {
-    character = static_cast<char>(std::tolower(static_cast<unsigned char>(character)));
-  }
   return text;
 }
 
@@ -97,7 +88,7 @@ Result<std::string> FileLayout::DatasetFolder(const DatasetPlan& plan) const {
   std::lock_guard lock(mutex_);
   if (const auto known = folders_.find(owner); known != folders_.end()) return known->second;
   ARROW_ASSIGN_OR_RAISE(std::string folder, WishedFolder(plan));
-  const auto [place, free] = owners_.emplace(Folded(folder), owner);
+  const auto [place, free] = owners_.emplace(AsciiLower(folder), owner);
   if (!free && place->second != owner) {
     if (direct_ || file_) {
       return UserError(
@@ -106,7 +97,7 @@ Result<std::string> FileLayout::DatasetFolder(const DatasetPlan& plan) const {
                       file_ ? "name a folder as destination" : "use layout: organized"));
     }
     folder += "_" + HashText(Xxh3Of(owner)).substr(0, 8);
-    owners_.emplace(Folded(folder), owner);
+    owners_.emplace(AsciiLower(folder), owner);
   }
   folders_.emplace(owner, folder);
   return folder;

@@ -55,7 +55,7 @@ class FileLayout {
   bool by_schema_ = false;
   bool job_commit_ = false;
   mutable std::mutex mutex_;
-  mutable std::map<std::string, std::string> owners_;   // folded folder → dataset
+  mutable std::map<std::string, std::string> owners_;   // folder in small letters → dataset
   mutable std::map<std::string, std::string> folders_;  // dataset → folder
 };
 

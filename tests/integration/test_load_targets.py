@@ -9,6 +9,7 @@ import socket
 
 import pytest
 
+from support import faults
 from support.loading import TYPES_SQL, database_fixture, leftovers, sql_fixture
 
 ROWS = 5000
@@ -24,10 +25,11 @@ sql = sql_fixture("load_targets", "target", "parent")
 @pytest.fixture
 def load(bulkhaul, database):
     """Loads given.rows into public.target."""
-    def run(mode: str, *words, code: int = 0, uri: str | None = None, verb: str = "copy"):
+    def run(mode: str, *words, code: int | None = 0, uri: str | None = None, verb: str = "copy",
+            env: dict | None = None):
         return bulkhaul(verb, database, uri or database, "--table", "given.rows", "--target-table",
                         "public.target", "--if-exists", mode, "--unit-bytes", "64KiB",
-                        "--progress", "none", *words, code=code)
+                        "--progress", "none", *words, code=code, env=env)
     return run
 
 
@@ -124,6 +126,30 @@ def test_rows_that_triggers_leave_out_are_said(load, sql, tmp_path, words):
     assert table["rows"] == kept
     assert table["counters"]["left_out_by_triggers"] == ROWS - kept
     assert "duplicates_left_out" not in table["counters"]
+
+
+@pytest.mark.parametrize("words, kept, counted", [
+    (["upsert", "--duplicates", "last"], 9,
+     {"duplicates_left_out": ROWS - 10, "left_out_by_triggers": 1}),
+    (["append", "--commit", "unit"], ROWS * 9 // 10, {"left_out_by_triggers": ROWS // 10})],
+    ids=["upsert", "unit"])
+def test_what_was_left_out_is_known_after_a_kill(load, sql, bulkhaul, tmp_path, words, kept, counted):
+    sql("""
+      CREATE TABLE target (id int, kind int, name text);
+      CREATE OR REPLACE FUNCTION not_three() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN IF NEW.kind = 3 THEN RETURN NULL; END IF; RETURN NEW; END';
+      CREATE TRIGGER some_only BEFORE INSERT ON target FOR EACH ROW EXECUTE FUNCTION not_three()""")
+    if words[0] == "upsert":
+        sql("ALTER TABLE target ADD PRIMARY KEY (kind)")
+    killed = load(*words, "--job-id", "job", env={"BULKHAUL_CRASH_AT": "postgres.committed"}, code=None)
+    assert killed.code == faults.SIGKILLED, killed.err
+    report = tmp_path / "report.json"
+    resumed = bulkhaul("resume", "job", "--report", report)
+    assert sql("SELECT count(*) FROM target") == [(kept,)]
+    assert "public.target: triggers left out" in resumed.err, resumed.err
+    (table,) = json.loads(report.read_text())["tables"]
+    assert table["rows"] == kept
+    assert {name: count for name, count in table["counters"].items() if "left_out" in name} == counted
 
 
 def test_triggers_do_not_fire_for_replace(load, sql):

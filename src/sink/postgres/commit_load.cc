@@ -36,7 +36,7 @@ class Commit {
          const WaitLimit& limit)
       : connection_(connection), plan_(plan), request_(request), limit_(limit) {}
 
-  Result<Committed> Run(const std::function<Status()>& before_commit,
+  Result<Committed> Run(const std::function<Status(const Committed&)>& before_commit,
                         std::optional<FaultyValue>* fault);
 
  private:
@@ -382,7 +382,7 @@ Status Commit::WithFault(const Status& status, std::optional<FaultyValue>* fault
                                          told ? "" : fmt::format(", value '{}'", value)));
 }
 
-Result<Committed> Commit::Run(const std::function<Status()>& before_commit,
+Result<Committed> Commit::Run(const std::function<Status(const Committed&)>& before_commit,
                               std::optional<FaultyValue>* fault) {
   const bool holds_rows = connection_.in_transaction();
   ARROW_RETURN_NOT_OK(Execute(holds_rows ? "SAVEPOINT publish" : "BEGIN"));
@@ -399,7 +399,7 @@ Result<Committed> Commit::Run(const std::function<Status()>& before_commit,
   CrashPoint("postgres.key_entered");
   Committed done;
   if (status.ok()) status = Publish(&done);
-  if (status.ok()) status = before_commit();
+  if (status.ok()) status = before_commit(done);
   if (!status.ok()) {
     rollback();
     return WithAdvice(WithFault(status, fault));
@@ -414,7 +414,8 @@ Result<Committed> Commit::Run(const std::function<Status()>& before_commit,
 
 Result<Committed> CommitLoad(Connection& connection, const LoadPlan& plan,
                              const CommitRequest& request,
-                             const std::function<Status()>& before_commit, const WaitLimit& limit,
+                             const std::function<Status(const Committed&)>& before_commit,
+                             const WaitLimit& limit,
                              std::optional<FaultyValue>* fault) {
   return Commit(connection, plan, request, limit).Run(before_commit, fault);
 }

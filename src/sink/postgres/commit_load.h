@@ -22,12 +22,13 @@ struct Committed {
 // Enters the idempotency key first: of two tries the second waits for the first and then finds it.
 // A COMMIT whose answer is lost is kTransient: the next try settles it. A connection that comes in
 // a transaction (skip_wal) is in it still when an error is returned before the COMMIT; otherwise it
-// is left out of any, or broken. `before_commit` is called when nothing but COMMIT is left.
-// Sets `fault` with an error that is about one staged value.
+// is left out of any, or broken. `before_commit` is called when nothing but COMMIT is left,
+// with what is returned if that succeeds. Sets `fault` with an error that is about one staged
+// value.
 Result<Committed> CommitLoad(Connection& connection, const LoadPlan& plan,
                              const CommitRequest& request,
-                             const std::function<Status()>& before_commit, const WaitLimit& limit,
-                             std::optional<FaultyValue>* fault);
+                             const std::function<Status(const Committed&)>& before_commit,
+                             const WaitLimit& limit, std::optional<FaultyValue>* fault);
 
 // Whether an earlier try has committed; waits for one that has not ended. It enters the key and
 // takes it back.

@@ -1,18 +1,14 @@
 #include "sink/postgres/load_options.h"
 
-#include <algorithm>
-#include <cctype>
-
 #include "base/error.h"
+#include "base/text.h"
 
 namespace bulkhaul::postgres {
 namespace {
 
 // As ATTACH PARTITION wants it.
 std::string PartitionFor(const std::string& text) {
-  std::string lower = text;
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string lower = AsciiLower(text);
   const bool whole = lower.empty() || lower == "default" || lower.starts_with("for values");
   return whole ? text : "FOR VALUES " + text;
 }

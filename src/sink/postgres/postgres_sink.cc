@@ -352,30 +352,49 @@ Result<std::vector<StagedResult>> PostgresSink::Recover(const JobId&,
 void Count(const Committed& done, const CommitRequest& request, CommitReceipt* receipt) {
   receipt->already_committed = done.already;
   if (done.duplicates > 0) receipt->counters["duplicates_left_out"] = done.duplicates;
-  receipt->rows -= done.duplicates;
   if (done.left_out > 0) receipt->counters[kLeftOutByTriggers] = done.left_out;
   int64_t left_out = done.left_out;
   for (const auto& result : request.staged) {
     const auto found = result.counters.find(kLeftOutByTriggers);
     if (found != result.counters.end()) left_out += found->second;
   }
+  receipt->rows_left_out = done.duplicates + left_out;
+  receipt->rows -= receipt->rows_left_out;
   if (left_out == 0) return;
-  receipt->rows -= left_out;
   receipt->warnings.push_back(fmt::format("{}: triggers left out {} of {} rows", receipt->location,
                                           FormatCount(left_out), FormatCount(request.rows)));
 }
 
-Result<TableName> TargetOf(const std::string& journal) {
-  const json state = json::parse(journal, nullptr, false);
+// What a commit leaves in the ledger: where the rows went, and how many did not.
+struct CommitJournal {
+  TableName target;
+  Committed done;
+};
+
+std::string JournalText(const TableName& target, const Committed& done) {
+  return json{{"schema", target.schema},
+              {"table", target.name},
+              {"duplicates", done.duplicates},
+              {"left_out", done.left_out}}
+      .dump();
+}
+
+Result<CommitJournal> ReadJournal(const std::string& text) {
+  const json state = json::parse(text, nullptr, false);
   if (!state.is_object()) return BugError("the commit's journal is not ours");
-  return TableName{state.value("schema", ""), state.value("table", "")};
+  CommitJournal journal;
+  journal.target = {state.value("schema", ""), state.value("table", "")};
+  // Journals of earlier versions have neither.
+  journal.done.duplicates = state.value("duplicates", int64_t{0});
+  journal.done.left_out = state.value("left_out", int64_t{0});
+  return journal;
 }
 
 Result<bool> PostgresSink::LeftNothing(const CommitRequest& request, const std::string& journal) {
-  ARROW_ASSIGN_OR_RAISE(const TableName target, TargetOf(journal));
+  ARROW_ASSIGN_OR_RAISE(const auto found, ReadJournal(journal));
   bool committed = false;
   ARROW_RETURN_NOT_OK(Use([&](Connection& connection) {
-    return IsCommitted(connection, target, request, {}).Value(&committed);
+    return IsCommitted(connection, found.target, request, {}).Value(&committed);
   }));
   return !committed;
 }
@@ -393,11 +412,14 @@ Result<CommitReceipt> PostgresSink::Commit(const CommitRequest& request, CommitC
   }
   const WaitLimit limit{};  // building indexes may take hours
   if (context.recovered) {
-    ARROW_ASSIGN_OR_RAISE(const TableName target, TargetOf(*context.recovered));
-    receipt.location = target.ToString();
+    ARROW_ASSIGN_OR_RAISE(auto journal, ReadJournal(*context.recovered));
+    receipt.location = journal.target.ToString();
     ARROW_ASSIGN_OR_RAISE(const bool nothing, LeftNothing(request, *context.recovered));
-    receipt.already_committed = !nothing;
-    if (receipt.already_committed) return receipt;
+    if (!nothing) {
+      journal.done.already = true;
+      Count(journal.done, request, &receipt);
+      return receipt;
+    }
   }
   const PlanKey key{request.plan.dataset.id, request.plan.epoch};
   ARROW_ASSIGN_OR_RAISE(auto open, open_loads_.TakeLast(key));
@@ -424,9 +446,8 @@ Status PostgresSink::Publish(Connection& connection, const CommitRequest& reques
   ARROW_ASSIGN_OR_RAISE(auto load, PlanOf(connection, request.plan));
   ARROW_RETURN_NOT_OK(MakeReady(connection, request.plan, &load));
   receipt->location = load->target.ToString();
-  const auto before_commit = [&] {
-    return context.record(
-        json{{"schema", load->target.schema}, {"table", load->target.name}}.dump());
+  const auto before_commit = [&](const Committed& done) {
+    return context.record(JournalText(load->target, done));
   };
   std::optional<FaultyValue> fault;
   const auto committed = CommitLoad(connection, *load, request, before_commit, limit, &fault);

@@ -98,9 +98,7 @@ Result<CsvWishes> CsvWishes::Make(const Options& options) {
   ARROW_ASSIGN_OR_RAISE(wishes.dialect.quote, character("source_quote"));
   ARROW_ASSIGN_OR_RAISE(wishes.dialect.escape, character("source_escape"));
   wishes.header = options.GetString("source_header");
-  wishes.encoding = options.GetString("source_encoding");
-  std::transform(wishes.encoding.begin(), wishes.encoding.end(), wishes.encoding.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  wishes.encoding = AsciiLower(options.GetString("source_encoding"));
   if (wishes.encoding == "utf8") wishes.encoding = "utf-8";
   if (options.GetString("date_format") != "auto") {
     wishes.date_format = options.GetString("date_format");
@@ -259,11 +257,8 @@ Status DetectLayout(const DataFile& file, const CsvWishes& wishes, int64_t row_b
   ARROW_ASSIGN_OR_RAISE(const char declared, TakeSeparatorLine(*chunks));
   csv::DialectWishes dialect = wishes.dialect;
   if (declared != '\0' && !dialect.delimiter) dialect.delimiter = declared;
-  std::string path = file.path;
-  std::transform(path.begin(), path.end(), path.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  layout->dialect =
-      csv::DetectDialect(chunks->text(), dialect, path.find(".tsv") != std::string::npos);
+  const bool tabs = AsciiLower(file.path).find(".tsv") != std::string::npos;
+  layout->dialect = csv::DetectDialect(chunks->text(), dialect, tabs);
   if (wishes.dialect.delimiter.value_or('\0') != '\0') {
     ARROW_RETURN_NOT_OK(CheckDelimiter(chunks->text(), *layout, dialect, file.path));
   }

@@ -37,10 +37,7 @@ constexpr CodecExtension kCodecs[] = {
     {".gz", FileCodec::kGzip}, {".zst", FileCodec::kZstd}, {".bz2", FileCodec::kBz2}};
 
 bool EndsWith(std::string_view text, std::string_view end) {
-  if (text.size() < end.size()) return false;
-  return std::equal(
-      end.begin(), end.end(), text.end() - static_cast<std::ptrdiff_t>(end.size()),
-      [](char a, char b) { return a == std::tolower(static_cast<unsigned char>(b)); });
+  return text.size() >= end.size() && AsciiLower(text.substr(text.size() - end.size())) == end;
 }
 
 FileCodec CodecOf(std::string_view path) {

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cctype>
 #include <map>
 #include <set>
 #include <utility>
@@ -162,9 +161,7 @@ Result<TextFacts> DescribeJson(const std::vector<const DataFile*>& sample, const
                                const GivenTypes& given) {
   TextFacts facts;
   JsonLayout layout;
-  layout.encoding = options.GetString("source_encoding");
-  std::transform(layout.encoding.begin(), layout.encoding.end(), layout.encoding.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  layout.encoding = AsciiLower(options.GetString("source_encoding"));
   if (layout.encoding == "utf8") layout.encoding = "utf-8";
   if (layout.encoding == "auto") {
     auto encoding = EncodingOf(*sample[0]);

@@ -36,11 +36,6 @@ struct Token {
   size_t place = 0;
 };
 
-std::string Lower(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
-
 Status Broken(const Token& at, const std::string& expected) {
   return UserError(fmt::format(
       "where: {} is expected at character {}{}", expected, at.place + 1,
@@ -120,7 +115,7 @@ class Parser {
  private:
   const Token& at() const { return tokens_[next_]; }
   bool Is(const char* word) const {
-    return (at().kind == TokenKind::kName && !at().quoted && Lower(at().text) == word) ||
+    return (at().kind == TokenKind::kName && !at().quoted && AsciiLower(at().text) == word) ||
            (at().kind == TokenKind::kSymbol && at().text == word);
   }
   bool Take(const char* word) {
@@ -269,7 +264,7 @@ class Parser {
 
   Result<std::shared_ptr<arrow::Scalar>> Value(const arrow::Field& field) {
     const Token token = at();
-    const std::string word = Lower(token.text);
+    const std::string word = AsciiLower(token.text);
     const bool boolean =
         token.kind == TokenKind::kName && !token.quoted && (word == "true" || word == "false");
     if (token.kind == TokenKind::kName && !token.quoted && word == "null") {

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "wire/json/number_text.h"
 #include "wire/json/value_decoder.h"
 
@@ -28,9 +29,7 @@ bool ParseGeohash(std::string_view text, double* latitude, double* longitude) {
   double south = -90, north = 90, west = -180, east = 180;
   bool even = true;
   for (const char character : text) {
-    const char lower =
-        character >= 'A' && character <= 'Z' ? static_cast<char>(character + 32) : character;
-    const size_t digit = kGeohashDigits.find(lower);
+    const size_t digit = kGeohashDigits.find(AsciiLower(character));
     if (digit == kGeohashDigits.npos) return false;
     for (int bit = 4; bit >= 0; --bit, even = !even) {
       double& low = even ? west : south;
