@@ -89,6 +89,8 @@ def test_a_value_that_the_server_refuses_is_told_with_its_place(bulkhaul, target
                        "--if-exists", "append", "--skip-wal", "--unit-bytes", "100kB", code=1)
     assert "rows.csv, line 40002" in refused.err and 'column "span"' in refused.err, refused.err
     assert target.sql("SELECT * FROM target") == []
+    bulkhaul("clean", "--older-than", "0s")
+    assert leftovers(target.sql) == []
 
 
 @pytest.mark.parametrize("point", ["postgres.unit_entered#3", "postgres.unit_committed#3",

@@ -303,7 +303,7 @@ def test_password_is_in_no_text_and_not_in_the_process_title(bulkhaul, tmp_path)
                      if path.is_file())
     assert "hunter2secret" not in stored
     process = started(bulkhaul, "copy", SLOW, tmp_path / "out", "--job-id", "slow",
-                      "--session-settings", "app.password=hunter2secret", "--unit-rows", "100000")
+                      "--on-drift", "tell,password=hunter2secret", "--unit-rows", "100000")
     title = pathlib.Path(f"/proc/{process.pid}/cmdline").read_bytes()
     assert b"generator:" in title and b"hunter2secret" not in title
     process.send_signal(signal.SIGINT)

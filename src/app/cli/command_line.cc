@@ -150,16 +150,20 @@ class Program {
 
   void AddCopy() {
     auto* parsed =
-        Add("copy", "Copies tables or query results from a source to a destination.",
-            "  bulkhaul copy postgres://user@host/db ./exports --table 'public.*' --workers 8");
+        Add("copy", "Copies tables, files, documents or query results to a destination.",
+            "  bulkhaul copy postgres://user@host/db ./exports --table 'public.*' --workers 8\n"
+            "  bulkhaul copy './data/*.csv.gz' postgres://user@host/db --if-exists append\n"
+            "  bulkhaul copy 'opensearch://host:9200/logs-*' ./logs.parquet --gte now-7d/d");
     last()
         ->add_option("source", parsed->job.source,
-                     "postgres://user@host/db, sqlite:///path, "
-                     "path.db, opensearch://host:9200/logs-*, generator:preset=orders")
+                     "postgres://user@host/db, sqlite:///path, path.db, "
+                     "opensearch://host:9200/logs-*, files or a folder ('./data/*.csv'), "
+                     "duckdb:name=target, generator:preset=orders")
         ->required();
     last()
         ->add_option("destination", parsed->job.destination,
-                     "Folder for the files, or one file: ./orders.csv.gz.")
+                     "Folder for the files, one file (./orders.csv.gz), or "
+                     "postgres://user@host/db.")
         ->required();
     AddSelection(parsed);
     parsed->flags.AddTo(last(), AnyOption);

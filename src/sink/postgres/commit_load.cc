@@ -415,8 +415,7 @@ Result<Committed> Commit::Run(const std::function<Status(const Committed&)>& bef
 Result<Committed> CommitLoad(Connection& connection, const LoadPlan& plan,
                              const CommitRequest& request,
                              const std::function<Status(const Committed&)>& before_commit,
-                             const WaitLimit& limit,
-                             std::optional<FaultyValue>* fault) {
+                             const WaitLimit& limit, std::optional<FaultyValue>* fault) {
   return Commit(connection, plan, request, limit).Run(before_commit, fault);
 }
 
