@@ -243,7 +243,8 @@ queries:
 ## Rules
 
 - An unknown key, a key in the wrong place, a value of the wrong type and a key given twice are errors with
-  file, line and column. Nothing is ignored.
+  file, line and column. Nothing is ignored: an option that is about another kind of source or destination
+  (`gte` for files, `row_group_rows` for CSV) is an error too, unless it says what holds by default.
 - What wins: flags over `BULKHAUL_*` environment variables over the job file; under `tables`, later entries
   over earlier ones, and all of them over the job. A flag or variable also wins over the same setting of
   single tables. `--table`, `--schema` and `--all` select instead of the file's tables, which keep their
