@@ -152,13 +152,11 @@ class Program {
     auto* parsed =
         Add("copy", "Copies tables, files, documents or query results to a destination.",
             "  bulkhaul copy postgres://user@host/db ./exports --table 'public.*' --workers 8\n"
-            "  bulkhaul copy './data/*.csv.gz' postgres://user@host/db --if-exists append\n"
-            "  bulkhaul copy 'opensearch://host:9200/logs-*' ./logs.parquet --gte now-7d/d");
+            "  bulkhaul copy './data/*.csv.gz' postgres://user@host/db --if-exists append");
     last()
         ->add_option("source", parsed->job.source,
-                     "postgres://user@host/db, sqlite:///path, path.db, "
-                     "opensearch://host:9200/logs-*, files or a folder ('./data/*.csv'), "
-                     "duckdb:name=target, generator:preset=orders")
+                     "postgres://user@host/db, path.db, opensearch://host:9200/logs-*, "
+                     "files or a folder ('./data/*.csv'), duckdb:, generator:preset=orders")
         ->required();
     last()
         ->add_option("destination", parsed->job.destination,
