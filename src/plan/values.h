@@ -54,7 +54,8 @@ struct Dataset {
   Options options;           // the job's settings with this dataset's overrides laid on top
   std::string source_state;  // JSON that only the source reads: oids, leaves, select lists
   std::string contract;      // YAML of the table's contract (plan/contract.h), "" when it has none
-  // Whether the source sets rows aside that it cannot read (UnitReader::TakeRefused).
+  // Whether rows are put aside without a contract too: those that the source cannot read
+  // (UnitReader::TakeRefused) and those that `cast` refuses.
   bool refuses_rows = false;
   std::vector<std::string> warnings;  // what is not carried, said in plan and report
 

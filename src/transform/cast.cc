@@ -38,11 +38,19 @@ Result<std::shared_ptr<arrow::Schema>> CastTransform::Bind(
 Result<std::shared_ptr<arrow::RecordBatch>> CastTransform::Apply(
     const std::shared_ptr<arrow::RecordBatch>& batch, arrow::MemoryPool* pool) {
   auto columns = batch->columns();
+  if (misfits_) misfits_->clear();
   for (const int index : indices_) {
     const auto& field = schema_->field(index);
     auto& column = columns[static_cast<size_t>(index)];
-    if (misfits_null_) {
-      ARROW_ASSIGN_OR_RAISE(column, CastOrNull(column, field->type(), pool, &nulled_));
+    if (misfits_null_ || misfits_) {
+      std::vector<int64_t> rows;
+      const auto from = column;
+      ARROW_ASSIGN_OR_RAISE(column, CastOrNull(from, field->type(), pool, &rows));
+      if (misfits_null_) {
+        nulled_ += static_cast<int64_t>(rows.size());
+        continue;
+      }
+      for (const int64_t row : rows) misfits_->push_back({row, index, ValueShown(*from, row)});
       continue;
     }
     int64_t row = -1;

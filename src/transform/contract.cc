@@ -10,8 +10,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "base/short_text.h"
 #include "base/units.h"
+#include "plan/type_name.h"
+#include "transform/exact_cast.h"
 #include "transform/take_rows.h"
 
 namespace bulkhaul {
@@ -20,14 +21,9 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kSampleBlockRows = 1024;
-constexpr size_t kRuleShownBytesMax = 80;
 constexpr int64_t kKeyBytes = 24;
+constexpr char kCastRule[] = "cast";
 constexpr char kRowsCode[] = "contract_rows";  // the code of errors about rows
-
-std::string Shown(const std::shared_ptr<arrow::Array>& column, int64_t row) {
-  const auto value = column->GetScalar(row);
-  return ShortText(value.ok() ? (*value)->ToString() : "?", kRuleShownBytesMax);
-}
 
 std::string RowsRejected(int64_t count) {
   return fmt::format("{} {} rejected", FormatCount(count), count == 1 ? "row" : "rows");
@@ -111,7 +107,8 @@ struct ContractTransform::UnitState {
   }
 };
 
-Result<std::unique_ptr<ContractTransform>> ContractTransform::Make(const Dataset& dataset) {
+Result<std::unique_ptr<ContractTransform>> ContractTransform::Make(
+    const Dataset& dataset, std::shared_ptr<const CastMisfits> misfits) {
   const Options& options = dataset.options;
   Contract contract;
   if (!dataset.contract.empty()) {
@@ -119,7 +116,8 @@ Result<std::unique_ptr<ContractTransform>> ContractTransform::Make(const Dataset
                           ParseContract(dataset.contract, "contract of " + dataset.id.ToString()));
     contract = std::move(file.tables.front().second);
   }
-  std::unique_ptr<ContractTransform> transform(new ContractTransform(std::move(contract)));
+  std::unique_ptr<ContractTransform> transform(
+      new ContractTransform(std::move(contract), std::move(misfits)));
   transform->has_contract_ = !dataset.contract.empty();
   transform->quarantine_ = options.GetString("reject") == "quarantine";
   transform->max_rejects_ = options.GetInt("max_rejects");
@@ -184,8 +182,28 @@ Status ContractTransform::BindTableRules(const arrow::Schema& schema) {
       "contract");
 }
 
+// Before the rules, which would find the NULL there and not the value.
+void ContractTransform::MarkMisfits(const arrow::Schema& schema) {
+  misfit_values_.clear();
+  if (!misfits_) return;
+  for (const auto& misfit : *misfits_) {
+    if (marks_.RuleOf(misfit.row) >= 0) continue;
+    const auto rule =
+        std::find_if(rule_names_.begin(), rule_names_.end(), [&](const RuleName& name) {
+          return name.column == misfit.column && name.name == kCastRule;
+        });
+    marks_.Mark(misfit.row, static_cast<int>(rule - rule_names_.begin()));
+    if (rule == rule_names_.end()) {
+      const auto& type = *schema.field(misfit.column)->type();
+      rule_names_.push_back({misfit.column, kCastRule, "type: " + TypeName(type)});
+    }
+    misfit_values_[misfit.row] = misfit.value;
+  }
+}
+
 Status ContractTransform::Mark(const arrow::RecordBatch& batch, arrow::MemoryPool* pool) {
   marks_.Reset(batch.num_rows());
+  MarkMisfits(*batch.schema());
   const auto check = [&](int64_t first, int64_t count) -> Status {
     rows_checked_ += count;
     for (auto& rules : rules_) {
@@ -239,7 +257,9 @@ Reject ContractTransform::Describe(const arrow::RecordBatch& batch, int64_t row)
   reject.unit_row = rows_seen_ + row + 1;
   reject.column = batch.schema()->field(rule.column)->name();
   reject.rule = rule.text;
-  reject.value = Shown(batch.column(rule.column), row);
+  const auto misfit = misfit_values_.find(row);
+  reject.value =
+      misfit == misfit_values_.end() ? ValueShown(*batch.column(rule.column), row) : misfit->second;
   return reject;
 }
 
@@ -274,7 +294,9 @@ Result<bool> ContractTransform::Refused(std::span<const RefusedRow> rows, arrow:
 
 Result<std::shared_ptr<arrow::RecordBatch>> ContractTransform::Apply(
     const std::shared_ptr<arrow::RecordBatch>& batch, arrow::MemoryPool* pool) {
-  if (rules_.empty() && unique_columns_.empty() && freshness_column_ < 0 && sample_ == 1) {
+  const bool misfits = misfits_ && !misfits_->empty();
+  if (!misfits && rules_.empty() && unique_columns_.empty() && freshness_column_ < 0 &&
+      sample_ == 1) {
     rows_seen_ += batch->num_rows();
     rows_checked_ += batch->num_rows();
     return arrow::RecordBatch::Make(out_schema_, batch->num_rows(), batch->columns());
@@ -301,7 +323,8 @@ Result<std::shared_ptr<arrow::RecordBatch>> ContractTransform::PutAside(
     }
     auto reject = Describe(*batch, row);
     if (!quarantine_) return Refusal(reject);
-    ++breaches_[fmt::format("{}, {}", reject.column, reject.rule)];
+    auto& counts = misfit_values_.contains(row) ? unread_ : breaches_;
+    ++counts[fmt::format("{}, {}", reject.column, reject.rule)];
     rejects.push_back(std::move(reject));
     ARROW_RETURN_NOT_OK(bad.Append(row));
     put_aside_.push_back(rows_seen_ + row);

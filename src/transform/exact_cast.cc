@@ -254,8 +254,9 @@ int64_t FirstFailingRow(const ArrayPtr& array, const TypePtr& type, arrow::Memor
   return begin;
 }
 
-Status CastParts(const ArrayPtr& array, const TypePtr& type, arrow::MemoryPool* pool,
-                 arrow::ArrayVector* parts, int64_t* nulled) {
+// `first`: the row of the array's first value.
+Status CastParts(const ArrayPtr& array, int64_t first, const TypePtr& type, arrow::MemoryPool* pool,
+                 arrow::ArrayVector* parts, std::vector<int64_t>* misfits) {
   auto result = TryCast(array, type, pool);
   if (result.ok()) {
     parts->push_back(*std::move(result));
@@ -263,13 +264,13 @@ Status CastParts(const ArrayPtr& array, const TypePtr& type, arrow::MemoryPool* 
   }
   if (result.status().IsOutOfMemory() || array->length() == 0) return result.status();
   if (array->length() == 1) {
-    ++*nulled;
+    misfits->push_back(first);
     ARROW_ASSIGN_OR_RAISE(parts->emplace_back(), arrow::MakeArrayOfNull(type, 1, pool));
     return Status::OK();
   }
   const int64_t half = array->length() / 2;
-  ARROW_RETURN_NOT_OK(CastParts(array->Slice(0, half), type, pool, parts, nulled));
-  return CastParts(array->Slice(half), type, pool, parts, nulled);
+  ARROW_RETURN_NOT_OK(CastParts(array->Slice(0, half), first, type, pool, parts, misfits));
+  return CastParts(array->Slice(half), first + half, type, pool, parts, misfits);
 }
 
 }  // namespace
@@ -293,18 +294,21 @@ Result<ArrayPtr> CastExactly(const ArrayPtr& array, const TypePtr& type, const s
   const int64_t at = FirstFailingRow(array, type, pool);
   if (row != nullptr) *row = at;
   const Status reason = TryCast(array->Slice(at, 1), type, pool).status();
-  ARROW_ASSIGN_OR_RAISE(const auto value, array->GetScalar(at));
   return UserError(fmt::format("cast: column '{}' holds {}, which is not a {}: {}", column,
-                               ShortText(value->ToString(), kCastShownBytesMax), TypeName(*type),
-                               reason.message()),
+                               ValueShown(*array, at), TypeName(*type), reason.message()),
                    "cast");
 }
 
 Result<ArrayPtr> CastOrNull(const ArrayPtr& array, const TypePtr& type, arrow::MemoryPool* pool,
-                            int64_t* nulled) {
+                            std::vector<int64_t>* misfits) {
   arrow::ArrayVector parts;
-  ARROW_RETURN_NOT_OK(CastParts(array, type, pool, &parts, nulled));
+  ARROW_RETURN_NOT_OK(CastParts(array, 0, type, pool, &parts, misfits));
   return parts.size() == 1 ? parts.front() : arrow::Concatenate(parts, pool);
+}
+
+std::string ValueShown(const arrow::Array& array, int64_t row) {
+  const auto value = array.GetScalar(row);
+  return ShortText(value.ok() ? (*value)->ToString() : "?", kCastShownBytesMax);
 }
 
 }  // namespace bulkhaul

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <arrow/array/array_base.h>
 #include <arrow/memory_pool.h>
@@ -24,9 +25,13 @@ Result<std::shared_ptr<arrow::Array>> CastExactly(const std::shared_ptr<arrow::A
                                                   const std::string& column,
                                                   arrow::MemoryPool* pool, int64_t* row = nullptr);
 
-// The same, with NULL for what does not fit; such values are added to `nulled`.
+// The same, with NULL for what does not fit; the rows of such values, ascending, go to `misfits`.
 Result<std::shared_ptr<arrow::Array>> CastOrNull(const std::shared_ptr<arrow::Array>& array,
                                                  const std::shared_ptr<arrow::DataType>& type,
-                                                 arrow::MemoryPool* pool, int64_t* nulled);
+                                                 arrow::MemoryPool* pool,
+                                                 std::vector<int64_t>* misfits);
+
+// A value for messages, shortened.
+std::string ValueShown(const arrow::Array& array, int64_t row);
 
 }  // namespace bulkhaul

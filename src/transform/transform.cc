@@ -15,7 +15,9 @@ namespace bulkhaul {
 namespace {
 
 // Those that make other columns of a row, and none that need more than the row.
-std::vector<std::unique_ptr<Transform>> MakeColumnTransforms(const Dataset& dataset) {
+// `misfits`: takes the values that `cast` refuses; nullptr: they are errors.
+std::vector<std::unique_ptr<Transform>> MakeColumnTransforms(
+    const Dataset& dataset, const std::shared_ptr<CastMisfits>& misfits = nullptr) {
   const Options& options = dataset.options;
   std::vector<std::unique_ptr<Transform>> transforms;
   const StringList& columns = options.GetList("columns");
@@ -37,7 +39,7 @@ std::vector<std::unique_ptr<Transform>> MakeColumnTransforms(const Dataset& data
   }
   if (!options.GetPairs("cast").empty()) {
     transforms.push_back(std::make_unique<CastTransform>(
-        options.GetPairs("cast"), options.GetString("type_mismatch") == "null"));
+        options.GetPairs("cast"), options.GetString("type_mismatch") == "null", misfits));
   }
   return transforms;
 }
@@ -54,9 +56,13 @@ Result<std::shared_ptr<arrow::Schema>> SchemaForContract(const Dataset& dataset)
 
 Result<std::vector<std::unique_ptr<Transform>>> MakeTransforms(const Dataset& dataset) {
   const Options& options = dataset.options;
-  auto transforms = MakeColumnTransforms(dataset);
+  std::shared_ptr<CastMisfits> misfits;
+  if (dataset.judges_rows() && options.GetString("reject") == "quarantine") {
+    misfits = std::make_shared<CastMisfits>();
+  }
+  auto transforms = MakeColumnTransforms(dataset, misfits);
   if (dataset.judges_rows()) {
-    ARROW_ASSIGN_OR_RAISE(auto contract, ContractTransform::Make(dataset));
+    ARROW_ASSIGN_OR_RAISE(auto contract, ContractTransform::Make(dataset, misfits));
     transforms.push_back(std::move(contract));
   }
   ARROW_ASSIGN_OR_RAISE(auto grouping, GroupingOf(options));

@@ -253,12 +253,12 @@ TEST(Transforms, TypeMismatchNullTakesNullForWhatDoesNotFit) {
   const auto batch = Transformed(options).ValueOrDie();
   EXPECT_TRUE(batch->column(0)->Equals(ArrayOf(arrow::BooleanBuilder(), true, nullptr, nullptr)))
       << batch->column(0)->ToString();
-  int64_t nulled = 0;
+  std::vector<int64_t> misfits;
   const auto array = CastOrNull(ArrayOf(arrow::Int64Builder(), 1, 300, -1, nullptr, 200, 7),
-                                arrow::int8(), arrow::default_memory_pool(), &nulled)
+                                arrow::int8(), arrow::default_memory_pool(), &misfits)
                          .ValueOrDie();
   EXPECT_TRUE(array->Equals(ArrayOf(arrow::Int8Builder(), 1, nullptr, -1, nullptr, nullptr, 7)));
-  EXPECT_EQ(nulled, 2);
+  EXPECT_EQ(misfits, (std::vector<int64_t>{1, 4}));
 }
 
 TEST(Transforms, TypeNamesRoundTrip) {

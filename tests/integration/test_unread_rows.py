@@ -8,6 +8,7 @@ import json
 import pathlib
 import random
 
+import pyarrow
 import pyarrow.parquet as parquet
 import pytest
 
@@ -332,3 +333,74 @@ def test_kept_units_are_those_without_bad_rows(copy, tmp_path):
         table, aside = copy(folder / "*.csv", tmp_path / f"out{turn}", "--cast", "id=int64",
                             "--cache-dir", tmp_path / "cache", "--cache", "--cache-settle", "0s", *ASIDE)
         assert (table["rows"], [row["_value"] for row in aside]) == (3, ["x"])
+
+
+CASTS_JSON = """{"id": 1, "n": "12", "day": "2024-01-01"}
+{"id": 2, "n": "x", "day": "2024-01-02"}
+{"id": 3, "n": "14", "day": "soon"}
+no json
+{"id": 4000000000, "n": "y", "day": "2024-01-03"}
+{"id": 6, "n": "-16", "day": "2024-01-05"}
+{"id": 7, "n": null, "day": null}
+"""
+CASTS = ("--cast", "id=int32", "--cast", "n=int64", "--cast", "day=date")
+
+
+@pytest.mark.parametrize("number", ["int64", "decimal(5,1)", "double"])
+def test_rows_of_json_that_a_cast_refuses(copy, tmp_path, number):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(CASTS_JSON)
+    casts = ("--cast", "id=int32", "--cast", f"n={number}", "--cast", "day=date")
+    table, aside = copy(path, tmp_path / "out", *casts, *ASIDE)
+    assert told(aside) == [(2, "n", f"type: {number}", "x", None),
+                           (3, "day", "type: date", "soon", None),
+                           (4, None, "json", None, "no json"),
+                           (5, "id", "type: int32", "4000000000", None)]
+    assert [(row["id"], row["n"] is None, row["_row"]) for row in aside] == \
+        [(2, True, 2), (3, False, 3), (None, True, None), (None, True, 4)]
+    assert {row["_file"] for row in aside} == {str(path)}
+    assert table["rows"] == 3
+    explained = "\n".join(table["explanations"])
+    assert "not read: 1 row rejected: id, type: int32" in explained
+    rows = parquet.read_table(tmp_path / "out").to_pylist()
+    assert [row["id"] for row in rows] == [1, 6, 7]
+    err = copy(path, tmp_path / "few", *casts, *ASIDE, "--max-rejects", 3, code=1)
+    assert "more than 3 rows" in err and "n, type: " in err, err
+
+
+def test_rules_still_hold_for_rows_that_a_cast_takes(copy, tmp_path):
+    path, rules = tmp_path / "rows.jsonl", tmp_path / "rules.yaml"
+    path.write_text(CASTS_JSON)
+    rules.write_text("columns:\n  id: {type: int32, nullable: false, unique: true}\n"
+                     "  n: {type: int64, min: 0}\n  day: date\n")
+    table, aside = copy(path, tmp_path / "out", "--contract", rules, *CASTS, *ASIDE)
+    assert [(row["_line"], row["_column"], row["_rule"]) for row in aside] == [
+        (2, "n", "type: int64"), (3, "day", "type: date"), (4, None, "json"),
+        (5, "id", "type: int32"), (6, "n", "min: 0")]
+    assert table["rows"] == 2
+    copy(path, tmp_path / "fails", "--contract", rules, *CASTS, code=1)
+
+
+def test_nulls_go_before_and_other_names_and_conditions_are_kept(copy, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(CASTS_JSON.replace("no json\n", "") * 1000)
+    table, _ = copy(path, tmp_path / "null", *CASTS, *ASIDE, "--type-mismatch", "null")
+    assert (table["rows"], table["rows_rejected"]) == (6000, 0)
+    words = ("--rename", "n=number", "--cast", "number=int64", "--where", "id <= 2",
+             "--unit-bytes", "64KiB", *ASIDE)
+    report, aside = copy(path, tmp_path / "where", *words)
+    assert (report["rows"], len(aside)) == (1000, 1000)
+    assert [row["_line"] for row in aside] == list(range(2, 6000, 6))
+    assert {(row["_column"], row["_value"]) for row in aside} == {("number", "x")}
+
+
+def test_rows_of_parquet_that_a_cast_refuses(copy, tmp_path):
+    path = tmp_path / "rows.parquet"
+    columns = pyarrow.table({"id": [1, 2, 3], "n": ["1", "x", "3"]})
+    schema = pyarrow.schema([pyarrow.field("id", "int64"), pyarrow.field("n", "string", False)])
+    parquet.write_table(columns.cast(schema), path)
+    table, aside = copy(path, tmp_path / "out", "--cast", "n=int32", *ASIDE)
+    assert [(row["_file"], row["_row"], row["_column"], row["_rule"], row["_value"], row["id"])
+            for row in aside] == [(str(path), 2, "n", "type: int32", "x", 2)]
+    assert table["rows"] == 2
+    assert "cast: column 'n' holds x" in copy(path, tmp_path / "no", "--cast", "n=int32", code=1)

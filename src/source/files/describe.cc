@@ -409,7 +409,8 @@ Result<Dataset> DescribeDataset(const DatasetId& id, const std::string& pattern,
   dataset.source_state = state.ToJson();
   dataset.schema = WithFound(*plan->schema, description.found);
   dataset.options = options;
-  dataset.refuses_rows = text && RefusedMax(options) >= 0;
+  const bool casts = !options.GetPairs("cast").empty();
+  dataset.refuses_rows = (text || casts) && RefusedMax(options) >= 0;
   return dataset;
 }
 
