@@ -266,9 +266,9 @@ constexpr OptionSpec kOptions[] = {
     {"contract", kString, "", kBoth, "Contract",
      "YAML file that says what columns and values must be (docs/contracts.md)."},
     {"reject", kEnum, "fail", kBoth, "Contract",
-     "Rows that break a rule of the contract, and rows of CSV and JSON lines that cannot be read, "
-     "also "
-     "without one: fail, or quarantine: put aside in a Parquet file.",
+     "Rows that break a rule of the contract, and rows of files that cannot be read or whose "
+     "values "
+     "a cast refuses, also without one: fail, or quarantine: put aside in a Parquet file.",
      "fail|quarantine"},
     {"max_rejects", kInt, "1000", kBoth, "Contract",
      "Most rows of a table that reject: quarantine puts aside; one more fails the table.", "", 0,

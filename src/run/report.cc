@@ -208,7 +208,7 @@ Remedy RemedyFor(std::string_view error_code) {
   constexpr std::string_view kOptionCodes[] = {
       kOptionCode,     "bad_query",    "doc_values_differ", "no_columns",
       "no_time_field", "time_missing", "time_several",      "too_many_slices",
-      "42P07",  // the target is there: if_exists
+      "42P07",         "wal_level",  // if_exists, skip_wal
   };
   constexpr std::string_view kNewJobCodes[] = {"index_replaced", "schema_changed",
                                                "target_changed"};

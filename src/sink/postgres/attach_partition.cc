@@ -60,7 +60,7 @@ Status CheckAttachable(Connection& connection, LoadPlan* plan, const WaitLimit& 
     return UserError(fmt::format("{} is there already; give the partition another name, or detach "
                                  "and drop that one",
                                  partition.ToString()),
-                     "42P07");
+                     "partition_exists");
   }
   const auto with_advice = [&](const Status& status) {
     return MakeError(KindOf(status),
