@@ -162,15 +162,20 @@ bool DecodeRange(DecodeContext& context, ColumnNode& node, const uint8_t* bytes,
   const bool empty = (flags & kRangeEmpty) != 0;
   // The upper bound shares its plan with the lower one: children 0 and 1.
   const uint8_t infinite[2] = {kRangeLowerInfinite, kRangeUpperInfinite};
+  // What is not there is not included, whatever the flags say: a server keeps it so
+  // (range_serialize in rangetypes.c).
+  bool there[2] = {};
   for (int bound = 0; bound < 2; ++bound) {
     ColumnNode& child = node.children[bound];
     const bool absent = empty || (flags & infinite[bound]) != 0;
+    const int64_t nulls_before = child.null_count;
     if (absent ? !AppendNullOrFail(context, child) : !DecodePart(context, cursor, child)) {
       return false;
     }
+    there[bound] = child.null_count == nulls_before;
   }
-  node.children[2].AppendBit(!empty && (flags & kRangeLowerInclusive) != 0);
-  node.children[3].AppendBit(!empty && (flags & kRangeUpperInclusive) != 0);
+  node.children[2].AppendBit(there[0] && (flags & kRangeLowerInclusive) != 0);
+  node.children[3].AppendBit(there[1] && (flags & kRangeUpperInclusive) != 0);
   node.children[4].AppendBit(empty);
   ++node.length;
   return ExpectEnd(context, cursor);

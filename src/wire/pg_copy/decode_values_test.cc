@@ -61,6 +61,8 @@ TEST(DecodeValues, DecodesUserTypesToWhatTheServerPrinted) {
       {Citext(), "'Abc'::citext", "00000003416263", "Abc"},
       {Textrange(), "textrange('a','b c','[]')", "0000000d06000000016100000003622063",
        "[a,\"b c\"]"},
+      // As no server sends it: an end that is not there and belongs to the range.
+      {Textrange(), "textrange('a',NULL,'[]')", "00000006160000000161", "[a,)"},
       {ArrayOf(Pair(), 16630), "ARRAY[ROW(1,'a',2)::pair, NULL]",
        "000000470000000100000001000040f700000002000000010000002b0000000300000017000000040000000100"
        "0000190000000161000006a40000000a00010000000000020002ffffffff",
