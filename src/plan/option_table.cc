@@ -413,4 +413,11 @@ const OptionSpec* FindOption(std::string_view name) {
   return found == index->end() ? nullptr : found->second;
 }
 
+bool IsChanged(const Options& options, std::string_view name) {
+  if (!options.Has(name)) return false;
+  Options by_default;
+  return !by_default.SetFromText(name, FindOption(name)->default_text).ok() ||
+         by_default.values().find(name)->second != options.values().find(name)->second;
+}
+
 }  // namespace bulkhaul

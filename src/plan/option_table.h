@@ -37,5 +37,7 @@ std::span<const OptionSpec> OptionTable();
 const char* SubjectOf(std::string_view group);
 // nullptr when there is none.
 const OptionSpec* FindOption(std::string_view name);
+// Whether the option is set, and to something else than what holds by default.
+bool IsChanged(const Options& options, std::string_view name);
 
 }  // namespace bulkhaul

@@ -305,12 +305,10 @@ Status CheckSubjects(const JobSpec& spec, const SourceTraits& source, const Sink
     for (const auto& [name, value] : options.values()) {
       const OptionSpec* const option = FindOption(name);
       const char* const subject = SubjectOf(option->group);
-      if (subject == nullptr || looks(source.options, *option) || looks(sink.options, *option)) {
+      if (subject == nullptr || looks(source.options, *option) || looks(sink.options, *option) ||
+          !IsChanged(options, name)) {
         continue;
       }
-      Options by_default;
-      ARROW_RETURN_NOT_OK(by_default.SetFromText(name, option->default_text));
-      if (by_default.values().at(name) == value) continue;
       return Refuse(fmt::format("{} does nothing from source {} to sink {}: it is about {}", name,
                                 source.name, sink.name, subject),
                     fmt::format("leave out {}", name));

@@ -1,7 +1,5 @@
 #include "source/files/format_options.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "plan/option_table.h"
@@ -16,20 +14,13 @@ constexpr const char* kOfCsv[] = {
 // What JSON leaves open too.
 constexpr const char* kOfText[] = {"source_encoding", "sample_rows", "row_bytes_max"};
 
-bool IsGiven(const Options& options, const char* name) {
-  if (!options.Has(name)) return false;
-  Options by_default;
-  return !by_default.SetFromText(name, FindOption(name)->default_text).ok() ||
-         by_default.values().find(name)->second != options.values().find(name)->second;
-}
-
 }  // namespace
 
 Status CheckFormatOptions(std::span<const FormatAndOptions> tables) {
   const auto check = [&](const char* name, bool of_json) -> Status {
     const FormatAndOptions* idle = nullptr;
     for (const auto& table : tables) {
-      if (!IsGiven(table.options, name)) continue;
+      if (!IsChanged(table.options, name)) continue;
       if (table.format == FileFormat::kCsv || (of_json && table.format == FileFormat::kJson)) {
         return Status::OK();
       }
